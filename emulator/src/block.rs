@@ -1,0 +1,171 @@
+//! Decoded blocks and the ways to find them.
+//!
+//! A block starts at a real address and is decoded for one [`Mode`]. It may be left in the middle
+//! by a taken branch; each such exit has a *link* that remembers the next block. Links and the jump
+//! cache (by effective address) hold for one generation of fetch translation; then the block is
+//! found again by real address, and decoded again when its page has been written to.
+
+use rustc_hash::FxHashMap;
+
+use crate::core::Mode;
+use crate::ir::{Call, Op};
+use crate::tlb::Context;
+
+/// Operations of all blocks together, at most: 24 MiB. Then everything is decoded anew.
+const MOST_OPS: usize = 3 << 19;
+/// Blocks, at most.
+const MOST_BLOCKS: usize = 1 << 17;
+
+const JUMPS: usize = 4096;
+
+/// Number of a block.
+pub type BlockId = u32;
+
+/// One decoded block.
+#[derive(Clone, Copy)]
+pub struct Block {
+    first: u32,
+    ops: u16,
+    generation: u32,
+}
+
+/// What a link or a jump-cache entry remembers.
+#[derive(Clone, Copy)]
+struct Way {
+    block: BlockId,
+    generation: u32,
+}
+
+/// A generation that the fetch cache never has: it starts at 1 and would need 2^32 changes.
+const NOWHERE: Way = Way { block: 0, generation: 0 };
+
+#[derive(Clone, Copy)]
+struct Jump {
+    pc: u64,
+    way: Way,
+    mode: u8,
+    context: Context,
+}
+
+/// What decoding makes.
+#[derive(Default)]
+pub struct Draft {
+    /// Operations.
+    pub ops: Vec<Op>,
+    /// Calls that operations name by number, counted from the first of all blocks.
+    pub calls: Vec<Call>,
+    /// Number of links, counted from the first of all blocks.
+    pub links: u32,
+}
+
+/// All decoded blocks of one processor.
+pub struct Blocks {
+    ops: Vec<Op>,
+    calls: Vec<Call>,
+    links: Vec<Way>,
+    blocks: Vec<Block>,
+    by_real: FxHashMap<(u64, u8), BlockId>,
+    jumps: Box<[Jump]>,
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        let jump = Jump { pc: 0, way: NOWHERE, mode: 0, context: Context::Real };
+        Self {
+            ops: Vec::new(),
+            calls: Vec::new(),
+            links: Vec::new(),
+            blocks: Vec::new(),
+            by_real: FxHashMap::default(),
+            jumps: vec![jump; JUMPS].into_boxed_slice(),
+        }
+    }
+}
+
+fn jump_slot(pc: u64) -> usize {
+    ((pc >> 2) ^ (pc >> 14)) as usize % JUMPS
+}
+
+impl Blocks {
+    /// The operations of a block.
+    #[inline(always)]
+    pub fn ops(&self, id: BlockId) -> &[Op] {
+        let block = &self.blocks[id as usize];
+        &self.ops[block.first as usize..][..block.ops as usize]
+    }
+
+    /// A call that an operation names.
+    #[inline(always)]
+    pub fn call(&self, number: i64) -> Call {
+        self.calls[number as usize]
+    }
+
+    /// The block that a link leads to, in this generation of fetch translation.
+    #[inline(always)]
+    pub fn follow(&self, link: u32, generation: u32) -> Option<BlockId> {
+        let way = self.links[link as usize];
+        (way.generation == generation).then_some(way.block)
+    }
+
+    /// Makes a link lead to a block.
+    pub fn set_link(&mut self, link: u32, block: BlockId, generation: u32) {
+        // The block cache may have been emptied since the link was taken.
+        if let Some(way) = self.links.get_mut(link as usize) {
+            *way = Way { block, generation };
+        }
+    }
+
+    /// The block at an effective address, if it was found there in this generation.
+    #[inline]
+    pub fn jump(&self, pc: u64, mode: Mode, context: Context, generation: u32) -> Option<BlockId> {
+        let jump = &self.jumps[jump_slot(pc)];
+        let hit = jump.pc == pc
+            && jump.way.generation == generation
+            && jump.mode == mode.index()
+            && jump.context == context;
+        hit.then_some(jump.way.block)
+    }
+
+    /// Remembers where the block at an effective address is.
+    pub fn set_jump(&mut self, pc: u64, mode: Mode, context: Context, block: BlockId, generation: u32) {
+        let way = Way { block, generation };
+        self.jumps[jump_slot(pc)] = Jump { pc, way, mode: mode.index(), context };
+    }
+
+    /// The block at a real address, if it was decoded under this generation of its page.
+    pub fn find(&self, real: u64, mode: Mode, generation: u32) -> Option<BlockId> {
+        let id = *self.by_real.get(&(real, mode.index()))?;
+        (self.blocks[id as usize].generation == generation).then_some(id)
+    }
+
+    /// Room for a block, before it is decoded: empties the cache when it is full. Whether it was
+    /// emptied: then no number of a block, link or call means anything any more.
+    pub fn make_room(&mut self) -> bool {
+        let full = self.ops.len() >= MOST_OPS || self.blocks.len() >= MOST_BLOCKS;
+        if full {
+            *self = Self::default();
+        }
+        full
+    }
+
+    /// A draft whose numbers follow those in use.
+    pub fn draft(&self) -> Draft {
+        Draft { ops: Vec::with_capacity(64), calls: Vec::new(), links: self.links.len() as u32 }
+    }
+
+    /// Number of the first call of a new draft.
+    pub fn next_call(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Takes a decoded block in.
+    pub fn add(&mut self, draft: &Draft, real: u64, mode: Mode, generation: u32) -> BlockId {
+        let id = self.blocks.len() as BlockId;
+        self.blocks.push(Block { first: self.ops.len() as u32, ops: draft.ops.len() as u16, generation });
+        self.ops.extend_from_slice(&draft.ops);
+        self.calls.extend_from_slice(&draft.calls);
+        self.links.resize(draft.links as usize, NOWHERE);
+        self.by_real.insert((real, mode.index()), id);
+        id
+    }
+}

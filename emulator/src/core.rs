@@ -1,0 +1,243 @@
+//! The state of one processor: everything that an instruction can read or write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use power::msr::Msr;
+
+use crate::code_pages::Subscription;
+use crate::fault::Fault;
+use crate::fetch::FetchCache;
+use crate::line::Line;
+use crate::regs::Regs;
+use crate::reservation::Reservation;
+use crate::shared::Shared;
+use crate::slb::Slb;
+use crate::special::Special;
+use crate::tlb::{Context, PageCache, Tlb};
+use crate::trap::Trap;
+use crate::vsu::Vsu;
+
+/// How many different unknown instructions are told apart.
+const MOST_UNKNOWN: usize = 256;
+
+/// The state of one processor.
+pub struct Core {
+    /// Registers that the intermediate form works on.
+    pub regs: Regs,
+    /// Floating-point and vector registers.
+    pub vsu: Vsu,
+    /// Special purpose registers.
+    pub special: Special,
+    /// Address of the block that is executed; between blocks, of the next instruction.
+    pub pc: u64,
+    msr: Msr,
+    mode: Mode,
+    pub(crate) slb: Slb,
+    pub(crate) tlb: Tlb,
+    pub(crate) pages: PageCache,
+    pub(crate) fetch: FetchCache,
+    /// How loads and stores are translated.
+    pub(crate) data: Context,
+    /// Address bits that a branch keeps: 32 of them in 32-bit mode.
+    pub(crate) pc_mask: u64,
+    pub(crate) reservation: Option<Reservation>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) line: Arc<Line>,
+    pub(crate) subscription: Arc<Subscription>,
+    /// The interrupt of the instruction that returned [`Fault`].
+    pub(crate) trap: Option<Trap>,
+    /// Epoch of the code when it was last looked at.
+    pub(crate) epoch: u64,
+    /// Processor number, as PIR and the interrupt server.
+    pub(crate) server: u32,
+    unknown: BTreeMap<u32, u64>,
+}
+
+/// What decoding depends on: the part of the MSR that is fixed while a block runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Mode(u8);
+
+impl Mode {
+    const LITTLE: u8 = 1;
+    const WIDE: u8 = 2;
+    const PROBLEM: u8 = 4;
+    const FLOAT: u8 = 8;
+    const VECTOR: u8 = 16;
+    const VSX: u8 = 32;
+
+    fn of(msr: Msr) -> Self {
+        let bits = [
+            (Msr::LE, Self::LITTLE),
+            (Msr::SF, Self::WIDE),
+            (Msr::PR, Self::PROBLEM),
+            (Msr::FP, Self::FLOAT),
+            (Msr::VEC, Self::VECTOR),
+            (Msr::VSX, Self::VSX),
+        ];
+        Self(bits.iter().filter(|(bit, _)| msr.has(*bit)).fold(0, |mode, (_, bit)| mode | bit))
+    }
+
+    /// As a small number.
+    pub const fn index(self) -> u8 {
+        self.0
+    }
+
+    /// Little-endian.
+    pub const fn is_little(self) -> bool {
+        self.0 & Self::LITTLE != 0
+    }
+
+    /// 64-bit.
+    pub const fn is_wide(self) -> bool {
+        self.0 & Self::WIDE != 0
+    }
+
+    /// Problem state.
+    pub const fn is_problem(self) -> bool {
+        self.0 & Self::PROBLEM != 0
+    }
+
+    /// Floating point is available.
+    pub const fn has_float(self) -> bool {
+        self.0 & Self::FLOAT != 0
+    }
+
+    /// Vectors are available.
+    pub const fn has_vector(self) -> bool {
+        self.0 & Self::VECTOR != 0
+    }
+
+    /// VSX is available.
+    pub const fn has_vsx(self) -> bool {
+        self.0 & Self::VSX != 0
+    }
+}
+
+impl Core {
+    pub(crate) fn new(server: u32, shared: Arc<Shared>, line: Arc<Line>) -> Self {
+        let subscription = shared.code.subscribe(&line);
+        let mut core = Self {
+            regs: Regs::default(),
+            vsu: Vsu::default(),
+            special: Special::new(shared.timebase),
+            pc: 0,
+            msr: Msr::default(),
+            mode: Mode(0),
+            slb: Slb::default(),
+            tlb: Tlb::default(),
+            pages: PageCache::default(),
+            fetch: FetchCache::default(),
+            data: Context::Real,
+            pc_mask: u64::MAX,
+            reservation: None,
+            epoch: shared.code.epoch(),
+            shared,
+            line,
+            subscription,
+            trap: None,
+            server,
+            unknown: BTreeMap::new(),
+        };
+        core.set_msr(Msr::from_raw(Msr::SF | Msr::ME));
+        core
+    }
+
+    /// The machine state register.
+    pub fn msr(&self) -> Msr {
+        self.msr
+    }
+
+    /// Sets the machine state register and what follows from it. Bits that a partition cannot set are dropped;
+    /// problem state implies EE, IR and DR.
+    pub fn set_msr(&mut self, msr: Msr) {
+        let mut raw = msr.raw() & Msr::WRITABLE;
+        if raw & Msr::PR != 0 {
+            raw |= Msr::EE | Msr::IR | Msr::DR;
+        }
+        self.msr = Msr::from_raw(raw);
+        self.mode = Mode::of(self.msr);
+        self.pc_mask = if self.mode.is_wide() { u64::MAX } else { 0xffff_ffff };
+        self.data = self.context_of(Msr::DR);
+        self.fetch.set_context(self.context_of(Msr::IR));
+    }
+
+    /// Sets the MSR where only EE and RI may differ from what it is.
+    #[inline(always)]
+    pub(crate) fn set_interrupt_bits(&mut self, msr: Msr) {
+        self.msr = msr;
+    }
+
+    /// Whether an external or decrementer interrupt would be taken now.
+    #[inline(always)]
+    pub(crate) fn interrupt_due(&self) -> bool {
+        self.msr.has(Msr::EE) && (self.line.external() || self.special.decrementer_was_seen_expired())
+    }
+
+    fn context_of(&self, relocation: u64) -> Context {
+        match (self.msr.has(relocation), self.msr.has(Msr::PR)) {
+            (false, _) => Context::Real,
+            (true, false) => Context::Privileged,
+            (true, true) => Context::Problem,
+        }
+    }
+
+    /// What decoding depends on.
+    #[inline(always)]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Ends an instruction with an interrupt.
+    #[cold]
+    pub(crate) fn raise<T>(&mut self, trap: Trap) -> Result<T, Fault> {
+        self.trap = Some(trap);
+        Err(Fault)
+    }
+
+    /// Takes an interrupt whose return address is `pc`.
+    pub(crate) fn deliver(&mut self, trap: Trap, pc: u64) {
+        self.special.srr0 = pc;
+        self.special.srr1 = (self.msr.raw() & crate::trap::SRR1_KEEPS) | trap.srr1();
+        match trap {
+            Trap::DataStorage { dar, dsisr } => {
+                self.special.dar = dar;
+                self.special.dsisr = dsisr;
+            }
+            Trap::DataSegment { dar } | Trap::Alignment { dar } | Trap::MachineCheck { dar } => {
+                self.special.dar = dar;
+                self.special.dsisr = 0;
+            }
+            Trap::FacilityUnavailable(number) => {
+                self.special.fscr = (self.special.fscr & !(0xff << 56)) | (u64::from(number) << 56);
+            }
+            _ => {}
+        }
+        let (pc, msr) = crate::trap::entry(trap, self.msr, self.shared.lpcr());
+        self.set_msr(msr);
+        self.pc = pc;
+        self.look_at_code();
+    }
+
+    /// Context synchronisation: code that has changed since the last time is found stale.
+    #[inline]
+    pub(crate) fn look_at_code(&mut self) {
+        let epoch = self.shared.code.epoch();
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.fetch.next_generation();
+        }
+    }
+
+    /// Counts an instruction that this processor does not have.
+    pub(crate) fn count_unknown(&mut self, word: u32) {
+        if self.unknown.len() < MOST_UNKNOWN || self.unknown.contains_key(&word) {
+            *self.unknown.entry(word).or_default() += 1;
+        }
+    }
+
+    /// Instruction words that the guest executed and this processor does not have, with their counts.
+    pub(crate) fn unknown(&self) -> &BTreeMap<u32, u64> {
+        &self.unknown
+    }
+}

@@ -1,0 +1,166 @@
+//! From instruction words to blocks of the intermediate form.
+//!
+//! A block is a run of instructions in one page: conditional branches leave it when they are taken
+//! and go on in it when they are not. It ends at a branch that is always taken, at an instruction
+//! that may change the context, at the page's end, or after [`MOST_INSTRUCTIONS`].
+
+mod branch;
+mod fixed;
+mod memory;
+mod system;
+mod vector;
+
+use power::insn::{Word, decode};
+use power::msr::program;
+
+use crate::block::Draft;
+use crate::core::Mode;
+use crate::ir::{Call, Code, Op, Target};
+use crate::regs::{CR, Reg, TEMP, ZERO};
+
+/// Instructions of a block, at most: an operation counts them in 8 bits.
+pub const MOST_INSTRUCTIONS: u64 = 64;
+
+/// Whether the block goes on after an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Flow {
+    Next,
+    Over,
+}
+
+/// What decoding one block needs.
+struct Builder {
+    draft: Draft,
+    mode: Mode,
+    /// Index of the instruction that is decoded.
+    at: u8,
+    first_call: usize,
+}
+
+/// Decodes the block whose instructions `fetch` gives by their index, at most `instructions` (one
+/// or more). `first_call` is the number of the block's first call.
+pub fn block(
+    draft: Draft,
+    mode: Mode,
+    instructions: u64,
+    first_call: usize,
+    mut fetch: impl FnMut(u64) -> Word,
+) -> Draft {
+    let mut builder = Builder { draft, mode, at: 0, first_call };
+    let most = instructions.min(MOST_INSTRUCTIONS);
+    for at in 0..most {
+        builder.at = at as u8;
+        if builder.instruction(fetch(at)) == Flow::Over {
+            return builder.draft;
+        }
+    }
+    let imm = builder.target(4 * most as i64);
+    builder.push(Op { imm, ..builder.op(Code::End) });
+    builder.draft
+}
+
+/// `RA|0`: the register, or the one that is always zero.
+fn or_zero(ra: usize) -> Reg {
+    if ra == 0 { ZERO } else { ra as Reg }
+}
+
+impl Builder {
+    fn op(&self, code: Code) -> Op {
+        Op { code, at: self.at, a: 0, b: 0, c: 0, d: 0, imm: 0 }
+    }
+
+    fn push(&mut self, op: Op) {
+        self.draft.ops.push(op);
+    }
+
+    /// a = b … c
+    fn three(&mut self, code: Code, a: Reg, b: Reg, c: Reg) {
+        self.push(Op { a, b, c, ..self.op(code) });
+    }
+
+    /// a = b … imm
+    fn immediate(&mut self, code: Code, a: Reg, b: Reg, imm: i64) {
+        self.push(Op { a, b, imm, ..self.op(code) });
+    }
+
+    /// A target `offset` bytes from the block's start, with a link of its own.
+    fn target(&mut self, offset: i64) -> i64 {
+        let link = self.draft.links;
+        self.draft.links += 1;
+        // A branch reaches 32 MiB, a block is 256 bytes long.
+        Target { displacement: offset as i32, link }.pack()
+    }
+
+    /// Offset of the instruction from the block's start.
+    fn offset(&self) -> i64 {
+        4 * i64::from(self.at)
+    }
+
+    fn call(&mut self, code: Code, call: Call) {
+        let imm = (self.first_call + self.draft.calls.len()) as i64;
+        self.draft.calls.push(call);
+        self.push(Op { imm, ..self.op(code) });
+    }
+
+    fn program(&mut self, reason: u64) -> Flow {
+        self.push(Op { imm: reason as i64, ..self.op(Code::Program) });
+        Flow::Over
+    }
+
+    fn unknown(&mut self, word: Word) -> Flow {
+        self.push(Op { imm: i64::from(word.0), ..self.op(Code::Unknown) });
+        Flow::Over
+    }
+
+    /// Rc = 1: CR0 from the result in `reg`.
+    fn record(&mut self, word: Word, reg: Reg) {
+        if word.record() {
+            let code = if self.mode.is_wide() { Code::CompareImmediate } else { Code::CompareWordImmediate };
+            self.immediate(code, CR, reg, 0);
+        }
+    }
+
+    /// Base and displacement of an access, so that their sum needs no more masking: in 32-bit mode
+    /// the sum is made here.
+    fn address(&mut self, base: Reg, displacement: i64) -> (Reg, i64) {
+        if self.mode.is_wide() {
+            return (base, displacement);
+        }
+        self.immediate(Code::AddImmediate, TEMP, base, displacement);
+        self.three(Code::ZeroExtendWord, TEMP, TEMP, 0);
+        (TEMP, 0)
+    }
+
+    /// The same for `(RA|0) + (RB)`.
+    fn indexed_address(&mut self, word: Word) -> (Reg, i64) {
+        let rb = word.rb() as Reg;
+        if word.ra() == 0 {
+            return self.address(rb, 0);
+        }
+        self.three(Code::Add, TEMP, word.ra() as Reg, rb);
+        if !self.mode.is_wide() {
+            self.three(Code::ZeroExtendWord, TEMP, TEMP, 0);
+        }
+        (TEMP, 0)
+    }
+
+    fn instruction(&mut self, word: Word) -> Flow {
+        let Some(opcode) = decode(word.0) else { return self.unknown(word) };
+        if self.mode.is_problem() && system::is_privileged(opcode) {
+            return self.program(program::PRIVILEGED);
+        }
+        if let Some(flow) = self.fixed(opcode, word) {
+            return flow;
+        }
+        if let Some(flow) = self.memory(opcode, word) {
+            return flow;
+        }
+        if let Some(flow) = self.branch(opcode, word) {
+            return flow;
+        }
+        if let Some(flow) = self.system(opcode, word) {
+            return flow;
+        }
+        self.vector(opcode, word)
+    }
+}

@@ -1,0 +1,35 @@
+//! Floating point and vectors: the facility first, then a call.
+
+use power::insn::{Opcode, Word};
+use power::msr::program;
+
+use super::{Builder, Flow};
+use crate::ir::{Call, Code, Off, Op};
+use crate::vector_memory;
+use crate::vsu::{self, Facility};
+
+impl Builder {
+    /// What is left: an instruction of the vector-scalar unit, or one that this processor does not have.
+    pub(super) fn vector(&mut self, opcode: Opcode, word: Word) -> Flow {
+        let call = match (vsu::handler(opcode), vector_memory::handler(opcode)) {
+            (Some(handler), _) => (Code::Compute, Call::Compute(handler, word)),
+            (None, Some(handler)) => (Code::System, Call::System(handler, word)),
+            (None, None) => return self.unknown(word),
+        };
+        let off = match vsu::facility(opcode, word) {
+            Facility::Float if !self.mode.has_float() => Some(Off::FLOAT),
+            Facility::Vector if !self.mode.has_vector() => Some(Off::VECTOR),
+            Facility::Vsx if !self.mode.has_vsx() => Some(Off::VSX),
+            _ => None,
+        };
+        if let Some(facility) = off {
+            self.push(Op { imm: facility, ..self.op(Code::Unavailable) });
+            return Flow::Over;
+        }
+        if vector_memory::updates(opcode) && word.ra() == 0 {
+            return self.program(program::ILLEGAL);
+        }
+        self.call(call.0, call.1);
+        Flow::Next
+    }
+}

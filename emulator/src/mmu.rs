@@ -1,0 +1,163 @@
+//! Address translation: SLB, then the page cache, then the table (Power ISA v2.07B, Book III-S, 5.7).
+
+use hpt::{Access, Invalidation, WalkFault};
+use power::msr::storage_fault;
+use power::page::Vpn;
+
+use crate::core::Core;
+use crate::fault::Fault;
+use crate::tlb::{Context, Mapping};
+use crate::trap::Trap;
+
+/// Effective address bits that real mode looks at: the processor ignores the first four.
+const REAL_MODE_MASK: u64 = (1 << 60) - 1;
+
+/// Why an address has no translation; the interrupt depends on who asked.
+enum Untranslated {
+    Segment,
+    /// With the DSISR or SRR1 bits.
+    Storage(u64),
+}
+
+impl Core {
+    fn mapping(&mut self, ea: u64, access: Access, problem: bool) -> Result<(Mapping, u64), Untranslated> {
+        let Some(segment) = self.slb.lookup(ea) else { return Err(Untranslated::Segment) };
+        if access == Access::Fetch && segment.is_no_execute() {
+            return Err(Untranslated::Storage(storage_fault::NO_EXECUTE));
+        }
+        let key = segment.key(problem);
+        let page: Vpn = segment.page(ea);
+        let offset = ea & segment.base().offset_mask();
+        let store = access == Access::Store;
+        let mapping = match self.pages.get(page) {
+            Some(mapping) if !store || mapping.changed => mapping,
+            _ => {
+                let found = self.shared.table.walk(page, access, key).map_err(|fault| {
+                    Untranslated::Storage(match fault {
+                        WalkFault::NotFound => storage_fault::NOT_FOUND,
+                        WalkFault::Protection => storage_fault::PROTECTION,
+                        WalkFault::NoExecute => storage_fault::NO_EXECUTE,
+                    })
+                })?;
+                let mapping = Mapping {
+                    real: found.real,
+                    protection: found.protection,
+                    no_execute: found.no_execute,
+                    changed: found.changed,
+                };
+                self.pages.insert(page, mapping);
+                mapping
+            }
+        };
+        let allowed = if store { mapping.protection.allows_store(key) } else { mapping.protection.allows_load(key) };
+        if !allowed {
+            return Err(Untranslated::Storage(storage_fault::PROTECTION));
+        }
+        if access == Access::Fetch && mapping.no_execute {
+            return Err(Untranslated::Storage(storage_fault::NO_EXECUTE));
+        }
+        Ok((mapping, offset))
+    }
+
+    /// The real address of a load or store at `ea`, which is then remembered for its 4 KiB page.
+    ///
+    /// A store to a page with decoded code makes that code stale first.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn translate_data(&mut self, ea: u64, access: Access) -> Result<u64, Fault> {
+        let store = access == Access::Store;
+        let (real, mut writable) = if self.data == Context::Real {
+            (ea & REAL_MODE_MASK, true)
+        } else {
+            let problem = self.data == Context::Problem;
+            match self.mapping(ea, access, problem) {
+                Ok((mapping, offset)) => {
+                    let key = self.slb.lookup(ea).is_some_and(|segment| segment.key(problem));
+                    (mapping.real | offset, mapping.changed && mapping.protection.allows_store(key))
+                }
+                Err(Untranslated::Segment) => return self.raise(Trap::DataSegment { dar: ea }),
+                Err(Untranslated::Storage(bits)) => {
+                    let dsisr = bits | if store { storage_fault::STORE } else { 0 };
+                    return self.raise(Trap::DataStorage { dar: ea, dsisr });
+                }
+            }
+        };
+        if real >= self.shared.ram.bytes() {
+            return self.raise(Trap::MachineCheck { dar: ea });
+        }
+        if self.shared.code.holds_code(real) {
+            if store {
+                self.shared.code.mark_written(real);
+            } else {
+                writable = false;
+            }
+        }
+        self.tlb.insert(self.data, ea, real, writable);
+        Ok(real)
+    }
+
+    /// The real address of the instruction at `ea`.
+    pub(crate) fn translate_fetch(&mut self, ea: u64) -> Result<u64, Fault> {
+        if let Some(real) = self.fetch.get(ea) {
+            return Ok(real);
+        }
+        let context = self.fetch.context();
+        let real = if context == Context::Real {
+            ea & REAL_MODE_MASK
+        } else {
+            match self.mapping(ea, Access::Fetch, context == Context::Problem) {
+                Ok((mapping, offset)) => mapping.real | offset,
+                Err(Untranslated::Segment) => return self.raise(Trap::InstructionSegment),
+                Err(Untranslated::Storage(bits)) => return self.raise(Trap::InstructionStorage(bits)),
+            }
+        };
+        if real >= self.shared.ram.bytes() {
+            return self.raise(Trap::MachineCheck { dar: ea });
+        }
+        self.fetch.insert(ea, real);
+        Ok(real)
+    }
+
+    /// `slbmte`.
+    pub(crate) fn slb_write(&mut self, rs: u64, rb: u64) {
+        if let Some(old) = self.slb.write(rs, rb) {
+            self.forget_half(old.esid() >> 63 != 0);
+        }
+    }
+
+    /// `slbie`.
+    pub(crate) fn slb_invalidate(&mut self, ea: u64) {
+        self.slb.invalidate(ea);
+        self.forget_half(ea >> 63 != 0);
+    }
+
+    /// `slbia`.
+    pub(crate) fn slb_invalidate_all(&mut self) {
+        self.slb.invalidate_all();
+        self.tlb.flush_translated();
+        self.fetch.flush();
+    }
+
+    /// What was translated through a segment entry is gone; what is known by virtual page stays.
+    fn forget_half(&mut self, upper: bool) {
+        self.tlb.flush_half(upper);
+        self.fetch.flush_half(upper);
+    }
+
+    /// Drops translations that the table no longer gives.
+    pub(crate) fn invalidate(&mut self, what: &Invalidation) {
+        match what {
+            Invalidation::Page { page, actual } => {
+                let first = page.offset() & !actual.offset_mask();
+                self.tlb.drop_virtual(first, actual.bytes());
+                self.fetch.drop_virtual(first, actual.bytes());
+                self.pages.invalidate(*page, *actual);
+            }
+            Invalidation::All => {
+                self.tlb.flush_translated();
+                self.fetch.flush();
+                self.pages.clear();
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What the processors of one partition share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hpt::Table;
+use vm_memory::GuestMemoryMmap;
+
+use crate::code_pages::CodePages;
+use crate::ram::Ram;
+use crate::timebase::Timebase;
+
+/// Memory, table, clock and modes of one partition.
+pub struct Shared {
+    pub(crate) ram: Ram,
+    pub(crate) table: Arc<Table>,
+    pub(crate) timebase: Timebase,
+    pub(crate) code: CodePages,
+    lpcr: AtomicU64,
+}
+
+impl Shared {
+    /// For a partition whose RAM is the region of `memory` at guest address 0.
+    pub fn new(memory: Arc<GuestMemoryMmap<()>>, table: Arc<Table>, timebase: Timebase) -> Arc<Self> {
+        let ram = Ram::new(memory);
+        let code = CodePages::new(ram.bytes());
+        Arc::new(Self { ram, table, timebase, code, lpcr: AtomicU64::new(0) })
+    }
+
+    /// The logical partitioning control register: ILE and AIL decide how interrupts are taken.
+    pub fn lpcr(&self) -> u64 {
+        self.lpcr.load(Ordering::Relaxed)
+    }
+
+    /// Sets the logical partitioning control register for all processors, from their next interrupt on.
+    pub fn set_lpcr(&self, lpcr: u64) {
+        self.lpcr.store(lpcr, Ordering::Relaxed);
+    }
+
+    /// Says that something other than a processor (a hypercall, a device) wrote `len` bytes at `real`.
+    pub fn written(&self, real: u64, len: u64) {
+        let mut page = real & !((1 << crate::code_pages::SHIFT) - 1);
+        while page < real.saturating_add(len) && page < self.ram.bytes() {
+            if self.code.holds_code(page) {
+                self.code.mark_written(page);
+            }
+            page += 1 << crate::code_pages::SHIFT;
+        }
+    }
+}

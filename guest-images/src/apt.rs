@@ -1,0 +1,261 @@
+//! A private apt: Debian's archive seen through apt's own eyes, without touching the user's system.
+//!
+//! One [`Repository`] is one suite for one architecture with a state of its own, so a name has one
+//! meaning in it and no pinning is needed. The user's configuration is read, for its proxies and the
+//! like; where it would lead back to the system, or trust what is not signed, it is overruled.
+
+mod description;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use self::description::Description;
+use crate::cache::{Lock, create_directory};
+use crate::host::run;
+use crate::mirror::Mirror;
+use crate::package::Package;
+use crate::{Cache, Error, Progress};
+
+/// How long package lists are good for.
+const LISTS_ARE_FRESH: Duration = Duration::from_hours(24);
+
+/// Read after the user's configuration. Only in a file can lists be emptied: the commands that the
+/// user's system runs after an update, and the system's architectures.
+const CONFIGURATION: &str = "\
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Architectures;
+";
+
+/// A suite of Debian's archive for one architecture.
+pub(crate) struct Repository<'a> {
+    cache: &'a Cache,
+    lock: &'a Lock,
+    progress: &'a dyn Progress,
+    suite: &'static str,
+    architecture: &'static str,
+    /// Everything of this apt's is below.
+    root: PathBuf,
+}
+
+impl<'a> Repository<'a> {
+    /// The repository of `suite` for `architecture`, whose state is kept in `cache`.
+    pub(crate) fn open(
+        cache: &'a Cache,
+        lock: &'a Lock,
+        progress: &'a dyn Progress,
+        suite: &'static str,
+        architecture: &'static str,
+    ) -> Result<Self, Error> {
+        let root = cache.root().join("apt").join(format!("{suite}-{architecture}"));
+        for directory in ["lists/partial", "archives/partial", "packages"] {
+            create_directory(&root.join(directory))?;
+        }
+        let repository = Self {
+            cache,
+            lock,
+            progress,
+            suite,
+            architecture,
+            root,
+        };
+        write(&repository.root.join("apt.conf"), CONFIGURATION)?;
+        // No package is installed in this apt's world.
+        write(&repository.root.join("status"), "")?;
+        Ok(repository)
+    }
+
+    /// Downloads `package`; if it is a meta package, the package `{series}…` that it stands for.
+    pub(crate) fn fetch(&self, package: &str, series: Option<&str>) -> Result<Package, Error> {
+        let updated = self.update(Freshness::OfToday)?;
+        match self.try_fetch(package, series) {
+            // The archive has moved on since the lists were read.
+            Err(Error::Program { .. }) if !updated => {
+                self.update(Freshness::OfNow)?;
+                self.try_fetch(package, series)
+            }
+            result => result,
+        }
+    }
+
+    fn try_fetch(&self, package: &str, series: Option<&str>) -> Result<Package, Error> {
+        let mut description = self.describe(package)?;
+        if let Some(series) = series
+            && let Some(real) = description.depends.iter().find(|name| name.starts_with(series))
+        {
+            description = self.describe(real)?;
+        }
+        self.download(description)
+    }
+
+    /// Fetches the package lists, unless they are fresh enough; tells whether it did.
+    fn update(&self, freshness: Freshness) -> Result<bool, Error> {
+        let mirror = Mirror::of(&self.cache.host, self.suite)?;
+        let keyrings = &self.cache.host.keyrings;
+        let keyring = keyrings.iter().find(|path| path.exists());
+        let keyring = keyring.ok_or_else(|| Error::NoKeyring {
+            path: keyrings[0].clone(),
+        })?;
+        let source = mirror.source(self.suite, self.architecture, &keyring.to_string_lossy());
+
+        // Written after a success: where the lists came from, and by its age, when.
+        let stamp = self.root.join("updated");
+        let age = || fs::metadata(&stamp).ok()?.modified().ok()?.elapsed().ok();
+        if freshness == Freshness::OfToday
+            && age().is_some_and(|age| age < LISTS_ARE_FRESH)
+            && fs::read_to_string(&stamp).is_ok_and(|from| from == source)
+        {
+            return Ok(false);
+        }
+        write(&self.root.join("debian.sources"), &source)?;
+        let _step = self
+            .progress
+            .begin(&format!("fetching the package lists of Debian {}", self.suite), None);
+        let mut command = self.command("apt-get")?;
+        // A mirror that cannot be reached is only a warning otherwise.
+        command.args(["-o", "APT::Update::Error-Mode=any", "update"]);
+        run(
+            "apt-get",
+            &mut command,
+            &format!("fetching the package lists of Debian {}", self.suite),
+            |_| (),
+        )?;
+        write(&stamp, &source)?;
+        Ok(true)
+    }
+
+    /// Looks `package` up in the lists.
+    fn describe(&self, package: &str) -> Result<Description, Error> {
+        let mut text = String::new();
+        let mut command = self.command("apt-cache")?;
+        command.args(["--no-all-versions", "show", package]);
+        let doing = format!("looking for {package} in Debian {}", self.suite);
+        run("apt-cache", &mut command, &doing, |line| {
+            text.push_str(line);
+            text.push('\n');
+        })?;
+        Description::parse(&text).map_err(|field| Error::BadDescription {
+            suite: self.suite,
+            package: package.to_owned(),
+            field,
+        })
+    }
+
+    /// Downloads a package and has apt verify it. What an interrupted download left is continued.
+    fn download(&self, description: Description) -> Result<Package, Error> {
+        let Description {
+            name, version, bytes, ..
+        } = description;
+        let exact = format!("{name}={version}");
+        let directory = self.root.join("packages").join(&exact);
+        create_directory(&directory)?;
+
+        let doing = format!("downloading {name}");
+        let mut step = self.progress.begin(&doing, Some(bytes));
+        let mut command = self.command("apt-get")?;
+        command.current_dir(&directory);
+        command.args(["-o", "APT::Status-Fd=1", "download", &exact]);
+        run("apt-get", &mut command, &doing, |line| {
+            if let Some(percent) = percent_done(line) {
+                step.reach((bytes as f64 * percent / 100.0) as u64);
+            }
+        })?;
+        drop(step);
+        let path = only_file(&directory)?;
+        Ok(Package { name, version, path })
+    }
+
+    /// A command of apt's that sees this repository and nothing else.
+    fn command(&self, program: &'static str) -> Result<Command, Error> {
+        let mut command = self.cache.host.command(program);
+        let shared = self.lock.share().map_err(|source| Error::Run { program, source })?;
+        command
+            .stdin(shared)
+            .arg("-qq")
+            .arg("-c")
+            .arg(self.root.join("apt.conf"));
+        let ours = [
+            ("Dir::State", "."),
+            ("Dir::State::lists", "lists"),
+            ("Dir::State::status", "status"),
+            ("Dir::Cache", "."),
+            ("Dir::Cache::archives", "archives"),
+            ("Dir::Etc::sourcelist", "debian.sources"),
+        ]
+        .map(|(option, name)| (option, self.root.join(name)));
+        for (option, path) in &ours {
+            option_is(&mut command, option, path);
+        }
+        for (option, value) in [
+            ("APT::Architecture", self.architecture),
+            ("APT::Default-Release", ""),
+            ("APT::Get::AllowUnauthenticated", "false"),
+            ("Acquire::AllowInsecureRepositories", "false"),
+            ("Acquire::AllowWeakRepositories", "false"),
+            ("Acquire::AllowDowngradeToInsecureRepositories", "false"),
+            // As root, apt would download as a user who may not write here.
+            ("APT::Sandbox::User", "root"),
+            // Tens of megabytes that save half a second.
+            ("Dir::Cache::pkgcache", ""),
+            ("Dir::Cache::srcpkgcache", ""),
+            ("Dir::Etc::sourceparts", "/dev/null"),
+            ("Dir::Etc::preferences", "/dev/null"),
+            ("Dir::Etc::preferencesparts", "/dev/null"),
+        ] {
+            option_is(&mut command, option, Path::new(value));
+        }
+        Ok(command)
+    }
+}
+
+/// Removes a downloaded package of which everything wanted has been taken.
+pub(crate) fn discard(package: &Package) {
+    // A file more in the cache is no reason to fail.
+    if let Some(directory) = package.path.parent() {
+        let _ = fs::remove_dir_all(directory);
+    }
+}
+
+/// How new the package lists must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Freshness {
+    OfToday,
+    OfNow,
+}
+
+/// The percentage in a line of apt's status, `dlstatus:1:65.9961:Retrieving file 1 of 1`.
+fn percent_done(line: &str) -> Option<f64> {
+    let percent: f64 = line.strip_prefix("dlstatus:")?.split(':').nth(1)?.parse().ok()?;
+    percent.is_finite().then(|| percent.clamp(0.0, 100.0))
+}
+
+fn option_is(command: &mut Command, option: &str, value: &Path) {
+    let mut argument = std::ffi::OsString::from(option);
+    argument.push("=");
+    argument.push(value);
+    command.arg("-o").arg(argument);
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The file that apt has put into an otherwise empty directory.
+fn only_file(directory: &Path) -> Result<PathBuf, Error> {
+    let unreadable = |source| Error::Read {
+        path: directory.to_owned(),
+        source,
+    };
+    let entry = fs::read_dir(directory).map_err(unreadable)?.next();
+    let missing = || unreadable(std::io::ErrorKind::NotFound.into());
+    Ok(entry.ok_or_else(missing)?.map_err(unreadable)?.path())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! Guests to boot: the recipes that turn Debian's packages into a kernel and an initramfs.
+//!
+//! An [`Image`] is a recipe by name; [`Image::prepare`] makes it from packages that apt fetches and
+//! verifies, keeps it in a [`Cache`] of the user's, and needs no network from then on. The user's own
+//! system and its apt are read (which mirror, which proxy) and never changed.
+
+#![forbid(unsafe_code)]
+
+mod apt;
+mod cache;
+mod error;
+mod host;
+mod image;
+mod initramfs;
+mod mirror;
+mod options;
+mod package;
+mod progress;
+mod root;
+mod tool;
+
+pub use cache::Cache;
+pub use error::Error;
+pub use image::{Image, Prepared, UnknownImage};
+pub use options::{Console, ExtraFile, ImageOptions, Init};
+pub use progress::{Lines, Progress, Silent, Stderr, Step};
+pub use tool::Tool;

@@ -1,0 +1,96 @@
+//! `H_CLEAR_REF` and `H_CLEAR_MOD`: clear R or C of an entry (LoPAR, Logical Partitioning Option).
+
+use power::hcall::Status;
+use power::hpte::{HpteR, HpteV};
+
+use crate::flags::{self, USAGE_HINTS};
+use crate::lock::Locked;
+use crate::{Hpt, Hpte};
+
+impl Hpt {
+    /// `H_CLEAR_REF`: clears R of the entry at `ptex`; returns doubleword 1 as it was before.
+    ///
+    /// # Errors
+    /// `Parameter` for a `ptex` outside the table and for unknown flags, `NotFound` for an invalid entry.
+    pub fn clear_ref(&self, flags: u64, ptex: u64) -> Result<HpteR, Status> {
+        let mut entry = self.lock_valid(flags, ptex)?;
+        // In place, as the manual says: the entry stays in use. Shadows must go, or they would be used
+        // on without setting R again. If R was clear there are none: a walk sets it first.
+        let old = entry.clear_in_place(HpteR::R);
+        if old.is_referenced() {
+            self.invalidate(&entry);
+        }
+        Ok(old)
+    }
+
+    /// `H_CLEAR_MOD`: clears C of the entry at `ptex`; returns doubleword 1 as it was before.
+    ///
+    /// # Errors
+    /// `Parameter` for a `ptex` outside the table and for unknown flags, `NotFound` for an invalid entry.
+    pub fn clear_mod(&self, flags: u64, ptex: u64) -> Result<HpteR, Status> {
+        let mut entry = self.lock_valid(flags, ptex)?;
+        let old = entry.r();
+        if !old.is_changed() {
+            return Ok(old);
+        }
+        let v = entry.v();
+        entry.hide();
+        self.invalidate(&entry);
+        let old = entry.r();
+        entry.publish(Hpte {
+            v,
+            r: old.with_clear(HpteR::C),
+        });
+        Ok(old)
+    }
+
+    fn lock_valid(&self, flags: u64, ptex: u64) -> Result<Locked<'_>, Status> {
+        flags::check(flags, USAGE_HINTS)?;
+        self.table
+            .lock(self.index(ptex)?, HpteV::is_valid)
+            .ok_or(Status::NotFound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use power::page::PagePair;
+
+    use super::*;
+    use crate::Access;
+    use crate::testing::{Machine, hpte_r, page};
+
+    const SMALL: PagePair = PagePair::ALL[0];
+
+    #[test]
+    fn each_clears_its_own_bit_and_flushes() {
+        let machine = Machine::new();
+        let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
+        machine.hpt.table().walk(page(1, SMALL), Access::Store, false).unwrap();
+        let plain = hpte_r(0x5000, SMALL);
+        assert_eq!(machine.hpt.clear_ref(0, ptex), Ok(plain.with_set(HpteR::R_AND_C)));
+        assert_eq!(machine.asked().len(), 2);
+        assert_eq!(machine.hpt.clear_mod(0, ptex), Ok(plain.with_set(HpteR::C)));
+        assert_eq!(machine.asked().len(), 2);
+        assert_eq!(machine.hpt.remove(0, ptex, 0).unwrap().r, plain);
+    }
+
+    #[test]
+    fn a_bit_that_is_clear_needs_no_flush() {
+        let machine = Machine::new();
+        let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
+        assert_eq!(machine.hpt.clear_ref(0, ptex), Ok(hpte_r(0x5000, SMALL)));
+        assert_eq!(machine.hpt.clear_mod(0, ptex), Ok(hpte_r(0x5000, SMALL)));
+        assert_eq!(machine.asked(), []);
+    }
+
+    #[test]
+    fn bad_arguments_are_refused() {
+        let machine = Machine::new();
+        for call in [Hpt::clear_ref, Hpt::clear_mod] {
+            assert_eq!(call(&machine.hpt, 0, 1 << 14), Err(Status::Parameter));
+            assert_eq!(call(&machine.hpt, 1, 0), Err(Status::Parameter));
+            assert_eq!(call(&machine.hpt, 0, 0), Err(Status::NotFound));
+        }
+    }
+}

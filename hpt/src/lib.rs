@@ -1,0 +1,43 @@
+//! The guest's hashed page table (HPT): its memory, the hypercalls that change it, the walk that
+//! translates with it, and the protocol that drops what processors remember of it.
+//!
+//! - [`Table`] is the memory: lock-free [`Table::walk`] for whoever translates.
+//! - [`Hpt`] is what a guest may do to it: one method a hypercall.
+//! - [`Shadow`] is what a change asks of the processors; [`Shootdown`] is the answer of processors
+//!   that are threads with a [`Seat`] each.
+//!
+//! Knows nothing of KVM, registers or devices: what it needs from above are the traits [`RealMap`],
+//! [`Shadow`] and [`Kick`]. The protocols are in `docs/concurrency.md`.
+
+mod bulk;
+mod clear;
+mod enter;
+mod flags;
+mod hypercalls;
+mod lock;
+mod memory;
+mod order;
+mod protect;
+mod read;
+mod real;
+mod remove;
+mod seat;
+mod shadow;
+mod shootdown;
+mod sync;
+mod table;
+#[cfg(test)]
+mod testing;
+mod walk;
+
+pub use bulk::Specifier;
+pub use hypercalls::Hpt;
+pub use memory::AllocateTable;
+pub use order::{Order, ParseOrderError};
+pub use read::Entries;
+pub use real::{RealKind, RealMap};
+pub use seat::Seat;
+pub use shadow::{Batch, Invalidation, Shadow};
+pub use shootdown::{Kick, Shootdown};
+pub use table::{Hpte, PteIndex, Table};
+pub use walk::{Access, Translation, WalkFault};

@@ -1,0 +1,153 @@
+//! The memory of a table: big-endian doublewords, aligned to the table's size, zero until written.
+//!
+//! Only reserved at first: the host commits a page of it when an entry there is first written.
+//! What the doublewords mean, and in which order they are used, is the business of `table.rs` and up.
+
+#[cfg(not(loom))]
+pub(crate) use mapped::TableMemory;
+#[cfg(loom)]
+pub(crate) use modelled::TableMemory;
+
+/// The host has no room for a table.
+#[derive(Debug, thiserror::Error)]
+#[error("reserving {bytes} bytes of address space for a page table of order {order}")]
+pub struct AllocateTable {
+    pub(crate) order: crate::Order,
+    pub(crate) bytes: u64,
+    #[source]
+    pub(crate) source: std::io::Error,
+}
+
+#[cfg(not(loom))]
+#[expect(
+    unsafe_code,
+    reason = "atomics in a mapping that is aligned beyond what an allocator gives"
+)]
+mod mapped {
+    use std::io;
+    use std::ptr::NonNull;
+
+    use memmap2::{MmapMut, MmapOptions};
+
+    use super::AllocateTable;
+    use crate::Order;
+    use crate::sync::AtomicU64;
+
+    /// The doublewords of a table.
+    pub(crate) struct TableMemory {
+        /// First doubleword; a multiple of the table's size.
+        start: NonNull<AtomicU64>,
+        doublewords: usize,
+        /// Keeps `start` mapped. Twice the table's size, so that it holds an aligned part of it.
+        _map: MmapMut,
+    }
+
+    // SAFETY: all access to the mapping goes through `&AtomicU64`, which is Sync; `start` never changes,
+    // and the mapping has no tie to the thread that made it.
+    unsafe impl Send for TableMemory {}
+    // SAFETY: as for Send.
+    unsafe impl Sync for TableMemory {}
+
+    impl TableMemory {
+        /// A zeroed table of 2^`order` bytes.
+        pub(crate) fn new(order: Order) -> Result<Self, AllocateTable> {
+            let bytes = order.bytes() * 2;
+            let error = |source| AllocateTable { order, bytes, source };
+            let too_large = || error(io::ErrorKind::OutOfMemory.into());
+            let length = usize::try_from(bytes).map_err(|_| too_large())?;
+            let mut map = MmapOptions::new()
+                .len(length)
+                .no_reserve_swap()
+                .map_anon()
+                .map_err(error)?;
+            let base = map.as_mut_ptr();
+            let offset = base.align_offset(length / 2);
+            // SAFETY: the next multiple of `length / 2` at or after `base` is less than `length / 2`
+            // beyond it, so the offset, and the table behind it, are inside the mapping of `length` bytes.
+            let start = unsafe { base.add(offset) };
+            let start = NonNull::new(start.cast()).ok_or_else(too_large)?;
+            Ok(Self {
+                start,
+                doublewords: length / 2 / size_of::<u64>(),
+                _map: map,
+            })
+        }
+
+        /// Doubleword `index`, which must be inside the table.
+        #[inline]
+        pub(crate) fn doubleword(&self, index: usize) -> &AtomicU64 {
+            debug_assert!(index < self.doublewords, "doubleword {index} of {}", self.doublewords);
+            // SAFETY: a `PteIndex` or a group of this table, the only sources of `index`, is below the
+            // number of entries, so the doubleword is inside the mapping.
+            let at = unsafe { self.start.add(index) };
+            // SAFETY: mapped for as long as `self` lives, aligned (`start` is a multiple of 2^18, and
+            // doublewords follow each other), never accessed but as an atomic by this program.
+            unsafe { at.as_ref() }
+        }
+
+        /// Where the table is in this process.
+        pub(crate) fn host_address(&self) -> u64 {
+            self.start.as_ptr().expose_provenance() as u64
+        }
+    }
+}
+
+#[cfg(loom)]
+mod modelled {
+    use super::AllocateTable;
+    use crate::Order;
+    use crate::sync::AtomicU64;
+
+    /// The doublewords of a table of one group, whatever its order: each atomic costs the model.
+    pub(crate) struct TableMemory(Vec<AtomicU64>);
+
+    impl TableMemory {
+        pub(crate) fn new(_order: Order) -> Result<Self, AllocateTable> {
+            Ok(Self((0..16).map(|_| AtomicU64::new(0)).collect()))
+        }
+
+        pub(crate) fn doubleword(&self, index: usize) -> &AtomicU64 {
+            &self.0[index]
+        }
+
+        pub(crate) fn host_address(&self) -> u64 {
+            0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Order;
+    use crate::sync::Ordering;
+
+    #[test]
+    fn a_table_is_aligned_to_its_own_size() {
+        for order in [18, 19, 23, 28] {
+            let order = Order::new(order).unwrap();
+            let memory = TableMemory::new(order).unwrap();
+            assert_eq!(memory.host_address() % order.bytes(), 0);
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "reserves address space that Miri would really allocate")]
+    fn a_table_of_64_gib_is_only_reserved() {
+        let order = Order::new(36).unwrap();
+        let memory = TableMemory::new(order).unwrap();
+        let last = order.bytes() as usize / 8 - 1;
+        assert_eq!(memory.doubleword(last).load(Ordering::Relaxed), 0);
+        memory.doubleword(last).store(7, Ordering::Relaxed);
+        assert_eq!(memory.doubleword(last).load(Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "reserves address space")]
+    fn a_table_that_does_not_fit_is_an_error_with_its_size() {
+        let Err(error) = TableMemory::new(Order::MAX) else {
+            return;
+        };
+        assert!(error.to_string().contains("order 46"), "{error}");
+    }
+}

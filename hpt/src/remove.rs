@@ -1,0 +1,157 @@
+//! `H_REMOVE`: invalidates an entry (LoPAR, Logical Partitioning Option, H_REMOVE).
+
+use power::hcall::{Status, access};
+use power::hpte::HpteV;
+
+use crate::flags::{self, CHECKSUM, COMPRESSION, USAGE_HINTS};
+use crate::lock::Locked;
+use crate::{Hpt, Hpte};
+
+const KNOWN: u64 = access::AVPN | access::ANDCOND | COMPRESSION | CHECKSUM | USAGE_HINTS;
+
+/// Under which condition an entry is to be removed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Condition {
+    /// Bits 0 to 56 of doubleword 0 must be this.
+    pub(crate) avpn: Option<u64>,
+    /// Doubleword 0 must have no bit of this.
+    pub(crate) none_of: u64,
+}
+
+impl Condition {
+    /// The condition that two flags and their common argument make.
+    pub(crate) fn new(avpn: bool, andcond: bool, argument: u64) -> Self {
+        Self {
+            avpn: avpn.then_some(argument),
+            none_of: if andcond { argument } else { 0 },
+        }
+    }
+
+    /// Whether an entry with this doubleword 0 is to be removed. An invalid one never is: there is nothing
+    /// to invalidate.
+    pub(crate) fn holds(self, v: HpteV) -> bool {
+        v.is_valid() && self.avpn.is_none_or(|avpn| avpn == v.avpn()) && v.raw() & self.none_of == 0
+    }
+}
+
+impl Hpt {
+    /// `H_REMOVE`: removes the entry at `ptex`, on the condition in `flags` with the argument `avpn`.
+    /// Returns the entry as it was, with all of R and C.
+    ///
+    /// # Errors
+    /// `Parameter` for a `ptex` outside the table and for unknown flags, `NotFound` for an invalid entry or one
+    /// that does not meet the condition, `Function` for compression.
+    pub fn remove(&self, flags: u64, ptex: u64, avpn: u64) -> Result<Hpte, Status> {
+        flags::check(flags, KNOWN)?;
+        let at = self.index(ptex)?;
+        let condition = Condition::new(flags & access::AVPN != 0, flags & access::ANDCOND != 0, avpn);
+        let mut entry = self.table.lock(at, |v| condition.holds(v)).ok_or(Status::NotFound)?;
+        flags::refuse_compression(flags)?;
+        entry.hide();
+        self.invalidate(&entry);
+        Ok(take(entry))
+    }
+}
+
+/// Frees the slot of an entry that is hidden and flushed; returns the entry as it was.
+pub(crate) fn take(entry: Locked<'_>) -> Hpte {
+    // Only now: until the grace period was over, walkers might still have set R and C.
+    let old = Hpte {
+        v: entry.v().with_valid(true),
+        r: entry.r(),
+    };
+    entry.free();
+    old
+}
+
+#[cfg(test)]
+mod tests {
+    use power::hpte::HpteR;
+    use power::page::PagePair;
+
+    use super::*;
+    use crate::Invalidation;
+    use crate::testing::{Asked, Machine, hpte_r, page, r, v};
+
+    const SMALL: PagePair = PagePair::ALL[0];
+
+    #[test]
+    fn a_removed_entry_comes_back_and_is_gone() {
+        let machine = Machine::new();
+        let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
+        let old = machine.hpt.remove(0, ptex, 0).unwrap();
+        assert_eq!((old.v.raw(), old.r), (v(page(1, SMALL), SMALL), hpte_r(0x5000, SMALL)));
+        assert_eq!(machine.hpt.remove(0, ptex, 0), Err(Status::NotFound));
+        assert_eq!(machine.hpt.table().read(machine.hpt.index(ptex).unwrap()).v.raw(), 0);
+    }
+
+    #[test]
+    fn the_whole_page_is_flushed() {
+        let machine = Machine::new();
+        for pair in PagePair::ALL {
+            let page = page(0x103, pair);
+            let ptex = machine.map(page, pair, 0x100_0000);
+            machine.hpt.remove(0, ptex, 0).unwrap();
+            let gone = Invalidation::Page {
+                page: page.align_to(pair.actual()),
+                actual: pair.actual(),
+            };
+            assert_eq!(machine.asked(), [Asked::Invalidate(gone), Asked::EndOfBatch]);
+        }
+    }
+
+    #[test]
+    fn another_avpn_is_not_found_and_nothing_is_flushed() {
+        let machine = Machine::new();
+        let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
+        let avpn = page(1, SMALL).avpn();
+        assert_eq!(
+            machine.hpt.remove(access::AVPN, ptex, avpn ^ 0x80),
+            Err(Status::NotFound)
+        );
+        // The manual: the low seven bits should be zero, otherwise not found is likely.
+        assert_eq!(machine.hpt.remove(access::AVPN, ptex, avpn | 1), Err(Status::NotFound));
+        assert_eq!(machine.asked(), []);
+        assert!(machine.hpt.remove(access::AVPN, ptex, avpn).is_ok());
+    }
+
+    #[test]
+    fn a_bolted_entry_survives_eviction() {
+        let machine = Machine::new();
+        let bolted = v(page(1, SMALL), SMALL) | HpteV::BOLTED;
+        machine.hpt.enter(0, 0, bolted, r(0x5000, SMALL)).unwrap();
+        machine
+            .hpt
+            .enter(0, 0, v(page(1, SMALL), SMALL), r(0x6000, SMALL))
+            .unwrap();
+        assert_eq!(
+            machine.hpt.remove(access::ANDCOND, 0, HpteV::BOLTED),
+            Err(Status::NotFound)
+        );
+        assert!(machine.hpt.remove(access::ANDCOND, 1, HpteV::BOLTED).is_ok());
+        assert!(machine.hpt.remove(0, 0, 0).is_ok());
+    }
+
+    #[test]
+    fn what_a_walk_set_is_returned() {
+        let machine = Machine::new();
+        let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
+        machine
+            .hpt
+            .table()
+            .walk(page(1, SMALL), crate::Access::Store, false)
+            .unwrap();
+        let old = machine.hpt.remove(0, ptex, 0).unwrap();
+        assert_eq!(old.r, hpte_r(0x5000, SMALL).with_set(HpteR::R_AND_C));
+    }
+
+    #[test]
+    fn bad_arguments_are_refused() {
+        let machine = Machine::new();
+        assert_eq!(machine.hpt.remove(0, 1 << 14, 0), Err(Status::Parameter));
+        assert_eq!(machine.hpt.remove(access::EXACT, 0, 0), Err(Status::Parameter));
+        let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
+        assert_eq!(machine.hpt.remove(COMPRESSION, ptex, 0), Err(Status::Function));
+        assert!(machine.hpt.remove(USAGE_HINTS, ptex, 0).is_ok());
+    }
+}

@@ -1,0 +1,37 @@
+//! The one place that names `std::sync` or, under `--cfg loom`, its model.
+
+#[cfg(not(loom))]
+mod real {
+    pub(crate) use std::hint::spin_loop;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, fence};
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use std::thread::yield_now;
+
+    /// How often a waiter looks before it gives its processor away.
+    pub(crate) const SPINS: u32 = 100;
+    /// How often it looks with its processor given away in between before it sleeps, if it can.
+    pub(crate) const YIELDS: u32 = 20;
+}
+
+#[cfg(loom)]
+mod real {
+    pub(crate) use loom::hint::spin_loop;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, fence};
+    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use loom::thread::yield_now;
+
+    /// The model has no time: one look of each kind is as good as many.
+    pub(crate) const SPINS: u32 = 1;
+    /// As above.
+    pub(crate) const YIELDS: u32 = 0;
+}
+
+pub(crate) use real::*;
+pub(crate) use std::sync::PoisonError;
+pub(crate) use std::sync::atomic::Ordering;
+
+/// Locks `mutex`. What it guards is left whole at every step, so a panic of another holder does not
+/// make it unusable.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,197 @@
+//! The table: entries addressed by index, their publication, and the groups that a hash leads to.
+//!
+//! The rights of the doublewords, and the order in which they are written and read:
+//!
+//! | step | who | access | pairs with |
+//! |---|---|---|---|
+//! | W1 | writer | dw 0: lock bit set by compare-exchange, Acquire | W5 of the last holder |
+//! | W2 | writer that changes an entry | dw 0: V cleared, Relaxed; then [`Shadow::invalidate`](crate::Shadow) | R1: a walker that starts after the grace period sees V = 0 |
+//! | W3 | writer | fence Release (claim) | R4: who sees the new dw 1 sees the changed dw 0 |
+//! | W4 | writer | dw 1: store Relaxed | R3 |
+//! | W5 | writer | dw 0: V set, lock bit clear, store Release (publish) | R2 |
+//! | R1 | walker | dw 0: load Relaxed of up to eight entries | |
+//! | R2 | walker | fence Acquire | W5: dw 1 of the entry whose V was seen, or a later one |
+//! | R3 | walker | dw 1: load Relaxed, then fence Acquire | W4, W3 |
+//! | R4 | walker | dw 0: load Relaxed; another value than in R1 means that R3 may be torn | W3 |
+//! | R5 | walker | dw 1: R, C set by compare-exchange, Relaxed, against the value of R3 | W2, by the seat: read by the writer after its grace period |
+//!
+//! Writers exclude each other by the lock bit; walkers take no lock and write nothing but R and C.
+
+use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV};
+
+use crate::Order;
+use crate::memory::{AllocateTable, TableMemory};
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Index of an entry (PTEX), known to lie inside its table. Only [`Table::index`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PteIndex(usize);
+
+impl PteIndex {
+    /// The index as a register holds it.
+    pub const fn to_register(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// The group that the entry lies in.
+    pub const fn group(self) -> u64 {
+        self.0 as u64 / HPTES_PER_GROUP
+    }
+
+    /// The entries of the naturally aligned block of `COUNT` entries (a power of two, at most a
+    /// group) around this one.
+    pub(crate) fn block<const COUNT: usize>(self) -> [Self; COUNT] {
+        const { assert!(COUNT.is_power_of_two() && COUNT as u64 <= HPTES_PER_GROUP) };
+        let first = self.0 & !(COUNT - 1);
+        std::array::from_fn(|i| Self(first + i))
+    }
+}
+
+/// Both doublewords of an entry as a guest sees them: without the lock bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Hpte {
+    /// Doubleword 0: which virtual page.
+    pub v: HpteV,
+    /// Doubleword 1: which real page, with what rights.
+    pub r: HpteR,
+}
+
+/// A hashed page table.
+pub struct Table {
+    memory: TableMemory,
+    order: Order,
+    group_mask: u64,
+    entries: u64,
+}
+
+impl Table {
+    /// An empty table of 2^`order` bytes.
+    ///
+    /// # Errors
+    /// The host has no address space for twice the size, which alignment takes.
+    pub fn new(order: Order) -> Result<Self, AllocateTable> {
+        let memory = TableMemory::new(order)?;
+        // A modelled table is one group.
+        let groups = if cfg!(loom) { 1 } else { order.groups() };
+        Ok(Self {
+            memory,
+            order,
+            group_mask: groups - 1,
+            entries: groups * HPTES_PER_GROUP,
+        })
+    }
+
+    /// The table's size.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Where the table is in this process: a multiple of its size, as SDR1 wants it.
+    pub fn host_address(&self) -> u64 {
+        self.memory.host_address()
+    }
+
+    /// The entry that `ptex` names; `None` past the end.
+    pub fn index(&self, ptex: u64) -> Option<PteIndex> {
+        (ptex < self.entries).then_some(PteIndex(ptex as usize))
+    }
+
+    /// First entry of the group that `hash` leads to.
+    #[inline]
+    pub(crate) fn group_start(&self, hash: u64) -> usize {
+        ((hash & self.group_mask) * HPTES_PER_GROUP) as usize
+    }
+
+    /// Doubleword 0 of entry `at`, which must be inside the table, as it is in memory.
+    #[inline]
+    pub(crate) fn v_at(&self, at: usize) -> &AtomicU64 {
+        self.memory.doubleword(at * 2)
+    }
+
+    /// Doubleword 1 of entry `at`, which must be inside the table, as it is in memory.
+    #[inline]
+    pub(crate) fn r_at(&self, at: usize) -> &AtomicU64 {
+        self.memory.doubleword(at * 2 + 1)
+    }
+
+    pub(crate) fn v(&self, at: PteIndex) -> &AtomicU64 {
+        self.v_at(at.0)
+    }
+
+    pub(crate) fn r(&self, at: PteIndex) -> &AtomicU64 {
+        self.r_at(at.0)
+    }
+
+    /// The entry at `at` as it is between changes: waits for a writer that is at it.
+    pub fn read(&self, at: PteIndex) -> Hpte {
+        let mut waiting = crate::lock::Waiting::default();
+        loop {
+            let v = load(self.v(at));
+            // W5: what was published with this dw 0, or later, is seen below.
+            fence(Ordering::Acquire);
+            let r = load(self.r(at));
+            // W3: if that was a later dw 1, the next load does not give this dw 0 again.
+            fence(Ordering::Acquire);
+            let v = HpteV::from_raw(v);
+            if !v.is_locked() && load(self.v(at)) == v.raw() {
+                return Hpte {
+                    v: HpteV::from_guest(v.raw()),
+                    r: HpteR::from_raw(r),
+                };
+            }
+            waiting.pause();
+        }
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table")
+            .field("order", &self.order)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A doubleword's value, from its big-endian form in memory; Relaxed.
+#[inline]
+pub(crate) fn load(doubleword: &AtomicU64) -> u64 {
+    u64::from_be(doubleword.load(Ordering::Relaxed))
+}
+
+/// Stores a doubleword's value in its big-endian form.
+#[inline]
+pub(crate) fn store(doubleword: &AtomicU64, value: u64, ordering: Ordering) {
+    doubleword.store(value.to_be(), ordering);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ptex_past_the_end_is_no_index() {
+        let table = Table::new(Order::MIN).unwrap();
+        assert_eq!(
+            table.index((1 << 14) - 1).map(PteIndex::to_register),
+            Some((1 << 14) - 1)
+        );
+        assert_eq!(table.index(1 << 14), None);
+        assert_eq!(table.index(u64::MAX), None);
+    }
+
+    #[test]
+    fn entries_are_big_endian_in_memory() {
+        let table = Table::new(Order::MIN).unwrap();
+        store(table.v_at(0), 0x0102_0304_0506_0708, Ordering::Relaxed);
+        let bytes = table.v_at(0).load(Ordering::Relaxed).to_ne_bytes();
+        assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_block_is_aligned_to_its_size() {
+        let table = Table::new(Order::MIN).unwrap();
+        let four = table.index(14).unwrap().block::<4>();
+        assert_eq!(four.map(PteIndex::to_register), [12, 13, 14, 15]);
+        assert_eq!(table.index(15).unwrap().group(), 1);
+    }
+}

@@ -1,0 +1,108 @@
+//! What the unit tests of the hypercalls stand on: a small machine that records what is asked of it.
+
+use std::sync::{Arc, Mutex};
+
+use power::hpte::{HpteR, HpteV};
+use power::page::{PagePair, SegmentSize, Vpn};
+
+use crate::{Batch, Hpt, Invalidation, Order, RealKind, RealMap, Shadow, Table};
+
+/// First address past the memory.
+pub(crate) const RAM_END: u64 = 64 << 20;
+/// First address of the 1 MiB of device registers.
+pub(crate) const DEVICE: u64 = 0x8000_0000;
+
+/// What was asked of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Zero(u64, u64),
+    Synchronize(u64, u64),
+    Invalidate(Invalidation),
+    EndOfBatch,
+}
+
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<Asked>>>);
+
+impl Recorder {
+    fn note(&self, what: Asked) {
+        self.0.lock().unwrap().push(what);
+    }
+}
+
+impl RealMap for Recorder {
+    fn kind(&self, real: u64, bytes: u64) -> Option<RealKind> {
+        let inside = |start: u64, end: u64| real >= start && real.checked_add(bytes).is_some_and(|last| last <= end);
+        if inside(0, RAM_END) {
+            Some(RealKind::Ram)
+        } else {
+            inside(DEVICE, DEVICE + (1 << 20)).then_some(RealKind::Device)
+        }
+    }
+
+    fn zero(&self, real: u64, bytes: u64) {
+        self.note(Asked::Zero(real, bytes));
+    }
+
+    fn synchronize_instructions(&self, real: u64, bytes: u64) {
+        self.note(Asked::Synchronize(real, bytes));
+    }
+}
+
+impl Shadow for Recorder {
+    fn invalidate(&self, batch: &Batch) {
+        for item in batch.items() {
+            self.note(Asked::Invalidate(*item));
+        }
+        self.note(Asked::EndOfBatch);
+    }
+}
+
+/// A table of the smallest order in a small machine.
+pub(crate) struct Machine {
+    pub(crate) hpt: Hpt,
+    recorder: Recorder,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        let recorder = Recorder::default();
+        let table = Arc::new(Table::new(Order::MIN).unwrap());
+        let hpt = Hpt::new(table, Box::new(recorder.clone()), Box::new(recorder.clone()));
+        Self { hpt, recorder }
+    }
+
+    /// What was asked since the last call of this.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.recorder.0.lock().unwrap())
+    }
+
+    /// Enters `page` at real address `real`, memory, read and write; returns its index.
+    pub(crate) fn map(&self, page: Vpn, pair: PagePair, real: u64) -> u64 {
+        let ptex = (page.hash() & (Order::MIN.groups() - 1)) * 8;
+        self.hpt
+            .enter(0, ptex, v(page, pair), r(real, pair))
+            .unwrap()
+            .to_register()
+    }
+}
+
+/// Page `number` of a segment with 256 MiB, of `pair`'s base size.
+pub(crate) fn page(number: u64, pair: PagePair) -> Vpn {
+    Vpn::new(0x123, SegmentSize::Size256M, pair.base(), number << pair.base().shift())
+}
+
+/// Doubleword 0 of a primary entry.
+pub(crate) fn v(page: Vpn, pair: PagePair) -> u64 {
+    HpteV::new(page, pair, false).raw()
+}
+
+/// Doubleword 1 for memory: M, PP = 2.
+pub(crate) fn r(real: u64, pair: PagePair) -> u64 {
+    real | (pair.encoding() << 12) | 0x12
+}
+
+/// [`r`] as a typed word.
+pub(crate) fn hpte_r(real: u64, pair: PagePair) -> HpteR {
+    HpteR::from_raw(r(real, pair))
+}

@@ -1,0 +1,284 @@
+//! The walk: from a virtual page to a real one, without a lock, while writers change the table.
+//!
+//! The protocol is the table at the top of `table.rs` (steps R1 to R5). A walker of a processor is
+//! between `enter` and `leave` of its [`Seat`](crate::Seat): an entry that a writer hides meanwhile is
+//! not reused before the walker has left, so in one visit each entry changes at most twice and
+//! the walk ends. One that is in no seat may see any number of changes; it gives up as not found.
+
+use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV, Protection};
+use power::page::{PagePair, PageSize, Vpn};
+
+use crate::Table;
+use crate::sync::{Ordering, fence};
+use crate::table::load;
+
+/// What a processor is about to do at the address that it translates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Load.
+    Load,
+    /// Store; sets C.
+    Store,
+    /// Fetch an instruction.
+    Fetch,
+}
+
+/// What a walk found: where a virtual page (of its segment's base size) really is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// Real address of the first byte of the page that was asked for, which may be a part of a
+    /// larger one.
+    pub real: u64,
+    /// Size of the page that the entry maps.
+    pub actual: PageSize,
+    /// The entry's protection, for other accesses through the same translation.
+    pub protection: Protection,
+    /// Nothing may be fetched from the page (N or G).
+    pub no_execute: bool,
+    /// W, I, M and G, W most significant.
+    pub wimg: u8,
+    /// C is set: a store may go through this translation without another walk.
+    pub changed: bool,
+}
+
+/// Why a walk found no translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WalkFault {
+    /// No entry maps the page.
+    NotFound,
+    /// PP and the storage key forbid the access.
+    Protection,
+    /// The page is no-execute or guarded, and the access a fetch.
+    NoExecute,
+}
+
+/// Times that a walk starts again because entries changed under it. A walker in its seat needs two a
+/// slot at most.
+const RETRIES: u32 = 4 * HPTES_PER_GROUP as u32;
+
+enum Group {
+    /// The entry at this index, with this doubleword 1.
+    Found(usize, HpteR, PagePair),
+    Empty,
+    /// An entry changed while it was read.
+    Changed,
+}
+
+impl Table {
+    /// Translates `page` for `access` under storage key `key`. R, and for a store C, are set in the
+    /// entry before it returns.
+    ///
+    /// Whoever goes on using the result must be inside its [`Seat`](crate::Seat), from before the
+    /// call until it has stopped using it or applied its invalidation.
+    ///
+    /// # Errors
+    /// No entry, or one that forbids the access. Nothing was set then.
+    #[inline]
+    pub fn walk(&self, page: Vpn, access: Access, key: bool) -> Result<Translation, WalkFault> {
+        let hash = page.hash();
+        for _ in 0..RETRIES {
+            let mut found = self.search(page, hash, false);
+            if matches!(found, Group::Empty) {
+                found = self.search(page, !hash, true);
+            }
+            match found {
+                Group::Found(at, r, pair) => {
+                    check(r, access, key)?;
+                    if let Some(r) = self.mark(at, r, access) {
+                        return Ok(translation(page, r, pair));
+                    }
+                }
+                Group::Empty => return Err(WalkFault::NotFound),
+                Group::Changed => {}
+            }
+        }
+        Err(WalkFault::NotFound)
+    }
+
+    #[inline]
+    fn search(&self, page: Vpn, hash: u64, secondary: bool) -> Group {
+        let (mask, value) = HpteV::matching(page, secondary);
+        // Compared as they lie in memory: turning the wanted value round once is cheaper than eight
+        // entries.
+        let (mask, value) = (mask.to_be(), value.to_be());
+        let start = self.group_start(hash);
+        for at in start..start + HPTES_PER_GROUP as usize {
+            let v = self.v_at(at).load(Ordering::Relaxed);
+            if v & mask != value {
+                continue;
+            }
+            // R2: dw 1 is that of this dw 0, or a later one.
+            fence(Ordering::Acquire);
+            let r = HpteR::from_raw(load(self.r_at(at)));
+            // R3: if it was a later one, the next load gives another dw 0.
+            fence(Ordering::Acquire);
+            let again = self.v_at(at).load(Ordering::Relaxed);
+            if (again ^ v) & !HpteV::LOCK.to_be() != 0 {
+                return Group::Changed;
+            }
+            let large = HpteV::from_raw(u64::from_be(v)).is_large();
+            match PagePair::decode(large, r.lp()) {
+                Some(pair) if pair.base() == page.base() => return Group::Found(at, r, pair),
+                _ => {}
+            }
+        }
+        Group::Empty
+    }
+
+    /// Sets R, and C for a store, in the entry at `at` that was read as `r`; returns what it is
+    /// then, or `None` if it was not `r` any more.
+    #[inline]
+    fn mark(&self, at: usize, r: HpteR, access: Access) -> Option<HpteR> {
+        let bits = if access == Access::Store {
+            HpteR::R_AND_C
+        } else {
+            HpteR::R
+        };
+        let marked = r.with_set(bits);
+        if marked == r {
+            return Some(r);
+        }
+        let (old, new) = (r.raw().to_be(), marked.raw().to_be());
+        // R5. Relaxed: the writer that reads R and C last waits until the walker has left its seat (E4).
+        let set = self
+            .r_at(at)
+            .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
+        set.is_ok().then_some(marked)
+    }
+}
+
+fn check(r: HpteR, access: Access, key: bool) -> Result<(), WalkFault> {
+    let protection = r.protection();
+    let allowed = match access {
+        Access::Fetch if r.is_no_execute() || r.is_guarded() => return Err(WalkFault::NoExecute),
+        Access::Load | Access::Fetch => protection.allows_load(key),
+        Access::Store => protection.allows_store(key),
+    };
+    if allowed { Ok(()) } else { Err(WalkFault::Protection) }
+}
+
+fn translation(page: Vpn, r: HpteR, pair: PagePair) -> Translation {
+    let actual = pair.actual();
+    Translation {
+        real: r.real_address(pair) | (page.offset() & actual.offset_mask()),
+        actual,
+        protection: r.protection(),
+        no_execute: r.is_no_execute() || r.is_guarded(),
+        wimg: r.wimg() as u8,
+        changed: r.is_changed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use power::page::SegmentSize;
+
+    use super::*;
+    use crate::table::Hpte;
+    use crate::{Order, PteIndex};
+
+    const SMALL: PagePair = PagePair::ALL[0];
+
+    fn table() -> Table {
+        Table::new(Order::MIN).unwrap()
+    }
+
+    fn page(pair: PagePair, offset: u64) -> Vpn {
+        Vpn::new(0x2_3456_7890, SegmentSize::Size1T, pair.base(), offset)
+    }
+
+    fn put(table: &Table, page: Vpn, pair: PagePair, secondary: bool, slot: u64, r: u64) -> PteIndex {
+        let hash = if secondary { !page.hash() } else { page.hash() };
+        let at = table.index(table.group_start(hash) as u64 + slot).unwrap();
+        let r = HpteR::from_raw(r | (pair.encoding() << 12));
+        table.try_claim(at).unwrap().publish(Hpte {
+            v: HpteV::new(page, pair, secondary),
+            r,
+        });
+        at
+    }
+
+    #[test]
+    fn every_slot_of_both_groups_is_found() {
+        for secondary in [false, true] {
+            for slot in 0..8 {
+                let table = table();
+                let page = page(SMALL, 0x12_3456_7000);
+                put(&table, page, SMALL, secondary, slot, 0x5012);
+                assert_eq!(table.walk(page, Access::Load, false).unwrap().real, 0x5000);
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_large_page_is_a_part_of_its_real_page() {
+        for pair in PagePair::ALL {
+            let table = table();
+            let page = page(pair, 0x12_3456_7000);
+            put(&table, page, pair, false, 0, 0x0300_0012);
+            let found = table.walk(page, Access::Load, false).unwrap();
+            assert_eq!(found.actual, pair.actual());
+            let part = 0x12_3456_7000 & pair.actual().offset_mask() & !pair.base().offset_mask();
+            assert_eq!(found.real, 0x0300_0000 | part, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_another_base_size_is_another_page() {
+        for pair in PagePair::ALL {
+            for base in PageSize::ALL {
+                let table = table();
+                let entered = Vpn::new(0x77, SegmentSize::Size1T, pair.base(), 0);
+                put(&table, entered, pair, false, 0, 0x12);
+                let asked = Vpn::new(0x77, SegmentSize::Size1T, base, 0);
+                let found = table.walk(asked, Access::Load, false);
+                assert_eq!(found.is_ok(), base == pair.base(), "{pair:?} walked as {base:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_access_says_why_and_sets_nothing() {
+        let table = table();
+        let page = page(SMALL, 0);
+        let cases = [
+            (0x5010 | 3, Access::Store, WalkFault::Protection),
+            (0x5010 | 4 | 2, Access::Fetch, WalkFault::NoExecute),
+            (0x5018 | 2, Access::Fetch, WalkFault::NoExecute),
+            ((1 << 63) | 0x5010, Access::Load, WalkFault::Protection),
+            ((1 << 63) | 0x5010, Access::Fetch, WalkFault::Protection),
+        ];
+        for (r, access, fault) in cases {
+            let at = put(&table, page, SMALL, false, 0, r);
+            assert_eq!(table.walk(page, access, false), Err(fault), "{r:#x} {access:?}");
+            assert_eq!(table.read(at).r.raw(), r);
+            let mut entry = table.lock(at, |_| true).unwrap();
+            entry.hide();
+            entry.free();
+        }
+        assert_eq!(table.walk(page, Access::Load, false), Err(WalkFault::NotFound));
+    }
+
+    #[test]
+    fn a_load_sets_r_and_a_store_c_as_well() {
+        let table = table();
+        let page = page(SMALL, 0);
+        let at = put(&table, page, SMALL, false, 0, 0x5012);
+        assert!(!table.walk(page, Access::Fetch, false).unwrap().changed);
+        assert_eq!(table.read(at).r.reference_and_change(), HpteR::R);
+        assert!(table.walk(page, Access::Store, false).unwrap().changed);
+        assert_eq!(table.read(at).r.reference_and_change(), HpteR::R_AND_C);
+        assert!(table.walk(page, Access::Load, false).unwrap().changed);
+    }
+
+    #[test]
+    fn a_locked_entry_is_walked_until_it_is_hidden() {
+        let table = table();
+        let page = page(SMALL, 0);
+        let at = put(&table, page, SMALL, false, 0, 0x5012);
+        let mut entry = table.lock(at, |_| true).unwrap();
+        assert!(table.walk(page, Access::Load, false).is_ok());
+        entry.hide();
+        assert_eq!(table.walk(page, Access::Load, false), Err(WalkFault::NotFound));
+    }
+}

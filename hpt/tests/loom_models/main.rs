@@ -1,0 +1,14 @@
+//! The protocols of the table and of the seats under loom: every order in which threads can meet, and every value
+//! that the memory orderings let them see. Run with `RUSTFLAGS="--cfg loom"`, in release mode.
+//!
+//! What loom cannot see is in `docs/concurrency.md`.
+#![cfg(loom)]
+#![expect(
+    clippy::arc_with_non_send_sync,
+    reason = "loom checks who is at its cells; they are not Sync"
+)]
+
+mod remove;
+mod search;
+mod shootdown;
+mod walk;

@@ -1,0 +1,123 @@
+//! Models of a hypercall against a processor that walks, with the grace period between them: R and C are never
+//! lost, and nothing that is gone is used.
+
+use crate::search::{enter, explore, machine, page, shootdown};
+use hpt::{Access, Hpt, Shootdown};
+use loom::cell::UnsafeCell;
+use loom::thread;
+use power::hpte::HpteR;
+use std::sync::Arc;
+
+/// A page of guest memory: loom reports a use that is not ordered before its next owner's.
+type Memory = Arc<UnsafeCell<u64>>;
+
+fn store_to(memory: &Memory) {
+    // SAFETY: the point of the model: loom checks that nobody else is at it.
+    #[expect(unsafe_code, reason = "loom's checked cell")]
+    memory.with_mut(|word| unsafe { *word += 1 });
+}
+
+/// One visit to the guest that walks and stores through what it found. Returns whether it did.
+fn visit(hpt: &Hpt, shootdown: &Shootdown, memory: &Memory) -> bool {
+    let seat = shootdown.seat(0);
+    seat.enter(|_| ());
+    let found = hpt.table().walk(page(1), Access::Store, false);
+    if found.is_ok() {
+        store_to(memory);
+    }
+    seat.leave();
+    found.is_ok()
+}
+
+fn race(floor: usize, change: fn(&Hpt) -> HpteR) {
+    explore(2, floor, move || {
+        let shootdown = shootdown(1);
+        let hpt = machine(Arc::clone(&shootdown));
+        let memory: Memory = Arc::new(UnsafeCell::new(0));
+        enter(&hpt, 1, 0x5, 0);
+        let processor = thread::spawn({
+            let (hpt, shootdown, memory) = (Arc::clone(&hpt), Arc::clone(&shootdown), Arc::clone(&memory));
+            move || visit(&hpt, &shootdown, &memory)
+        });
+        let writer = thread::spawn({
+            let (hpt, memory) = (Arc::clone(&hpt), Arc::clone(&memory));
+            move || {
+                let old = change(&hpt);
+                // The page is the writer's from here on.
+                store_to(&memory);
+                old
+            }
+        });
+        let stored = processor.join().expect("no panic");
+        let old = writer.join().expect("no panic");
+        let marks = if stored { HpteR::R_AND_C } else { 0 };
+        assert_eq!(old.reference_and_change(), marks, "R or C was lost, or made up");
+    });
+}
+
+#[test]
+fn a_remover_finds_every_mark_and_then_owns_the_page() {
+    race(50, |hpt| hpt.remove(0, 0, 0).unwrap().r);
+}
+
+#[test]
+fn a_bulk_remover_finds_every_mark_and_then_owns_the_page() {
+    race(50, |hpt| {
+        let mut specifiers = [hpt::Specifier { high: 3 << 62, low: 0 }; 4];
+        specifiers[0].high = 1 << 62;
+        let _ = hpt.bulk_remove(&mut specifiers);
+        HpteR::from_raw(((specifiers[0].high >> 59 & 1) << 8) | ((specifiers[0].high >> 58 & 1) << 7))
+    });
+}
+
+/// After a protection that forbids stores, the page is as good as the writer's; R is cleared, C is kept.
+#[test]
+fn protection_keeps_c_and_ends_stores() {
+    explore(2, 50, || {
+        let shootdown = shootdown(1);
+        let hpt = machine(Arc::clone(&shootdown));
+        let memory: Memory = Arc::new(UnsafeCell::new(0));
+        enter(&hpt, 1, 0x5, 0);
+        let processor = thread::spawn({
+            let (hpt, shootdown, memory) = (Arc::clone(&hpt), Arc::clone(&shootdown), Arc::clone(&memory));
+            move || visit(&hpt, &shootdown, &memory)
+        });
+        let writer = thread::spawn({
+            let (hpt, memory) = (Arc::clone(&hpt), Arc::clone(&memory));
+            move || {
+                assert_eq!(hpt.protect(3, 0, 0), power::hcall::Status::Success);
+                store_to(&memory);
+            }
+        });
+        let stored = processor.join().expect("no panic");
+        writer.join().expect("no panic");
+        let entry = hpt.table().read(hpt.table().index(0).unwrap());
+        assert_eq!(entry.r.is_changed(), stored, "C was lost, or made up");
+        assert!(!entry.r.is_referenced());
+    });
+}
+
+/// R is cleared in place, under the walker's eyes: either the walk is before it and R is returned, or
+/// after it and R is set again.
+#[test]
+fn clearing_r_in_place_loses_no_walk() {
+    explore(2, 50, || {
+        let shootdown = shootdown(1);
+        let hpt = machine(Arc::clone(&shootdown));
+        let memory: Memory = Arc::new(UnsafeCell::new(0));
+        enter(&hpt, 1, 0x5, 0);
+        let processor = thread::spawn({
+            let (hpt, shootdown, memory) = (Arc::clone(&hpt), Arc::clone(&shootdown), Arc::clone(&memory));
+            move || assert!(visit(&hpt, &shootdown, &memory))
+        });
+        let writer = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || hpt.clear_ref(0, 0).unwrap()
+        });
+        processor.join().expect("no panic");
+        let old = writer.join().expect("no panic");
+        let now = hpt.table().read(hpt.table().index(0).unwrap()).r;
+        assert!(old.is_referenced() || now.is_referenced(), "R was lost");
+        assert!(now.is_changed());
+    });
+}

@@ -1,0 +1,74 @@
+//! What the models share: the search over interleavings, which must be as large as it was when the model
+//! was written, and a machine around a table of one group.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hpt::{Batch, Hpt, Kick, Order, RealKind, RealMap, Shadow, Shootdown, Table};
+use power::hpte::HpteV;
+use power::page::{PagePair, PageSize, SegmentSize, Vpn};
+
+/// Runs `body` in every interleaving with at most `preemptions` of them; fewer than `floor` runs mean that
+/// the model does not race what it says it races.
+pub(crate) fn explore(preemptions: usize, floor: usize, body: impl Fn() + Sync + Send + 'static) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        body();
+    });
+    let runs = runs.load(Ordering::Relaxed);
+    assert!(runs >= floor, "only {runs} runs, not {floor}");
+}
+
+/// Memory everywhere.
+struct Everything;
+
+impl RealMap for Everything {
+    fn kind(&self, _real: u64, _bytes: u64) -> Option<RealKind> {
+        Some(RealKind::Ram)
+    }
+
+    fn zero(&self, _real: u64, _bytes: u64) {}
+
+    fn synchronize_instructions(&self, _real: u64, _bytes: u64) {}
+}
+
+/// The modelled processors leave by themselves; loom sees a writer that would wait for ever.
+struct NoBell;
+
+impl Kick for NoBell {
+    fn kick(&self) {}
+}
+
+/// No processor holds anything.
+pub(crate) struct NoShadow;
+
+impl Shadow for NoShadow {
+    fn invalidate(&self, _batch: &Batch) {}
+}
+
+pub(crate) fn shootdown(processors: usize) -> Arc<Shootdown> {
+    Arc::new(Shootdown::new(
+        (0..processors).map(|_| Box::new(NoBell) as Box<dyn Kick>).collect(),
+    ))
+}
+
+pub(crate) fn machine(shadow: impl Shadow + 'static) -> Arc<Hpt> {
+    let table = Arc::new(Table::new(Order::MIN).expect("a modelled table"));
+    Arc::new(Hpt::new(table, Box::new(Everything), Box::new(shadow)))
+}
+
+/// Page `number`, each with another AVPN.
+pub(crate) fn page(number: u64) -> Vpn {
+    Vpn::new(5, SegmentSize::Size256M, PageSize::Size4K, number << 23)
+}
+
+/// Enters page `number` into slot 0, at real page `real`, with R and C as in `marks`; as a writer that must succeed.
+pub(crate) fn enter(hpt: &Hpt, number: u64, real: u64, marks: u64) {
+    let v = HpteV::new(page(number), PagePair::ALL[0], false).raw();
+    hpt.enter(power::hcall::access::EXACT, 0, v, (real << 12) | marks | 0x12)
+        .expect("slot 0 is free");
+}

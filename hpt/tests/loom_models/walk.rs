@@ -1,0 +1,144 @@
+//! Models of the table's own protocol (`table.rs`): whoever reads an entry without its lock sees all of it.
+
+use crate::search::{NoShadow, enter, explore, machine, page};
+use hpt::{Access, Entries, WalkFault};
+use loom::thread;
+use power::hpte::{HpteR, HpteV};
+use power::page::PagePair;
+use std::sync::Arc;
+
+#[test]
+fn a_walker_sees_all_of_a_new_entry_or_nothing() {
+    explore(3, 20, || {
+        let hpt = machine(NoShadow);
+        let writer = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || enter(&hpt, 1, 0x5, 0)
+        });
+        let walker = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || match hpt.table().walk(page(1), Access::Load, false) {
+                Ok(found) => assert_eq!(found.real, 0x5000, "half an entry"),
+                Err(fault) => assert_eq!(fault, WalkFault::NotFound),
+            }
+        });
+        writer.join().expect("no panic");
+        walker.join().expect("no panic");
+    });
+}
+
+/// The reader is in no seat, so that only the order of the doublewords protects it.
+#[test]
+fn a_reader_never_mixes_two_entries_of_one_slot() {
+    explore(3, 100, || {
+        let hpt = machine(NoShadow);
+        enter(&hpt, 1, 0x5, 0);
+        let writer = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || {
+                hpt.remove(0, 0, 0).unwrap();
+                enter(&hpt, 2, 0x6, 0);
+            }
+        });
+        let reader = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || {
+                let Ok(Entries::One(entry)) = hpt.read(0, 0) else {
+                    panic!("one entry")
+                };
+                let real = entry.r.raw() >> 12;
+                if entry.v.is_valid() {
+                    let expected = if entry.v.avpn() == page(1).avpn() { 0x5 } else { 0x6 };
+                    assert_eq!(real, expected, "half an entry");
+                }
+            }
+        });
+        writer.join().expect("no panic");
+        reader.join().expect("no panic");
+    });
+}
+
+/// As above for a walk, of the page before and of the page after. R is set already, so that the walk writes
+/// nothing, which would tell it that doubleword 1 is another. Slot reuse under a walker in no seat is what a
+/// grace period forbids; its translation must still be of one piece.
+#[test]
+fn a_walker_never_mixes_two_entries_of_one_slot() {
+    for (number, real) in [(1, 0x5), (2, 0x6)] {
+        explore(3, 100, move || {
+            let hpt = machine(NoShadow);
+            enter(&hpt, 1, 0x5, HpteR::R);
+            let writer = thread::spawn({
+                let hpt = Arc::clone(&hpt);
+                move || {
+                    hpt.remove(0, 0, 0).expect("entered above");
+                    enter(&hpt, 2, 0x6, HpteR::R);
+                }
+            });
+            let walker = thread::spawn({
+                let hpt = Arc::clone(&hpt);
+                move || {
+                    if let Ok(found) = hpt.table().walk(page(number), Access::Load, false) {
+                        assert_eq!(found.real, real << 12, "half an entry");
+                    }
+                }
+            });
+            writer.join().expect("no panic");
+            walker.join().expect("no panic");
+        });
+    }
+}
+
+#[test]
+fn two_writers_never_take_one_slot() {
+    explore(3, 20, || {
+        let hpt = machine(NoShadow);
+        let writers = [1, 2].map(|number| {
+            let hpt = Arc::clone(&hpt);
+            thread::spawn(move || {
+                let v = HpteV::new(page(number), PagePair::ALL[0], false);
+                hpt.enter(0, 0, v.raw(), (number << 12) | 0x12).unwrap()
+            })
+        });
+        let [first, second] = writers.map(|writer| writer.join().expect("no panic"));
+        assert_ne!(first, second);
+        for (number, at) in [(1, first), (2, second)] {
+            assert_eq!(hpt.table().read(at).v.avpn(), page(number).avpn());
+            assert_eq!(hpt.table().read(at).r.raw(), (number << 12) | 0x12);
+        }
+    });
+}
+
+/// The lock hands the whole entry from one writer to the next.
+#[test]
+fn a_remover_gets_all_of_an_entry_that_was_just_made() {
+    explore(3, 20, || {
+        let hpt = machine(NoShadow);
+        let enterer = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || enter(&hpt, 1, 0x5, 0)
+        });
+        let remover = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || hpt.remove(0, 0, 0)
+        });
+        enterer.join().expect("no panic");
+        if let Ok(old) = remover.join().expect("no panic") {
+            assert_eq!(old.r.raw(), 0x5012, "half an entry");
+        }
+    });
+}
+
+/// Two removers of one entry: one gets it.
+#[test]
+fn an_entry_is_removed_once() {
+    explore(3, 20, || {
+        let hpt = machine(NoShadow);
+        enter(&hpt, 1, 0x5, 0);
+        let removers = [(); 2].map(|()| {
+            let hpt = Arc::clone(&hpt);
+            thread::spawn(move || hpt.remove(0, 0, 0).is_ok())
+        });
+        let [first, second] = removers.map(|remover| remover.join().expect("no panic"));
+        assert!(first != second, "removed {first} and {second}");
+    });
+}

@@ -1,0 +1,293 @@
+//! Random streams of hypercalls and walks, legal and not, against the oracle in `model`: every answer must be
+//! the same, and a cache that drops only what it is told to must never hold a translation that is gone.
+#![cfg(not(loom))]
+
+mod model;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use hpt::{Access, Batch, Entries, Hpt, Invalidation, Order, RealKind, RealMap, Shadow, Specifier, Table, WalkFault};
+use model::{DEVICE, DEVICE_END, ENTRIES, Found, Model, Page, RAM_END, SUCCESS};
+use power::hcall::Status;
+use power::page::{PagePair, PageSize, SegmentSize, Vpn};
+use proptest::prelude::*;
+
+struct Machine;
+
+impl RealMap for Machine {
+    fn kind(&self, real: u64, bytes: u64) -> Option<RealKind> {
+        let end = real.checked_add(bytes)?;
+        if end <= RAM_END {
+            Some(RealKind::Ram)
+        } else {
+            (real >= DEVICE && end <= DEVICE_END).then_some(RealKind::Device)
+        }
+    }
+
+    fn zero(&self, _real: u64, _bytes: u64) {}
+
+    fn synchronize_instructions(&self, _real: u64, _bytes: u64) {}
+}
+
+/// A processor's translation cache.
+#[derive(Clone, Default)]
+struct Cache(Arc<Mutex<HashMap<Page, Found>>>);
+
+impl Shadow for Cache {
+    fn invalidate(&self, batch: &Batch) {
+        self.0
+            .lock()
+            .expect("no panic while held")
+            .retain(|held, _| !batch.items().iter().any(|item| names(item, held)));
+    }
+}
+
+fn names(item: &Invalidation, held: &Page) -> bool {
+    let Invalidation::Page { page, actual } = *item else {
+        return true;
+    };
+    let start = page.offset();
+    page.vsid() == held.vsid
+        && page.segment().shift() == held.segment
+        && page.base().shift() == held.base
+        && (start..start + actual.bytes()).contains(&held.offset)
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Enter { flags: u64, ptex: u64, v: u64, r: u64 },
+    Remove { flags: u64, ptex: u64, avpn: u64 },
+    Bulk([(u64, u64); 4]),
+    Protect { flags: u64, ptex: u64, avpn: u64 },
+    Read { flags: u64, ptex: u64 },
+    ClearRef { flags: u64, ptex: u64 },
+    ClearMod { flags: u64, ptex: u64 },
+    Walk { page: Page, access: u8, key: bool },
+}
+
+fn page_size(shift: u32) -> PageSize {
+    PageSize::ALL
+        .into_iter()
+        .find(|size| size.shift() == shift)
+        .expect("a size that a pair has")
+}
+
+fn vpn(page: Page) -> Vpn {
+    let segment = if page.segment == 40 {
+        SegmentSize::Size1T
+    } else {
+        SegmentSize::Size256M
+    };
+    Vpn::new(page.vsid, segment, page_size(page.base), page.offset)
+}
+
+/// Few pages, so that calls meet: neighbours inside and outside one large page, near and far VSIDs.
+fn pages() -> impl Strategy<Value = (Page, PagePair)> {
+    let vsid = prop_oneof![Just(0x5_u64), Just(0x15), Just(0x3_1234_5678)];
+    let offset = prop_oneof![0..4_u64, Just(0x80), Just(0x100), Just(0x1000)];
+    let pair = prop::sample::select(PagePair::ALL.to_vec());
+    (vsid, prop::bool::ANY, pair, offset).prop_map(|(vsid, large, pair, number)| {
+        let (segment, base) = (if large { 40 } else { 28 }, pair.base().shift());
+        let offset = (number << base) & ((1 << segment) - 1);
+        (
+            Page {
+                vsid,
+                segment,
+                base,
+                offset,
+            },
+            pair,
+        )
+    })
+}
+
+fn sometimes(
+    usual: impl Strategy<Value = u64> + 'static,
+    odd: impl Strategy<Value = u64> + 'static,
+) -> BoxedStrategy<u64> {
+    prop_oneof![12 => usual, 1 => odd].boxed()
+}
+
+fn single_bits() -> impl Strategy<Value = u64> {
+    (0..64_u32).prop_map(|bit| 1 << bit)
+}
+
+/// An entry's place and doublewords as a guest would make them, now and then with a bit turned.
+fn entries() -> impl Strategy<Value = (u64, u64, u64)> {
+    let wimg = prop_oneof![8 => Just(2_u64), 1 => Just(14), 1 => 0..16_u64];
+    let place = prop_oneof![8 => (0..64_u64).prop_map(|mib| mib << 20), 2 => Just(DEVICE), 1 => any::<u64>()];
+    let protection =
+        prop_oneof![4 => Just(2_u64), 4 => any::<u64>().prop_map(|bits| bits & (1 << 63 | 0xe07 | 3 << 60))];
+    let marks = (0..4_u64).prop_map(|rc| rc << 7);
+    let odd = (sometimes(Just(0), single_bits()), sometimes(Just(0), single_bits()));
+    (pages(), any::<bool>(), 0..4_u64, place, (wimg, protection, marks), odd).prop_map(
+        |((page, pair), secondary, software, place, (wimg, protection, marks), (odd_v, odd_r))| {
+            let virtual_page = vpn(page);
+            let hash = if secondary {
+                !virtual_page.hash()
+            } else {
+                virtual_page.hash()
+            };
+            let v = power::hpte::HpteV::new(virtual_page, pair, secondary).raw() | (software << 3);
+            let real = place & 0x0fff_ffff_ffff_f000 & !pair.actual().offset_mask();
+            let r = real | (pair.encoding() << 12) | (wimg << 3) | protection | marks;
+            (hash % (ENTRIES / 8) * 8, v ^ odd_v, r ^ odd_r)
+        },
+    )
+}
+
+/// Where the entries of [`entries`] may be, and their doubleword 0.
+fn targets() -> impl Strategy<Value = (u64, u64)> {
+    let slot = prop_oneof![8 => 0..3_u64, 1 => 0..8_u64];
+    (entries(), slot, sometimes(Just(0), single_bits()))
+        .prop_map(|((group, v, _), slot, odd)| ((group + slot) ^ odd, v & !0x7f))
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let exact = prop_oneof![3 => Just(0), 1 => Just(1 << 39)];
+    let content = prop_oneof![6 => Just(0), 1 => Just(1 << 15), 1 => Just(1 << 22), 1 => Just(1 << 23)];
+    let enter_flags = (exact, content, sometimes(Just(0), single_bits())).prop_map(|(a, b, c)| a | b | c);
+    let condition = prop_oneof![2 => Just(0), 3 => Just(1_u64 << 31), 1 => Just(1 << 30), 1 => Just(3 << 30)];
+    let remove_flags = (condition, sometimes(Just(0), single_bits())).prop_map(|(a, b)| a | b);
+    let protect_flags = (any::<u64>(), any::<bool>(), sometimes(Just(0), single_bits()))
+        .prop_map(|(bits, avpn, odd)| bits & 0x3f07 | u64::from(avpn) << 31 | odd);
+    let read_flags = prop_oneof![Just(0), Just(1 << 37), Just(1 << 38), single_bits()];
+    let kind = prop_oneof![20 => Just(1_u64), 2 => Just(3), 1 => Just(0), 1 => Just(2)];
+    let mode = prop_oneof![8 => 0..3_u64, 1 => Just(3)];
+    let specifier = (kind, mode, targets(), any::<bool>()).prop_map(|(kind, mode, (ptex, avpn), bolted)| {
+        (
+            kind << 62 | mode << 56 | ptex & !0 >> 8,
+            if mode == 1 && bolted { 0x10 } else { avpn },
+        )
+    });
+    let argument = |(ptex, avpn): (u64, u64), flags: u64| (ptex, if flags >> 30 & 3 == 1 { 0x10 } else { avpn });
+    prop_oneof![
+        8 => (enter_flags, entries()).prop_map(|(flags, (ptex, v, r))| Step::Enter { flags, ptex, v, r }),
+        3 => (remove_flags, targets()).prop_map(move |(flags, target)| {
+            let (ptex, avpn) = argument(target, flags);
+            Step::Remove { flags, ptex, avpn }
+        }),
+        2 => prop::array::uniform4(specifier).prop_map(Step::Bulk),
+        3 => (protect_flags, targets()).prop_map(|(flags, (ptex, avpn))| Step::Protect { flags, ptex, avpn }),
+        1 => (read_flags, targets()).prop_map(|(flags, (ptex, _))| Step::Read { flags, ptex }),
+        1 => (sometimes(Just(0), single_bits()), targets()).prop_map(|(flags, (ptex, _))| Step::ClearRef { flags, ptex }),
+        1 => (sometimes(Just(0), single_bits()), targets()).prop_map(|(flags, (ptex, _))| Step::ClearMod { flags, ptex }),
+        8 => (pages(), 0..3_u8, any::<bool>()).prop_map(|((page, _), access, key)| Step::Walk { page, access, key }),
+    ]
+}
+
+fn code(status: Status) -> i64 {
+    status.to_register().cast_signed()
+}
+
+/// The crate's answer in the oracle's words.
+fn split<T, U: Default>(answer: Result<T, Status>, words: impl FnOnce(T) -> U) -> (i64, U) {
+    match answer {
+        Ok(value) => (SUCCESS, words(value)),
+        Err(status) => (code(status), U::default()),
+    }
+}
+
+fn play(hpt: &Hpt, model: &mut Model, cache: &Cache, step: &Step) {
+    match *step {
+        Step::Enter { flags, ptex, v, r } => {
+            let answer = split(hpt.enter(flags, ptex, v, r), hpt::PteIndex::to_register);
+            assert_eq!(answer, model.enter(flags, ptex, v, r));
+        }
+        Step::Remove { flags, ptex, avpn } => {
+            let (status, (v, r)) = split(hpt.remove(flags, ptex, avpn), |old| (old.v.raw(), old.r.raw()));
+            assert_eq!((status, v, r), model.remove(flags, ptex, avpn));
+        }
+        Step::Bulk(mut words) => {
+            let mut specifiers = words.map(|(high, low)| Specifier { high, low });
+            let status = hpt.bulk_remove(&mut specifiers);
+            assert_eq!(code(status), model.bulk_remove(&mut words));
+            assert_eq!(specifiers.map(|specifier| (specifier.high, specifier.low)), words);
+        }
+        Step::Protect { flags, ptex, avpn } => {
+            assert_eq!(code(hpt.protect(flags, ptex, avpn)), model.protect(flags, ptex, avpn));
+        }
+        Step::Read { flags, ptex } => {
+            let answer = split(hpt.read(flags, ptex), |entries| match entries {
+                Entries::One(one) => vec![one],
+                Entries::Four(four) => four.to_vec(),
+            });
+            let (status, expected) = model.read(flags, ptex);
+            assert_eq!(answer.0, status);
+            assert_eq!(answer.1.len(), expected.len());
+            for (entry, (v, r)) in answer.1.iter().zip(expected) {
+                assert_eq!(entry.v.raw(), v);
+                // Doubleword 1 of an invalid entry means nothing.
+                assert!(v == 0 || entry.r.raw() == r);
+            }
+        }
+        Step::ClearRef { flags, ptex } => {
+            let answer = split(hpt.clear_ref(flags, ptex), power::hpte::HpteR::raw);
+            assert_eq!(answer, model.clear(flags, ptex, 0x100));
+        }
+        Step::ClearMod { flags, ptex } => {
+            let answer = split(hpt.clear_mod(flags, ptex), power::hpte::HpteR::raw);
+            assert_eq!(answer, model.clear(flags, ptex, 0x80));
+        }
+        Step::Walk { page, access, key } => {
+            let kind = [Access::Load, Access::Store, Access::Fetch][usize::from(access)];
+            let expected = model.walk(page, access, key);
+            match (hpt.table().walk(vpn(page), kind, key), expected) {
+                (Ok(found), Ok((real, actual, r))) => {
+                    assert_eq!((found.real, found.actual.shift()), (real, actual));
+                    assert_eq!(u64::from(found.wimg), r >> 3 & 0xf);
+                    assert_eq!(found.no_execute, r & 0xc != 0);
+                    assert_eq!(found.changed, r & 0x80 != 0);
+                    cache
+                        .0
+                        .lock()
+                        .expect("no panic while held")
+                        .insert(page, (real, actual, r));
+                }
+                (Err(fault), Err(number)) => {
+                    let numbered = [WalkFault::NotFound, WalkFault::Protection, WalkFault::NoExecute];
+                    assert_eq!(fault, numbered[usize::from(number)]);
+                }
+                (found, expected) => panic!("walk of {page:?} gave {found:?}, not {expected:x?}"),
+            }
+        }
+    }
+}
+
+/// Everything cached must still be what some entry says, R and C being set there.
+fn check_cache(model: &Model, cache: &Cache) {
+    for (page, held) in cache.0.lock().expect("no panic while held").iter() {
+        let same = |now: &Found| {
+            let marks = held.2 & 0x180;
+            (now.0, now.1, now.2 & !0x180) == (held.0, held.1, held.2 & !0x180) && now.2 & marks == marks
+        };
+        let candidates = model.candidates(*page);
+        assert!(
+            candidates.iter().any(|(_, now)| same(now)),
+            "{page:?} is held as {held:x?}: {candidates:x?}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_answer_is_the_oracles_and_no_translation_outlives_its_entry(
+        stream in prop::collection::vec(steps(), 1..200),
+    ) {
+        let cache = Cache::default();
+        let table = Arc::new(Table::new(Order::MIN).unwrap());
+        let hpt = Hpt::new(table, Box::new(Machine), Box::new(cache.clone()));
+        let mut model = Model::default();
+        for step in stream {
+            play(&hpt, &mut model, &cache, &step);
+            check_cache(&model, &cache);
+        }
+        for (&ptex, &(v, r)) in &model.entries {
+            let Ok(Entries::One(entry)) = hpt.read(0, ptex) else { panic!("H_READ of {ptex}") };
+            prop_assert_eq!((entry.v.raw(), entry.r.raw()), (v, r));
+        }
+    }
+}

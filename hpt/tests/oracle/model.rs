@@ -1,0 +1,248 @@
+//! The oracle: a table as LoPAR's prose and the Power ISA's describe it, in a map, one step at a time. Written
+//! from the manuals with its own numbers, so that it shares no mistake with the crate.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Return codes (LoPAR, Hypervisor Call Return Code Table).
+pub(crate) const SUCCESS: i64 = 0;
+pub(crate) const FUNCTION: i64 = -2;
+pub(crate) const PARAMETER: i64 = -4;
+pub(crate) const PTEG_FULL: i64 = -6;
+pub(crate) const NOT_FOUND: i64 = -7;
+pub(crate) const TOO_BIG: i64 = -64;
+
+/// Memory of the modelled machine: 64 MiB from 0.
+pub(crate) const RAM_END: u64 = 0x0400_0000;
+/// Device registers of the modelled machine: 128 KiB.
+pub(crate) const DEVICE: u64 = 0x8000_0000;
+pub(crate) const DEVICE_END: u64 = 0x8002_0000;
+
+const LOW_SEVEN: u64 = 0x7f;
+const R: u64 = 0x100;
+const C: u64 = 0x80;
+
+/// A virtual address's page: VSID, log2 of the segment, log2 of the base page, offset in the segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Page {
+    pub(crate) vsid: u64,
+    pub(crate) segment: u32,
+    pub(crate) base: u32,
+    pub(crate) offset: u64,
+}
+
+/// What a walk finds: real address of the base page, log2 of the actual page, doubleword 1.
+pub(crate) type Found = (u64, u32, u64);
+
+/// The table: 2^11 groups, only valid entries.
+#[derive(Default, Debug)]
+pub(crate) struct Model {
+    pub(crate) entries: BTreeMap<u64, (u64, u64)>,
+}
+
+const GROUPS: u64 = 1 << 11;
+pub(crate) const ENTRIES: u64 = GROUPS * 8;
+
+/// log2 of the base and actual sizes that L and LP name.
+fn sizes(v: u64, r: u64) -> Option<(u32, u32)> {
+    if v & 4 == 0 {
+        return Some((12, 12));
+    }
+    let lp = r >> 12 & 0xff;
+    match (lp, lp & 15) {
+        (0x00, _) => Some((24, 24)),
+        (0x38, _) => Some((12, 24)),
+        (0x08, _) => Some((16, 24)),
+        (_, 1) => Some((16, 16)),
+        (_, 7) => Some((12, 16)),
+        _ => None,
+    }
+}
+
+/// Bits 4 to 51 of doubleword 1 without those that lie inside the page.
+fn real_of(r: u64, actual: u32) -> u64 {
+    (r & 0x0fff_ffff_ffff_f000) >> actual << actual
+}
+
+impl Model {
+    pub(crate) fn enter(&mut self, flags: u64, ptex: u64, v: u64, r: u64) -> (i64, u64) {
+        let known = 1 << 39 | 3 << 22 | 1 << 15 | 0b11 << 6 | 0b11111 << 17 | 0xf << 32;
+        if flags & !known != 0 || ptex >= ENTRIES || v >> 63 == 1 {
+            return (PARAMETER, 0);
+        }
+        let Some((_, actual)) = sizes(v, r) else {
+            return (PARAMETER, 0);
+        };
+        // A 16 MiB page's number may have no bits below 16 MiB, but for the size encoding in LP.
+        if actual == 24 && r & 0x00f0_0000 != 0 {
+            return (PARAMETER, 0);
+        }
+        let first = real_of(r, actual);
+        let last = first as u128 + (1u128 << actual);
+        let wimg = r >> 3 & 0xf;
+        let legal = if last <= RAM_END as u128 {
+            wimg == 0b0010 || wimg == 0b1110
+        } else {
+            first >= DEVICE && last <= DEVICE_END as u128 && wimg >> 2 == 0b01
+        };
+        if !legal {
+            return (PARAMETER, 0);
+        }
+        if actual > 16 && flags & (3 << 22 | 1 << 15) != 0 {
+            return (TOO_BIG, 0);
+        }
+        if flags & 0x80 != 0 {
+            return (FUNCTION, 0);
+        }
+        let exact = flags >> 39 & 1 == 1;
+        let slots = if exact {
+            ptex..ptex + 1
+        } else {
+            ptex / 8 * 8..ptex / 8 * 8 + 8
+        };
+        for slot in slots {
+            if let Entry::Vacant(free) = self.entries.entry(slot) {
+                free.insert((v & !0x60 | 1, r & !(1 << 62)));
+                return (SUCCESS, slot);
+            }
+        }
+        (PTEG_FULL, 0)
+    }
+
+    fn matches(&self, ptex: u64, avpn: Option<u64>, andcond: Option<u64>) -> bool {
+        let Some((v, _)) = self.entries.get(&ptex) else {
+            return false;
+        };
+        avpn.is_none_or(|avpn| v & !LOW_SEVEN == avpn) && andcond.is_none_or(|bits| v & bits == 0)
+    }
+
+    pub(crate) fn remove(&mut self, flags: u64, ptex: u64, avpn: u64) -> (i64, u64, u64) {
+        if flags & !(3 << 30 | 3 << 6 | 0xf << 32) != 0 || ptex >= ENTRIES {
+            return (PARAMETER, 0, 0);
+        }
+        let by_avpn = (flags >> 31 & 1 == 1).then_some(avpn);
+        let by_andcond = (flags >> 30 & 1 == 1).then_some(avpn);
+        if !self.matches(ptex, by_avpn, by_andcond) {
+            return (NOT_FOUND, 0, 0);
+        }
+        if flags & 0x80 != 0 {
+            return (FUNCTION, 0, 0);
+        }
+        let (v, r) = self.entries.remove(&ptex).expect("matched");
+        (SUCCESS, v, r)
+    }
+
+    pub(crate) fn bulk_remove(&mut self, specifiers: &mut [(u64, u64); 4]) -> i64 {
+        for (high, low) in specifiers {
+            let (kind, mode, ptex) = (*high >> 62, *high >> 56 & 3, *high & !0 >> 8);
+            let mut answer = |byte: u64| *high = byte << 56 | mode << 56 | ptex;
+            if kind == 3 {
+                break;
+            }
+            if kind != 1 || mode == 3 || ptex >= ENTRIES {
+                answer(0xa0);
+                return PARAMETER;
+            }
+            let (avpn, andcond) = ((mode == 2).then_some(*low), (mode == 1).then_some(*low));
+            if self.matches(ptex, avpn, andcond) {
+                let (_, r) = self.entries.remove(&ptex).expect("matched");
+                answer(0x80 | u64::from(r & R != 0) << 3 | u64::from(r & C != 0) << 2);
+            } else {
+                answer(0x90);
+            }
+        }
+        SUCCESS
+    }
+
+    pub(crate) fn protect(&mut self, flags: u64, ptex: u64, avpn: u64) -> i64 {
+        if flags & !(1 << 31 | 0x3f00 | 7 | 0xf << 32) != 0 || ptex >= ENTRIES {
+            return PARAMETER;
+        }
+        if !self.matches(ptex, (flags >> 31 & 1 == 1).then_some(avpn), None) {
+            return NOT_FOUND;
+        }
+        let (_, r) = self.entries.get_mut(&ptex).expect("matched");
+        *r &= !(1 << 63 | 3 << 60 | 0xe00 | 7 | R);
+        *r |= (flags >> 8 & 1) << 63 | (flags >> 12 & 3) << 60 | flags & 0xe00 | flags & 7;
+        SUCCESS
+    }
+
+    pub(crate) fn read(&self, flags: u64, ptex: u64) -> (i64, Vec<(u64, u64)>) {
+        if flags & !(3 << 37 | 0xf << 32) != 0 || ptex >= ENTRIES {
+            return (PARAMETER, vec![]);
+        }
+        let four = flags >> 37 & 1 == 1;
+        let range = if four {
+            ptex & !3..(ptex & !3) + 4
+        } else {
+            ptex..ptex + 1
+        };
+        (
+            SUCCESS,
+            range
+                .map(|at| self.entries.get(&at).copied().unwrap_or_default())
+                .collect(),
+        )
+    }
+
+    /// H_CLEAR_REF with `bit` R, H_CLEAR_MOD with C.
+    pub(crate) fn clear(&mut self, flags: u64, ptex: u64, bit: u64) -> (i64, u64) {
+        if flags & !(0xf << 32) != 0 || ptex >= ENTRIES {
+            return (PARAMETER, 0);
+        }
+        let Some((_, r)) = self.entries.get_mut(&ptex) else {
+            return (NOT_FOUND, 0);
+        };
+        let old = *r;
+        *r &= !bit;
+        (SUCCESS, old)
+    }
+
+    /// Every valid entry that maps `page`, primary group first.
+    pub(crate) fn candidates(&self, page: Page) -> Vec<(u64, Found)> {
+        let va = (page.vsid as u128) << page.segment | page.offset as u128;
+        let mut hash = page.vsid ^ page.offset >> page.base;
+        if page.segment == 40 {
+            hash ^= page.vsid << 25;
+        }
+        let mut found = Vec::new();
+        for (secondary, hash) in [(0, hash), (2, !hash)] {
+            let group = hash % GROUPS * 8;
+            for (&at, &(v, r)) in self.entries.range(group..group + 8) {
+                let Some((base, actual)) = sizes(v, r) else {
+                    continue;
+                };
+                // Bits 2 to 56 are the virtual address's bits down to bit 23, or to the page's end.
+                let shift = page.base.max(23);
+                let same_ava = (v >> 7 & ((1 << 55) - 1)) >> (shift - 23) == (va >> shift) as u64;
+                let same_segment = v >> 62 == u64::from(page.segment == 40);
+                if base == page.base && same_ava && same_segment && v & 2 == secondary {
+                    let inside = page.offset & ((1 << actual) - 1) & !((1 << page.base) - 1);
+                    found.push((at, (real_of(r, actual) | inside, actual, r)));
+                }
+            }
+        }
+        found
+    }
+
+    /// Loads (0), stores (1) or fetches (2) under `key`; `Err` names the fault by its number.
+    pub(crate) fn walk(&mut self, page: Page, access: u8, key: bool) -> Result<Found, u8> {
+        let &(at, (real, actual, r)) = self.candidates(page).first().ok_or(0)?;
+        let pp = r >> 63 << 2 | r & 3;
+        if access == 2 && r & 0xc != 0 {
+            return Err(2);
+        }
+        // Power ISA, PP Bit Protection States: key 0 and key 1, as load and store rights.
+        let rights = match (pp, key) {
+            (0..=2, false) | (2, true) => "ls",
+            (3 | 6, _) | (1, true) => "l",
+            _ => "",
+        };
+        if !rights.contains(if access == 1 { 's' } else { 'l' }) {
+            return Err(1);
+        }
+        let r = r | R | if access == 1 { C } else { 0 };
+        self.entries.get_mut(&at).expect("a candidate").1 = r;
+        Ok((real, actual, r))
+    }
+}

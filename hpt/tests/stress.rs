@@ -1,0 +1,303 @@
+//! Real threads: processors that walk and remember, and the same threads as writers that enter, remove and
+//! protect, as a guest's do. The ownership of real pages tells whether anybody used a translation that was
+//! gone.
+#![cfg(not(loom))]
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use hpt::{
+    Access, Hpt, Invalidation, Kick, Order, PteIndex, RealKind, RealMap, Seat, Shootdown, Specifier, Table, Translation,
+};
+use power::hcall::{Status, access};
+use power::hpte::{HpteR, HpteV};
+use power::page::{PagePair, PageSize, SegmentSize, Vpn};
+
+const PROCESSORS: usize = 4;
+const ROUNDS: u64 = if cfg!(miri) { 40 } else { 200_000 };
+/// Virtual pages; all in four groups, so that slots and groups are fought over.
+const PAGES: usize = 24;
+const REAL_PAGES: usize = 256;
+/// Owner of a real page that is mapped nowhere.
+const NOBODY: u64 = u64::MAX;
+const SMALL: PagePair = PagePair::ALL[0];
+
+struct Everything;
+
+impl RealMap for Everything {
+    fn kind(&self, _real: u64, _bytes: u64) -> Option<RealKind> {
+        Some(RealKind::Ram)
+    }
+
+    fn zero(&self, _real: u64, _bytes: u64) {}
+
+    fn synchronize_instructions(&self, _real: u64, _bytes: u64) {}
+}
+
+#[derive(Clone, Default)]
+struct Doorbell(Arc<AtomicBool>);
+
+impl Kick for Doorbell {
+    fn kick(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// What the guest's own page table says: held while the page is being changed, as Linux does.
+#[derive(Default)]
+struct Mapping {
+    /// The entry's index and its real page.
+    at: Option<(PteIndex, usize)>,
+    read_only: bool,
+}
+
+/// What is true of a real page. Relaxed throughout: only the crate orders these.
+struct RealPage {
+    owner: AtomicU64,
+    /// Used since it was mapped or protected.
+    used: AtomicBool,
+    stored: AtomicBool,
+    read_only: AtomicBool,
+}
+
+struct Guest {
+    hpt: Hpt,
+    mappings: Vec<Mutex<Mapping>>,
+    real: Vec<RealPage>,
+}
+
+fn page(number: usize) -> Vpn {
+    // Page numbers 2^11 apart hash to the same group of a table with 2^11 groups.
+    let number = number as u64;
+    Vpn::new(
+        0x42,
+        SegmentSize::Size1T,
+        PageSize::Size4K,
+        (number % 4 + ((number / 4) << 11)) << 12,
+    )
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % bound
+    }
+}
+
+impl Guest {
+    fn map(&self, number: usize, mapping: &mut Mapping, random: &mut Random) {
+        let real = random.below(REAL_PAGES);
+        let owner = &self.real[real].owner;
+        if owner
+            .compare_exchange(NOBODY, number as u64, Ordering::Relaxed, Ordering::Relaxed)
+            .is_err()
+        {
+            return;
+        }
+        self.real[real].used.store(false, Ordering::Relaxed);
+        self.real[real].stored.store(false, Ordering::Relaxed);
+        self.real[real].read_only.store(false, Ordering::Relaxed);
+        let secondary = random.below(2) == 1;
+        let hash = if secondary {
+            !page(number).hash()
+        } else {
+            page(number).hash()
+        };
+        let v = HpteV::new(page(number), SMALL, secondary).raw();
+        let r = (real as u64) << 12 | 0x12;
+        match self.hpt.enter(0, hash % (1 << 11) * 8, v, r) {
+            Ok(at) => {
+                *mapping = Mapping {
+                    at: Some((at, real)),
+                    read_only: false,
+                }
+            }
+            Err(status) => {
+                assert_eq!(status, Status::PtegFull);
+                owner.store(NOBODY, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The entry is gone: nobody may use it, and it told the truth about its use.
+    fn unmapped(&self, real: usize, referenced: bool, changed: bool) {
+        let page = &self.real[real];
+        assert!(referenced || !page.used.load(Ordering::Relaxed), "R was lost");
+        assert!(changed || !page.stored.load(Ordering::Relaxed), "C was lost");
+        page.owner.store(NOBODY, Ordering::Relaxed);
+    }
+
+    fn remove(&self, number: usize, mapping: &mut Mapping) {
+        let Some((at, real)) = mapping.at.take() else {
+            return;
+        };
+        let avpn = page(number).avpn();
+        let old = self
+            .hpt
+            .remove(access::AVPN, at.to_register(), avpn)
+            .expect("the entry is there");
+        assert_eq!(old.v.avpn(), avpn);
+        let marks = HpteR::R_AND_C | access::PROTECTION_IN_ENTRY;
+        assert_eq!(old.r.with_clear(marks).raw(), (real as u64) << 12 | 0x10);
+        self.unmapped(real, old.r.is_referenced(), old.r.is_changed());
+    }
+
+    /// Removes up to four neighbours of `first` that nobody else is changing.
+    fn remove_bulk(&self, first: usize) {
+        let end = Specifier { high: 3 << 62, low: 0 };
+        let mut specifiers = [end; 4];
+        let mut held = Vec::new();
+        for number in (first..PAGES).take(4) {
+            let Ok(mut mapping) = self.mappings[number].try_lock() else {
+                continue;
+            };
+            let Some((at, real)) = mapping.at.take() else {
+                continue;
+            };
+            let high = 1 << 62 | 2 << 56 | at.to_register();
+            specifiers[held.len()] = Specifier {
+                high,
+                low: page(number).avpn(),
+            };
+            held.push((mapping, real));
+        }
+        assert_eq!(self.hpt.bulk_remove(&mut specifiers), Status::Success);
+        for (specifier, (_mapping, real)) in specifiers.iter().zip(&held) {
+            assert_eq!(specifier.high >> 60, 0b1000, "the entry is there");
+            self.unmapped(*real, specifier.high >> 59 & 1 == 1, specifier.high >> 58 & 1 == 1);
+        }
+    }
+
+    fn protect(&self, number: usize, mapping: &mut Mapping) {
+        let Some((at, real)) = mapping.at else { return };
+        mapping.read_only = !mapping.read_only;
+        if !mapping.read_only {
+            self.real[real].read_only.store(false, Ordering::Relaxed);
+        }
+        let pp = if mapping.read_only { 3 } else { 2 };
+        let status = self
+            .hpt
+            .protect(access::AVPN | pp, at.to_register(), page(number).avpn());
+        assert_eq!(status, Status::Success);
+        self.real[real].used.store(false, Ordering::Relaxed);
+        if mapping.read_only {
+            self.real[real].read_only.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn hypercall(&self, random: &mut Random) {
+        let number = random.below(PAGES);
+        if random.below(6) == 0 {
+            return self.remove_bulk(number);
+        }
+        let Ok(mut mapping) = self.mappings[number].try_lock() else {
+            return;
+        };
+        match random.below(5) {
+            0 | 1 if mapping.at.is_none() => self.map(number, &mut mapping, random),
+            0 | 1 => self.remove(number, &mut mapping),
+            2 => self.protect(number, &mut mapping),
+            3 => {
+                let Some((at, real)) = mapping.at else { return };
+                let hpt::Entries::One(entry) = self.hpt.read(0, at.to_register()).expect("in the table") else {
+                    return;
+                };
+                assert_eq!(entry.v.avpn(), page(number).avpn(), "half an entry");
+                assert_eq!(entry.r.raw() >> 12 & 0xfff_ffff, real as u64, "half an entry");
+            }
+            _ => {
+                let Some((at, real)) = mapping.at else { return };
+                let old = self.hpt.clear_ref(0, at.to_register()).expect("valid");
+                assert!(
+                    old.is_referenced() || !self.real[real].used.load(Ordering::Relaxed),
+                    "R was lost"
+                );
+                self.real[real].used.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// One access of a processor that is in the guest, by what it holds or by a walk.
+    fn touch(&self, number: usize, store: bool, cache: &mut HashMap<Vpn, Translation>) {
+        let held = cache.get(&page(number)).copied().filter(|held| !store || held.changed);
+        let kind = if store { Access::Store } else { Access::Load };
+        let Some(found) = held.or_else(|| self.hpt.table().walk(page(number), kind, false).ok()) else {
+            return;
+        };
+        if store && !found.protection.allows_store(false) {
+            return;
+        }
+        cache.insert(page(number), found);
+        let real = &self.real[(found.real >> 12) as usize];
+        assert_eq!(
+            real.owner.load(Ordering::Relaxed),
+            number as u64,
+            "stale translation of page {number}"
+        );
+        real.used.store(true, Ordering::Relaxed);
+        if store {
+            assert!(!real.read_only.load(Ordering::Relaxed), "store to a read-only page");
+            real.stored.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn run(&self, seat: &Seat, bell: &Doorbell, seed: u64) {
+        let mut random = Random(seed);
+        let mut cache = HashMap::new();
+        for _ in 0..ROUNDS {
+            bell.0.store(false, Ordering::Relaxed);
+            seat.enter(|invalidation| match *invalidation {
+                Invalidation::Page { page, .. } => drop(cache.remove(&page)),
+                Invalidation::All => cache.clear(),
+            });
+            for _ in 0..random.below(30) {
+                if bell.0.load(Ordering::Acquire) {
+                    break;
+                }
+                self.touch(random.below(PAGES), random.below(3) == 0, &mut cache);
+            }
+            seat.leave();
+            self.hypercall(&mut random);
+        }
+    }
+}
+
+#[test]
+fn no_processor_uses_a_translation_that_is_gone_and_no_mark_is_lost() {
+    let bells: Vec<_> = (0..PROCESSORS).map(|_| Doorbell::default()).collect();
+    let kicks = bells
+        .iter()
+        .map(|bell| Box::new(bell.clone()) as Box<dyn Kick>)
+        .collect();
+    let shootdown = Arc::new(Shootdown::new(kicks));
+    let table = Arc::new(Table::new(Order::MIN).unwrap());
+    let new_page = || RealPage {
+        owner: AtomicU64::new(NOBODY),
+        used: AtomicBool::new(false),
+        stored: AtomicBool::new(false),
+        read_only: AtomicBool::new(false),
+    };
+    let guest = Guest {
+        hpt: Hpt::new(table, Box::new(Everything), Box::new(Arc::clone(&shootdown))),
+        mappings: (0..PAGES).map(|_| Mutex::default()).collect(),
+        real: (0..REAL_PAGES).map(|_| new_page()).collect(),
+    };
+    std::thread::scope(|scope| {
+        for (cpu, bell) in bells.iter().enumerate() {
+            let (guest, shootdown) = (&guest, &shootdown);
+            scope.spawn(move || guest.run(shootdown.seat(cpu), bell, 0x9e37_79b9 * (cpu as u64 + 1)));
+        }
+    });
+    for (number, mapping) in guest.mappings.iter().enumerate() {
+        guest.remove(number, &mut mapping.lock().unwrap());
+    }
+    let left = (0..1 << 14)
+        .filter(|&ptex| guest.hpt.remove(0, ptex, 0).is_ok())
+        .count();
+    assert_eq!(left, 0, "entries that nobody entered");
+}

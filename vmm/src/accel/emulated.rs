@@ -1,0 +1,176 @@
+//! Processors in software: the `emulator` crate behind this program's traits.
+//!
+//! A processor is inside its seat exactly while it runs guest code; what the table took away meanwhile is
+//! dropped on the way in.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use emulator::{Cpu, Line, Shared, Timebase};
+use hpt::{Batch, Kick, Order, Shadow, Shootdown, Table};
+use power::msr::Msr;
+use power::spr::Spr;
+
+use super::{Exit, Partition, Processor, Wire};
+use crate::machine::Parts;
+use crate::memory::GuestRam;
+
+/// The emulated processors of one machine.
+pub(crate) struct Emulated {
+    shared: Arc<Shared>,
+    lines: Vec<Arc<Line>>,
+    shootdown: Arc<Shootdown>,
+    timebase: Timebase,
+    table: Arc<Table>,
+}
+
+impl Emulated {
+    /// `count` processors on `ram`, with a table of `order`.
+    pub(crate) fn new(count: u32, ram: &GuestRam, order: Order) -> Result<Self, hpt::AllocateTable> {
+        let table = Arc::new(Table::new(order)?);
+        let timebase = Timebase::new();
+        let shared = Shared::new(Arc::clone(ram.mapping()), Arc::clone(&table), timebase);
+        let lines: Vec<_> = (0..count).map(|_| Arc::new(Line::default())).collect();
+        let kicks = lines.iter().map(|line| Box::new(Ring(Arc::clone(line))) as Box<dyn Kick>);
+        let shootdown = Arc::new(Shootdown::new(kicks.collect()));
+        Ok(Self { shared, lines, shootdown, timebase, table })
+    }
+
+    /// What a machine is made of.
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            wires: self.lines.iter().map(|line| Arc::clone(line) as Arc<dyn Wire>).collect(),
+            partition: Arc::new(SharedModes {
+                shared: Arc::clone(&self.shared),
+                timebase: self.timebase,
+                changing: Mutex::new(()),
+            }),
+            table: Arc::clone(&self.table),
+            shadow: Box::new(AllSeats(Arc::clone(&self.shootdown))),
+        }
+    }
+
+    /// The processor `server`, to be run by one thread. What it needs is allocated now.
+    pub(crate) fn processor(&self, server: usize) -> EmulatedProcessor {
+        let number = u32::try_from(server).expect("there are at most 64");
+        let cpu = Cpu::new(number, Arc::clone(&self.shared), Arc::clone(&self.lines[server]));
+        EmulatedProcessor { cpu, shootdown: Arc::clone(&self.shootdown), server }
+    }
+}
+
+/// One emulated processor and its seat.
+pub(crate) struct EmulatedProcessor {
+    cpu: Cpu,
+    shootdown: Arc<Shootdown>,
+    server: usize,
+}
+
+impl Processor for EmulatedProcessor {
+    fn start(&mut self, pc: u64, r3: u64, msr: Msr) {
+        self.cpu.start(pc, r3, msr);
+    }
+
+    fn run(&mut self) -> Exit {
+        let seat = self.shootdown.seat(self.server);
+        seat.enter(|invalidation| self.cpu.invalidate(invalidation));
+        let exit = self.cpu.run();
+        seat.leave();
+        match exit {
+            emulator::Exit::Hypercall => Exit::Hypercall,
+            emulator::Exit::Attention => Exit::Attention,
+            emulator::Exit::Checkstop(why) => Exit::Checkstop(why),
+        }
+    }
+
+    fn gpr(&self, number: usize) -> u64 {
+        self.cpu.gpr(number)
+    }
+
+    fn set_gpr(&mut self, number: usize, value: u64) {
+        self.cpu.set_gpr(number, value);
+    }
+
+    fn msr(&self) -> Msr {
+        self.cpu.msr()
+    }
+
+    fn set_msr(&mut self, msr: Msr) {
+        self.cpu.set_msr(msr);
+    }
+
+    fn set_spr(&mut self, number: Spr, value: u64) {
+        self.cpu.set_spr(number.number(), value).expect("a POWER8 has every register that hypercalls set");
+    }
+
+    fn interrupt_pending(&self) -> bool {
+        self.cpu.interrupt_pending()
+    }
+
+    fn decrementer_remaining(&self) -> Duration {
+        self.cpu.decrementer_remaining()
+    }
+
+    fn registers(&self) -> String {
+        self.cpu.dump().to_string()
+    }
+
+    fn unknown_instructions(&self) -> BTreeMap<u32, u64> {
+        self.cpu.unknown_instructions().clone()
+    }
+}
+
+impl Wire for Line {
+    fn ring(&self) {
+        Line::ring(self);
+    }
+
+    fn set_external(&self, level: bool) {
+        Line::set_external(self, level);
+    }
+}
+
+/// Rings a processor out of the guest.
+struct Ring(Arc<Line>);
+
+impl Kick for Ring {
+    fn kick(&self) {
+        self.0.ring();
+    }
+}
+
+/// The seats, which the table and the processors both hold.
+struct AllSeats(Arc<Shootdown>);
+
+impl Shadow for AllSeats {
+    fn invalidate(&self, batch: &Batch) {
+        self.0.invalidate(batch);
+    }
+}
+
+/// The modes that emulated processors share.
+struct SharedModes {
+    shared: Arc<Shared>,
+    timebase: Timebase,
+    /// Held while a part of LPCR is changed.
+    changing: Mutex<()>,
+}
+
+impl Partition for SharedModes {
+    fn lpcr(&self) -> u64 {
+        self.shared.lpcr()
+    }
+
+    fn change_lpcr(&self, mask: u64, value: u64) {
+        let _changing = self.changing.lock().expect("nothing panics while LPCR is changed");
+        self.shared.set_lpcr((self.shared.lpcr() & !mask) | (value & mask));
+    }
+
+    fn timebase(&self) -> u64 {
+        self.timebase.now()
+    }
+
+    fn wrote(&self, real: u64, bytes: u64) {
+        self.shared.written(real, bytes);
+    }
+}

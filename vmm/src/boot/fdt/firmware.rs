@@ -1,0 +1,54 @@
+//! What firmware offers: RTAS and the hypercalls (`/rtas`), and platform facilities.
+
+use std::ops::Range;
+
+use power::rtas::RtasCall;
+use vm_fdt::FdtWriter;
+
+/// Sets of hypercalls (LoPAR, Logical Partitioning Option, "Hypervisor Call Function Table"), each of them here in full as
+/// far as guests call it. A guest takes what is named here for granted: nothing may stand here that
+/// the dispatcher does not answer.
+const HYPERTAS_FUNCTIONS: [&str; 10] = [
+    "hcall-pft",
+    "hcall-bulk",
+    "hcall-sprg0",
+    "hcall-copy",
+    "hcall-debug",
+    "hcall-term",
+    "hcall-interrupt",
+    "hcall-splpar",
+    "hcall-set-mode",
+    "hcall-random",
+];
+
+/// Writes `/rtas` for a stub that lies at `stub`.
+pub(super) fn write_rtas(fdt: &mut FdtWriter, stub: &Range<u64>) -> Result<(), vm_fdt::Error> {
+    let low = |address| u32::try_from(address).expect("the layout keeps RTAS below 1 GiB");
+    let node = fdt.begin_node("rtas")?;
+    fdt.property_string_list("ibm,hypertas-functions", HYPERTAS_FUNCTIONS.map(String::from).to_vec())?;
+    fdt.property_u32("rtas-size", low(stub.end - stub.start))?;
+    fdt.property_u32("linux,rtas-base", low(stub.start))?;
+    fdt.property_u32("linux,rtas-entry", low(stub.start))?;
+    for &call in RtasCall::ALL {
+        fdt.property_u32(call.name(), call.token())?;
+    }
+    // Linux reports a panic with ibm,os-term only where this stands.
+    fdt.property_null("ibm,extended-os-term")?;
+    fdt.end_node(node)
+}
+
+/// Writes `/ibm,platform-facilities` with the random number generator, which is `H_RANDOM`.
+pub(super) fn write_facilities(fdt: &mut FdtWriter) -> Result<(), vm_fdt::Error> {
+    let facilities = fdt.begin_node("ibm,platform-facilities")?;
+    fdt.property_string("device_type", "ibm,platform-facilities")?;
+    fdt.property_u32("#address-cells", 1)?;
+    fdt.property_u32("#size-cells", 0)?;
+    let random = fdt.begin_node("ibm,random-v1@0")?;
+    fdt.property_string("device_type", "ibm,random-v1")?;
+    fdt.property_string("compatible", "ibm,random")?;
+    fdt.property_string("status", "okay")?;
+    fdt.property_u32("reg", 0)?;
+    fdt.property_null("ibm,max-sync-cop")?;
+    fdt.end_node(random)?;
+    fdt.end_node(facilities)
+}

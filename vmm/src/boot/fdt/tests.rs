@@ -1,0 +1,156 @@
+//! The tree as an independent parser reads it.
+
+use fdt::Fdt;
+use fdt::node::FdtNode;
+
+use super::*;
+
+fn tree(processors: u32) -> Tree<'static> {
+    Tree {
+        memory: Size::from_mib(4096),
+        processors,
+        hpt_order: 25,
+        command_line: "console=hvc0 quiet",
+        console_interrupt: 0x1000,
+        seed: [7; SEED_BYTES],
+    }
+}
+
+fn layout() -> Layout {
+    Layout { rtas: 0x3fff_0000..0x3fff_0014, fdt: 0x3ffe_0000..0x3ffe_4000, initrd: Some(0xf000_0000..0x1_0000_0000) }
+}
+
+fn cells(node: FdtNode<'_, '_>, name: &str) -> Vec<u32> {
+    let value = node.property(name).unwrap_or_else(|| panic!("{} has no {name}", node.name)).value;
+    value.chunks_exact(4).map(|cell| u32::from_be_bytes(cell.try_into().unwrap())).collect()
+}
+
+fn text<'a>(node: FdtNode<'_, 'a>, name: &str) -> &'a str {
+    node.property(name).unwrap_or_else(|| panic!("{} has no {name}", node.name)).as_str().unwrap()
+}
+
+fn check(processors: u32, look: impl Fn(&Fdt<'_>)) {
+    let blob = tree(processors).flatten(&layout()).unwrap();
+    look(&Fdt::new(&blob).unwrap());
+}
+
+#[test]
+fn linux_finds_a_logical_partition() {
+    check(1, |fdt| {
+        let root = fdt.find_node("/").unwrap();
+        assert_eq!(text(root, "device_type"), "chrp");
+        let compatible: Vec<&str> = root.compatible().unwrap().all().collect();
+        assert!(compatible.contains(&"qemu,pseries"));
+        let rtas = fdt.find_node("/rtas").unwrap();
+        let functions = rtas.property("ibm,hypertas-functions").unwrap().value;
+        for set in ["hcall-pft", "hcall-set-mode", "hcall-splpar", "hcall-bulk"] {
+            let string = [set.as_bytes(), b"\0"].concat();
+            assert!(functions.windows(string.len()).any(|window| window == string), "{set}");
+        }
+        assert_eq!(cells(rtas, "linux,rtas-base"), [0x3fff_0000]);
+        assert_eq!(cells(rtas, "linux,rtas-entry"), [0x3fff_0000]);
+        assert_eq!(cells(rtas, "rtas-size"), [20]);
+    });
+}
+
+#[test]
+fn every_rtas_call_has_its_token() {
+    check(1, |fdt| {
+        let rtas = fdt.find_node("/rtas").unwrap();
+        for &call in power::rtas::RtasCall::ALL {
+            assert_eq!(cells(rtas, call.name()), [call.token()]);
+        }
+    });
+}
+
+#[test]
+fn the_stub_is_reserved_and_the_boot_processor_is_the_first() {
+    let blob = tree(4).flatten(&layout()).unwrap();
+    let fdt = Fdt::new(&blob).unwrap();
+    let reserved: Vec<_> = fdt.memory_reservations().map(|r| (r.address() as u64, r.size())).collect();
+    assert_eq!(reserved, [(0x3fff_0000, 0x1_0000)]);
+    // boot_cpuid_phys is the eighth word of the header.
+    assert_eq!(blob[28..32], [0; 4]);
+}
+
+#[test]
+fn each_processor_is_described() {
+    for processors in [1, 4, 64] {
+        check(processors, |fdt| {
+            let nodes: Vec<_> = fdt.find_node("/cpus").unwrap().children().collect();
+            assert_eq!(nodes.len(), processors as usize);
+            for (server, &node) in (0..processors).zip(&nodes) {
+                assert_eq!(node.name, format!("PowerPC,POWER8@{server:x}"));
+                assert_eq!(text(node, "device_type"), "cpu");
+                assert_eq!(cells(node, "reg"), [server]);
+                assert_eq!(cells(node, "ibm,ppc-interrupt-server#s"), [server]);
+                assert_eq!(cells(node, "timebase-frequency"), [512_000_000]);
+                assert_eq!(cells(node, "cpu-version"), [0x004d_0200]);
+                assert_eq!(cells(node, "ibm,pft-size"), [0, 25]);
+                assert_eq!(cells(node, "i-cache-line-size"), [128]);
+                assert_eq!(cells(node, "d-cache-block-size"), [128]);
+                assert_eq!(cells(node, "d-cache-sets"), [64]);
+                assert_eq!(cells(node, "ibm,vmx"), [2]);
+            }
+        });
+    }
+}
+
+#[test]
+fn page_and_segment_sizes_are_those_of_the_table() {
+    check(1, |fdt| {
+        let node = fdt.find_node("/cpus/PowerPC,POWER8@0").unwrap();
+        let sizes = [
+            [0x0c, 0x000, 3, 0x0c, 0, 0x10, 7, 0x18, 0x38].as_slice(),
+            [0x10, 0x110, 2, 0x10, 1, 0x18, 8].as_slice(),
+            [0x18, 0x100, 1, 0x18, 0].as_slice(),
+        ]
+        .concat();
+        assert_eq!(cells(node, "ibm,segment-page-sizes"), sizes);
+        assert_eq!(cells(node, "ibm,processor-segment-sizes"), [0x1c, 0x28, u32::MAX, u32::MAX]);
+        let features = node.property("ibm,pa-features").unwrap().value;
+        assert_eq!(features.len(), 2 + usize::from(features[0]));
+        assert_eq!(features[1], 0, "specifier type");
+        assert_eq!(features[2 + 22], 0, "no transactional memory");
+    });
+}
+
+#[test]
+fn memory_command_line_disk_and_seed_are_passed() {
+    check(1, |fdt| {
+        assert_eq!(fdt.find_node("/memory@0").unwrap().property("reg").unwrap().value, [[0; 8], (4_u64 << 30).to_be_bytes()].concat());
+        let chosen = fdt.find_node("/chosen").unwrap();
+        assert_eq!(text(chosen, "bootargs"), "console=hvc0 quiet");
+        assert_eq!(cells(chosen, "linux,initrd-start"), [0, 0xf000_0000]);
+        assert_eq!(cells(chosen, "linux,initrd-end"), [1, 0]);
+        assert_eq!(chosen.property("rng-seed").unwrap().value, [7; SEED_BYTES]);
+    });
+}
+
+#[test]
+fn the_console_is_where_stdout_points_and_has_its_interrupt() {
+    check(1, |fdt| {
+        let path = text(fdt.find_node("/chosen").unwrap(), "linux,stdout-path");
+        let vty = fdt.find_node(path).unwrap();
+        assert_eq!(text(vty, "compatible"), "hvterm1");
+        assert_eq!(cells(vty, "reg"), [devices::vty::UNIT_ADDRESS as u32]);
+        assert_eq!(cells(vty, "interrupts"), [0x1000, 0]);
+        let controller = fdt.find_node("/interrupt-controller").unwrap();
+        assert_eq!(cells(vty, "interrupt-parent"), cells(controller, "phandle"));
+        assert_eq!(text(controller, "compatible"), "IBM,ppc-xicp");
+        assert_eq!(cells(controller, "#interrupt-cells"), [2]);
+    });
+}
+
+#[test]
+fn a_tree_without_disk_has_no_trace_of_one() {
+    let blob = tree(1).flatten(&Layout { initrd: None, ..layout() }).unwrap();
+    let fdt = Fdt::new(&blob).unwrap();
+    assert!(fdt.find_node("/chosen").unwrap().property("linux,initrd-start").is_none());
+}
+
+#[test]
+fn the_size_does_not_depend_on_the_addresses() {
+    let draft = Layout { initrd: Some(0..0), ..Layout::default() };
+    assert_eq!(tree(4).flatten(&draft).unwrap().len(), tree(4).flatten(&layout()).unwrap().len());
+}

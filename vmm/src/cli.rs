@@ -1,0 +1,236 @@
+//! The command line: what `pteg` understands and what its help pages say. Checks that need the host or
+//! the files are `config`'s.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::run;
+use crate::size::Size;
+
+/// Launches ppc64 (PAPR, "pseries") guests on any Linux machine
+///
+/// pteg runs guests for POWER servers: Linux kernels as distributions package them, or programs without an
+/// operating system. It owns the guest's hashed page table, and runs the processors in software.
+#[derive(Debug, Parser)]
+#[command(name = "pteg", version, arg_required_else_help = true, after_long_help = EXIT_STATUS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    the guest powered off or rebooted, or Ctrl-A X ended it
+  1    the guest could not be started, or ended in a way that it did not choose
+  2    wrong use, or an input that no machine could run
+  128+N  signal N (SIGINT, SIGTERM, SIGHUP, SIGQUIT) stopped the guest";
+
+/// What the user wants.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a guest; without an image, list the images
+    ///
+    /// Start a guest and connect its console to this terminal. Its output is on stdout, pteg's own words are
+    /// on stderr. When stdin is a terminal, Ctrl-A X ends the guest, Ctrl-A H lists the keys, and every other
+    /// key (Ctrl-C too) goes to the guest; when it is not, what it holds is the guest's input, and its end
+    /// does not stop the guest.
+    #[command(after_help = "Examples:\n  pteg run debian\n  pteg run --kernel vmlinux --initrd initrd.img --append 'quiet' --mem 2G --smp 4")]
+    Run(RunArgs),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self) -> Result<ExitCode, run::Error> {
+        match self {
+            Self::Run(args) => run::run(args),
+        }
+    }
+}
+
+/// The flags of `pteg run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Image to start; without one, the images are listed
+    ///
+    /// Name of the image to start. An image that is not on this machine yet is fetched first and kept in the
+    /// cache directory. Without a name (and without --kernel) the images are listed. Example: debian
+    pub(crate) image: Option<String>,
+
+    /// Kernel to start instead of an image: a ppc64 ELF file
+    ///
+    /// File with the kernel to start instead of an image: an ELF file for 64-bit POWER of either byte order,
+    /// such as a distribution's vmlinux (not compressed) or a bare-metal program. Example: --kernel vmlinux
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
+    pub(crate) kernel: Option<PathBuf>,
+
+    /// Initial RAM disk for --kernel
+    ///
+    /// File with the initial RAM disk, passed to the kernel as it is. Default: none.
+    /// Example: --initrd initrd.img
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub(crate) initrd: Option<PathBuf>,
+
+    /// Text to add to the kernel's command line
+    ///
+    /// Text for the kernel's command line; with an image it is added to the image's own. Default: none.
+    /// Example: --append 'quiet panic=5'
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    pub(crate) append: String,
+
+    /// Guest memory in K, M, G or T [default: 1G]
+    ///
+    /// Memory of the guest: a number with K, M, G or T (a number alone counts MiB), a multiple of 16 MiB, no
+    /// more than this machine has. Pages that the guest does not touch cost nothing. Default: 1G.
+    /// Example: --mem 512M
+    #[arg(long, value_name = "SIZE", default_value = "1G", hide_default_value = true)]
+    pub(crate) mem: Size,
+
+    /// Number of processors, 1 to 64 [default: 1]
+    ///
+    /// Number of the guest's processors, from 1 to 64. Each is a thread of this machine. Default: 1.
+    /// Example: --smp 4
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = smp)]
+    pub(crate) smp: u32,
+
+    /// log2 of the hashed page table's bytes, 18 to 46 [default: from --mem]
+    ///
+    /// Size of the guest's hashed page table as the log2 of its bytes, from 18 (256 KiB) to 46. A small table
+    /// makes the guest evict translations. Default: 1/128 of the memory, at least 18.
+    /// Example: --hpt-order 24
+    #[arg(long, value_name = "ORDER", value_parser = hpt_order)]
+    pub(crate) hpt_order: Option<u32>,
+
+    /// What runs the processors [default: auto]
+    ///
+    /// What runs the guest's processors. Default: auto, which says on stderr what it took.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = AccelArg::Auto, hide_default_value = true)]
+    pub(crate) accel: AccelArg,
+}
+
+/// The values of `--accel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccelArg {
+    /// The fastest that works here
+    Auto,
+    /// A POWER8 in software, on any machine
+    Emulated,
+    /// The processors of a POWER machine
+    Kvm,
+}
+
+/// Checks `--smp`.
+fn smp(text: &str) -> Result<u32, String> {
+    within(text, 1, 64, "processors")
+}
+
+/// Checks `--hpt-order`.
+fn hpt_order(text: &str) -> Result<u32, String> {
+    within(text, 18, 46, "as the log2 of the table's bytes")
+}
+
+fn within(text: &str, least: u32, most: u32, what: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(n) if (least..=most).contains(&n) => Ok(n),
+        _ => Err(format!("give a number from {least} to {most} {what}")),
+    }
+}
+
+/// A command line that asks for a page of help, or that is wrong.
+#[derive(Debug)]
+pub(crate) struct Answer(clap::Error);
+
+impl Answer {
+    /// Prints the page on stdout, or one sentence on stderr; returns the exit status that goes with it.
+    pub(crate) fn print(&self) -> ExitCode {
+        if !self.0.use_stderr() {
+            // Nobody is left to be told that stdout is closed.
+            let _ = write!(std::io::stdout(), "{}", self.0.render().ansi_if_terminal());
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("{}", self.sentence());
+        ExitCode::from(2)
+    }
+
+    /// The library's several paragraphs as one sentence in this program's form.
+    fn sentence(&self) -> String {
+        if self.0.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return self.0.to_string();
+        }
+        let text = self.0.to_string();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let words: Vec<&str> = first.split_whitespace().collect();
+        let sentence = words.join(" ");
+        let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
+        format!("pteg: {sentence} (pteg run --help says more)")
+    }
+}
+
+/// Help in colour where the reader is a terminal.
+trait AnsiIfTerminal {
+    fn ansi_if_terminal(self) -> String;
+}
+
+impl AnsiIfTerminal for clap::builder::StyledStr {
+    fn ansi_if_terminal(self) -> String {
+        use std::io::IsTerminal as _;
+        if std::io::stdout().is_terminal() { self.ansi().to_string() } else { self.to_string() }
+    }
+}
+
+/// Reads the program's arguments.
+pub(crate) fn parse() -> Result<Command, Answer> {
+    Cli::try_parse().map(|cli| cli.command).map_err(Answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn run_args(args: &[&str]) -> Result<RunArgs, String> {
+        let args = ["pteg", "run"].iter().chain(args);
+        match Cli::try_parse_from(args) {
+            Ok(Cli { command: Command::Run(args) }) => Ok(args),
+            Err(error) => Err(Answer(error).sentence()),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_are_one_processor_and_a_gibibyte() {
+        let args = run_args(&[]).unwrap();
+        assert_eq!((args.smp, args.mem, args.hpt_order), (1, Size::from_mib(1024), None));
+        assert_eq!((args.image, args.kernel, args.accel), (None, None, AccelArg::Auto));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_told_its_range() {
+        for (flag, value, right) in [
+            ("--smp", "0", "from 1 to 64"),
+            ("--smp", "65", "from 1 to 64"),
+            ("--smp", "-1", "from 1 to 64"),
+            ("--smp", "two", "from 1 to 64"),
+            ("--hpt-order", "17", "from 18 to 46"),
+            ("--hpt-order", "47", "from 18 to 46"),
+            ("--mem", "lots", "512M"),
+        ] {
+            let said = run_args(&[&format!("{flag}={value}")]).unwrap_err();
+            assert!(said.starts_with("pteg: ") && said.contains(flag) && said.contains(right), "{said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+    }
+
+    #[test]
+    fn an_image_and_a_kernel_exclude_each_other() {
+        assert!(run_args(&["debian", "--kernel", "vmlinux"]).unwrap_err().contains("cannot be used with"));
+        assert!(run_args(&["--initrd", "initrd"]).unwrap_err().contains("--kernel"));
+    }
+}

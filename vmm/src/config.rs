@@ -1,0 +1,164 @@
+//! A run as it has been decided: the command line checked against this machine.
+
+use std::path::PathBuf;
+
+use hpt::Order;
+
+use crate::cli::{AccelArg, RunArgs};
+use crate::size::Size;
+
+/// Guest memory comes in steps of the largest page that a guest maps it with: Linux maps a part of a step
+/// as a whole one, over the end.
+pub(crate) const MEMORY_STEP: Size = Size::from_mib(16);
+
+/// What to start.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Guest {
+    /// One of the images, by name.
+    Image(String),
+    /// A kernel of the user's own.
+    Kernel {
+        /// ELF file of the kernel.
+        kernel: PathBuf,
+        /// Initial RAM disk.
+        initrd: Option<PathBuf>,
+    },
+}
+
+/// A checked configuration.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// What to start.
+    pub(crate) guest: Guest,
+    /// What the user adds to the kernel's command line.
+    pub(crate) append: String,
+    /// Size of RAM.
+    pub(crate) memory: Size,
+    /// Number of processors.
+    pub(crate) processors: u32,
+    /// Size of the hashed page table.
+    pub(crate) order: Order,
+    /// What runs the processors.
+    pub(crate) accel: AccelArg,
+}
+
+/// Why a run cannot be as the user wants it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// Neither `--mem 0` nor half a step makes a machine.
+    #[error("--mem {0}: guest memory is at least {step} and a multiple of {step}, such as 512M", step = MEMORY_STEP)]
+    MemoryStep(Size),
+    /// More than the host could ever provide.
+    #[error("--mem {wanted}: this machine has {host_mib} MiB; give the guest less than that")]
+    MemoryOfHost {
+        /// What the user asked for.
+        wanted: Size,
+        /// What the host has.
+        host_mib: u64,
+    },
+    /// A table that the host could never hold.
+    #[error("--hpt-order {order}: that table alone is {table}, and this machine has {host_mib} MiB; leave the flag out for a table that suits --mem")]
+    TableOfHost {
+        /// What the user asked for.
+        order: u32,
+        /// Size of that table.
+        table: Size,
+        /// What the host has.
+        host_mib: u64,
+    },
+    /// KVM is not part of this program yet.
+    #[error("--accel kvm: this program is built without KVM; leave the flag out, or give --accel emulated")]
+    Kvm,
+}
+
+impl Config {
+    /// Checks `args` on a machine with `host` bytes of memory. `None` when no guest is named.
+    pub(crate) fn new(args: RunArgs, host: Size) -> Result<Option<Self>, ConfigError> {
+        let guest = match (args.image, args.kernel) {
+            (_, Some(kernel)) => Guest::Kernel { kernel, initrd: args.initrd },
+            (Some(name), None) => Guest::Image(name),
+            (None, None) => return Ok(None),
+        };
+        let host_mib = host.bytes() >> 20;
+        let memory = args.mem;
+        if memory < MEMORY_STEP || !memory.bytes().is_multiple_of(MEMORY_STEP.bytes()) {
+            return Err(ConfigError::MemoryStep(memory));
+        }
+        if memory >= host {
+            return Err(ConfigError::MemoryOfHost { wanted: memory, host_mib });
+        }
+        let order = match args.hpt_order {
+            Some(order) => {
+                let table = Size::from_bytes(1 << order);
+                if table >= host {
+                    return Err(ConfigError::TableOfHost { order, table, host_mib });
+                }
+                Order::new(order).expect("the command line takes 18 to 46")
+            }
+            None => Order::for_ram(memory.bytes()),
+        };
+        if args.accel == AccelArg::Kvm {
+            return Err(ConfigError::Kvm);
+        }
+        Ok(Some(Self { guest, append: args.append, memory, processors: args.smp, order, accel: args.accel }))
+    }
+}
+
+/// Memory of this machine.
+pub(crate) fn host_memory() -> Size {
+    let info = rustix::system::sysinfo();
+    let total: u64 = info.totalram.into();
+    Size::from_bytes(total.saturating_mul(u64::from(info.mem_unit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(mem: &str, hpt_order: Option<u32>) -> RunArgs {
+        RunArgs {
+            image: Some("debian".into()),
+            kernel: None,
+            initrd: None,
+            append: String::new(),
+            mem: mem.parse().unwrap(),
+            smp: 1,
+            hpt_order,
+            accel: AccelArg::Auto,
+        }
+    }
+
+    const HOST: Size = Size::from_mib(24_000);
+
+    #[test]
+    fn memory_is_a_multiple_of_the_largest_page() {
+        for mem in ["0", "1K", "8M", "1000M"] {
+            let said = Config::new(args(mem, None), HOST).unwrap_err().to_string();
+            assert!(said.contains("16 MiB"), "{said}");
+        }
+        assert!(Config::new(args("16M", None), HOST).unwrap().is_some());
+    }
+
+    #[test]
+    fn more_memory_than_the_host_has_is_refused_with_both_figures() {
+        let said = Config::new(args("10T", None), HOST).unwrap_err().to_string();
+        assert!(said.contains("10 TiB") && said.contains("24000 MiB"), "{said}");
+    }
+
+    #[test]
+    fn a_table_larger_than_the_host_is_refused() {
+        let said = Config::new(args("1G", Some(46)), HOST).unwrap_err().to_string();
+        assert!(said.contains("64 TiB") && said.contains("24000 MiB"), "{said}");
+    }
+
+    #[test]
+    fn no_guest_is_no_configuration() {
+        let none = RunArgs { image: None, ..args("1G", None) };
+        assert!(Config::new(none, HOST).unwrap().is_none());
+    }
+
+    #[test]
+    fn this_machine_has_memory() {
+        assert!(host_memory() > Size::from_mib(64));
+    }
+}

@@ -1,0 +1,58 @@
+//! The hypercalls that reach memory by its real address (LoPAR, Logical Partitioning Option, 5.4.3.3 and 5.4.4).
+
+use power::hcall::{Status, access};
+
+use crate::accel::Processor;
+use crate::machine::Machine;
+
+/// Bytes of a page of `H_PAGE_INIT`.
+const PAGE: u64 = 4096;
+
+/// Bytes of a cache block.
+const BLOCK: u64 = 128;
+
+/// `H_PAGE_INIT`: flags, destination, source.
+pub(super) fn page_init<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
+    const ICACHE: u64 = access::ICACHE_INVALIDATE | access::ICACHE_SYNCHRONIZE;
+    let (flags, destination, source) = (cpu.gpr(4), cpu.gpr(5), cpu.gpr(6));
+    if let Err(status) = Status::check_flags(flags, access::ZERO_PAGE | access::COPY_PAGE | ICACHE) {
+        return status;
+    }
+    let is_page = |real: u64| real.is_multiple_of(PAGE) && machine.ram.contains(real, PAGE);
+    if !is_page(destination) || (flags & access::COPY_PAGE != 0 && !is_page(source)) {
+        return Status::Parameter;
+    }
+    let checked = "checked above";
+    if flags & access::ZERO_PAGE != 0 {
+        machine.ram.zero(destination, PAGE).expect(checked);
+    }
+    if flags & access::COPY_PAGE != 0 {
+        let page: [u8; PAGE as usize] = machine.ram.read(source).expect(checked);
+        machine.ram.write(destination, &page).expect(checked);
+    }
+    if flags & ICACHE != 0 {
+        machine.partition.wrote(destination, PAGE);
+    }
+    Status::Success
+}
+
+/// `H_LOGICAL_CI_LOAD`, `H_LOGICAL_CI_STORE`: they reach only what is mapped without caching, and this
+/// machine has no device registers at real addresses: so each address is wrong.
+pub(super) fn logical_ci_access() -> Status {
+    Status::Parameter
+}
+
+/// `H_LOGICAL_ICBI`: address of a cache block whose instructions are void.
+pub(super) fn logical_icbi<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
+    let block = cpu.gpr(4) & !(BLOCK - 1);
+    if !machine.ram.contains(block, BLOCK) {
+        return Status::Parameter;
+    }
+    machine.partition.wrote(block, BLOCK);
+    Status::Success
+}
+
+/// `H_LOGICAL_DCBF`: address of a cache block to write back: there is no cache to write back.
+pub(super) fn logical_dcbf<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
+    if machine.ram.contains(cpu.gpr(4), 1) { Status::Success } else { Status::Parameter }
+}

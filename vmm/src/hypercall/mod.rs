@@ -1,0 +1,93 @@
+//! Hypercalls: from the number in r3 to one small function each, and its status back to r3 (LoPAR,
+//! Logical Partitioning Option, 5.4). Arguments are r4 and up; so are results.
+
+mod areas;
+mod dispatch_log;
+mod interrupts;
+mod memory;
+mod modes;
+mod page_table;
+mod processors;
+mod terminal;
+
+use power::hcall::{Hcall, Status};
+use power::msr::Msr;
+
+pub(crate) use areas::Areas;
+
+use crate::accel::Processor;
+use crate::machine::Machine;
+use crate::rtas;
+
+/// What the processor does after its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Goes on.
+    Run,
+    /// Is stopped until another starts it.
+    Stopped,
+}
+
+/// Where a call comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// The machine.
+    pub(crate) machine: &'a Machine,
+    /// Server number of the calling processor.
+    pub(crate) server: usize,
+}
+
+/// Answers the hypercall that `cpu` has just made.
+pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, cpu: &mut P) -> Next {
+    if cpu.msr().has(Msr::PR) {
+        cpu.set_gpr(3, Status::Privilege.to_register());
+        return Next::Run;
+    }
+    let Some(call) = Hcall::from_number(cpu.gpr(3)) else {
+        cpu.set_gpr(3, Status::Function.to_register());
+        return Next::Run;
+    };
+    let machine = caller.machine;
+    let status = match call {
+        Hcall::Remove => page_table::remove(&machine.hpt, cpu),
+        Hcall::Enter => page_table::enter(&machine.hpt, cpu),
+        Hcall::Read => page_table::read(&machine.hpt, cpu),
+        Hcall::ClearMod => page_table::clear_mod(&machine.hpt, cpu),
+        Hcall::ClearRef => page_table::clear_ref(&machine.hpt, cpu),
+        Hcall::Protect => page_table::protect(&machine.hpt, cpu),
+        Hcall::BulkRemove => page_table::bulk_remove(&machine.hpt, cpu),
+        Hcall::SetSprg0 => modes::set_sprg0(cpu),
+        Hcall::SetDabr => modes::set_dabr(),
+        Hcall::SetMode => modes::set_mode(machine, cpu),
+        Hcall::GetCpuCharacteristics => modes::get_cpu_characteristics(cpu),
+        Hcall::Random => modes::random(cpu),
+        Hcall::PageInit => memory::page_init(machine, cpu),
+        Hcall::LogicalCiLoad | Hcall::LogicalCiStore => memory::logical_ci_access(),
+        Hcall::LogicalIcbi => memory::logical_icbi(machine, cpu),
+        Hcall::LogicalDcbf => memory::logical_dcbf(machine, cpu),
+        Hcall::GetTermChar => terminal::get_term_char(machine, cpu),
+        Hcall::PutTermChar => terminal::put_term_char(machine, cpu),
+        Hcall::Eoi => interrupts::eoi(caller, cpu),
+        Hcall::Cppr => interrupts::cppr(caller, cpu),
+        Hcall::Ipi => interrupts::ipi(machine, cpu),
+        Hcall::Ipoll => interrupts::ipoll(machine, cpu),
+        Hcall::Xirr => interrupts::xirr(caller, cpu),
+        Hcall::XirrX => interrupts::xirr_x(caller, cpu),
+        Hcall::RegisterVpa => areas::register_vpa(machine, cpu),
+        Hcall::Cede => processors::cede(caller, cpu),
+        Hcall::Confer => processors::confer(caller, cpu),
+        Hcall::Prod => processors::prod(machine, cpu),
+        Hcall::Rtas => match rtas::call(caller, cpu.gpr(4)) {
+            Ok(Next::Run) => Status::Success,
+            Ok(Next::Stopped) => return Next::Stopped,
+            Err(status) => status,
+        },
+    };
+    cpu.set_gpr(3, status.to_register());
+    Next::Run
+}
+
+#[cfg(test)]
+mod test_machine;
+#[cfg(test)]
+mod tests;

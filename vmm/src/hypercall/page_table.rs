@@ -1,0 +1,82 @@
+//! The hypercalls of the hashed page table: registers to `hpt` and back.
+
+use hpt::{Entries, Hpt, Specifier};
+use power::hcall::{Status, bulk_remove};
+use power::hpte::HpteR;
+
+use crate::accel::Processor;
+
+/// `H_ENTER`: flags, index, two doublewords; returns the index of the entry.
+pub(super) fn enter<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
+    match hpt.enter(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6), cpu.gpr(7)) {
+        Ok(at) => returning(cpu, [at.to_register()]),
+        Err(status) => status,
+    }
+}
+
+/// `H_REMOVE`: flags, index, AVPN; returns the entry as it was.
+pub(super) fn remove<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
+    match hpt.remove(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6)) {
+        Ok(old) => returning(cpu, [old.v.raw(), old.r.raw()]),
+        Err(status) => status,
+    }
+}
+
+/// `H_PROTECT`: flags, index, AVPN.
+pub(super) fn protect<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
+    hpt.protect(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6))
+}
+
+/// `H_READ`: flags, index; returns one entry or four.
+pub(super) fn read<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
+    match hpt.read(cpu.gpr(4), cpu.gpr(5)) {
+        Ok(Entries::One(entry)) => returning(cpu, [entry.v.raw(), entry.r.raw()]),
+        Ok(Entries::Four(entries)) => {
+            for (register, entry) in (4..).step_by(2).zip(entries) {
+                cpu.set_gpr(register, entry.v.raw());
+                cpu.set_gpr(register + 1, entry.r.raw());
+            }
+            Status::Success
+        }
+        Err(status) => status,
+    }
+}
+
+/// `H_CLEAR_REF`: flags, index; returns doubleword 1 as it was.
+pub(super) fn clear_ref<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
+    let answer = hpt.clear_ref(cpu.gpr(4), cpu.gpr(5));
+    cleared(cpu, answer)
+}
+
+/// `H_CLEAR_MOD`: flags, index; returns doubleword 1 as it was.
+pub(super) fn clear_mod<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
+    let answer = hpt.clear_mod(cpu.gpr(4), cpu.gpr(5));
+    cleared(cpu, answer)
+}
+
+fn cleared<P: Processor>(cpu: &mut P, answer: Result<HpteR, Status>) -> Status {
+    match answer {
+        Ok(old) => returning(cpu, [old.raw()]),
+        Err(status) => status,
+    }
+}
+
+/// `H_BULK_REMOVE`: four translation specifiers in r4 to r11, whose answers take their places.
+pub(super) fn bulk_remove<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
+    let mut specifiers: [Specifier; bulk_remove::SPECIFIERS] =
+        std::array::from_fn(|n| Specifier { high: cpu.gpr(4 + 2 * n), low: cpu.gpr(5 + 2 * n) });
+    let status = hpt.bulk_remove(&mut specifiers);
+    for (register, specifier) in (4..).step_by(2).zip(specifiers) {
+        cpu.set_gpr(register, specifier.high);
+        cpu.set_gpr(register + 1, specifier.low);
+    }
+    status
+}
+
+/// Success, with `results` from r4 on.
+fn returning<P: Processor, const N: usize>(cpu: &mut P, results: [u64; N]) -> Status {
+    for (register, result) in (4..).zip(results) {
+        cpu.set_gpr(register, result);
+    }
+    Status::Success
+}

@@ -1,0 +1,117 @@
+//! The machine: all that is one per guest, put together. What the guest may ask of it is in `hypercall`
+//! and `rtas`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use devices::rtc::Rtc;
+use devices::vty::Vty;
+use devices::xics::{FIRST_SOURCE, Trigger, Xics};
+use hpt::{Hpt, RealKind, RealMap, Shadow, Table};
+
+use crate::accel::{Partition, Wire};
+use crate::memory::GuestRam;
+use crate::processors::Processors;
+use crate::stop::{Ending, Stop};
+
+/// Interrupt source of the console.
+pub(crate) const CONSOLE_INTERRUPT: u32 = FIRST_SOURCE;
+
+/// One guest's machine.
+pub(crate) struct Machine {
+    /// RAM.
+    pub(crate) ram: Arc<GuestRam>,
+    /// The hashed page table.
+    pub(crate) hpt: Hpt,
+    /// The interrupt controller.
+    pub(crate) xics: Arc<Xics>,
+    /// The console.
+    pub(crate) console: Vty,
+    /// The clock.
+    pub(crate) rtc: Rtc,
+    /// The processors, as they see one another.
+    pub(crate) processors: Arc<Processors>,
+    /// Modes that all processors share.
+    pub(crate) partition: Arc<dyn Partition>,
+    /// Where the run ends.
+    pub(crate) stop: Arc<Stop>,
+    unknown_instructions: Mutex<BTreeMap<u32, u64>>,
+}
+
+/// What an accelerator brings to a machine.
+pub(crate) struct Parts {
+    /// A wire to each processor.
+    pub(crate) wires: Vec<Arc<dyn Wire>>,
+    /// Modes that all processors share.
+    pub(crate) partition: Arc<dyn Partition>,
+    /// The table that the processors walk.
+    pub(crate) table: Arc<Table>,
+    /// Drops what processors hold of the table.
+    pub(crate) shadow: Box<dyn Shadow>,
+}
+
+impl Machine {
+    /// A machine of `parts` around `ram`, whose console writes to `output`.
+    pub(crate) fn new(ram: Arc<GuestRam>, parts: Parts, output: Box<dyn Write + Send>, stop: Arc<Stop>) -> Self {
+        let Parts { wires, partition, table, shadow } = parts;
+        let servers = wires.len();
+        let processors = Arc::new(Processors::new(wires));
+        let xics = Arc::new(Xics::new(servers, &[Trigger::Edge], Arc::clone(&processors) as Arc<_>));
+        let pin = xics.edge_pin(CONSOLE_INTERRUPT).expect("the first source is edge-triggered");
+        let watcher = Arc::clone(&partition);
+        ram.watch(Box::new(move |real, bytes| watcher.wrote(real, bytes)));
+        let space = RealSpace { ram: Arc::clone(&ram), partition: Arc::clone(&partition) };
+        Self {
+            hpt: Hpt::new(table, Box::new(space), shadow),
+            console: Vty::new(output, Box::new(pin)),
+            rtc: Rtc::new(),
+            unknown_instructions: Mutex::default(),
+            ram,
+            xics,
+            processors,
+            partition,
+            stop,
+        }
+    }
+
+    /// The console's output is broken: nobody could see what the guest does, so the run ends.
+    pub(crate) fn output_failed(&self) {
+        if let Some(error) = self.console.take_error() {
+            self.stop.request(Ending::Output(error));
+        }
+    }
+
+    /// Adds what a processor did not know to the report at the end.
+    pub(crate) fn note_unknown(&self, instructions: BTreeMap<u32, u64>) {
+        let mut all = self.unknown_instructions.lock().expect("nothing panics with the report locked");
+        for (word, count) in instructions {
+            *all.entry(word).or_default() += count;
+        }
+    }
+
+    /// Instructions that no processor knew, with how often each was met.
+    pub(crate) fn unknown_instructions(&self) -> BTreeMap<u32, u64> {
+        self.unknown_instructions.lock().expect("nothing panics with the report locked").clone()
+    }
+}
+
+/// The guest's real address space: RAM, and nothing else yet.
+struct RealSpace {
+    ram: Arc<GuestRam>,
+    partition: Arc<dyn Partition>,
+}
+
+impl RealMap for RealSpace {
+    fn kind(&self, real: u64, bytes: u64) -> Option<RealKind> {
+        self.ram.contains(real, bytes).then_some(RealKind::Ram)
+    }
+
+    fn zero(&self, real: u64, bytes: u64) {
+        self.ram.zero(real, bytes).expect("the caller asked whether all of it is RAM");
+    }
+
+    fn synchronize_instructions(&self, real: u64, bytes: u64) {
+        self.partition.wrote(real, bytes);
+    }
+}

@@ -1,0 +1,49 @@
+//! `pteg`: launches ppc64 (PAPR, "pseries") guests and owns their hashed page table.
+//!
+//! This crate is the program: what the user says (`cli`, `config`), what the guest finds when it starts
+//! (`boot`), what it may ask for (`hypercall`, `rtas`), the threads that run its processors (`vcpu`,
+//! `accel`) and the terminal in front of it (`terminal`). The table, the devices and the software
+//! processor are crates of their own.
+
+mod accel;
+mod boot;
+mod cli;
+mod config;
+mod hypercall;
+mod images;
+mod machine;
+mod memory;
+mod processors;
+mod random;
+mod rtas;
+mod run;
+mod size;
+mod stop;
+mod terminal;
+mod vcpu;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    terminal::restore_on_panic();
+    match cli::parse() {
+        Ok(command) => report(command.run()),
+        Err(answer) => answer.print(),
+    }
+}
+
+/// Says on stderr why the program failed, as `pteg: what: cause`.
+fn report(result: Result<ExitCode, run::Error>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    let mut line = format!("pteg: {error}");
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        line.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    terminal::say(&line);
+    error.exit_code()
+}

@@ -1,0 +1,183 @@
+//! The guest's RAM: one region from real address 0, shared (a memory file), committed as it is touched.
+//!
+//! What pteg itself writes there (a loaded kernel, the answers of hypercalls) goes through [`GuestRam`],
+//! which tells the accelerator, since a processor may hold decoded instructions of that page.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
+use std::sync::{Arc, OnceLock};
+
+use rustix::fs::MemfdFlags;
+use vm_memory::mmap::{GuestRegionMmap, MmapRegionError};
+use vm_memory::{Bytes as _, FileOffset, GuestAddress, GuestMemoryMmap, MmapRegion};
+
+use crate::size::Size;
+
+/// Why there is no guest memory.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MemoryError {
+    /// No memory file.
+    #[error("making a memory file of {size} for the guest")]
+    File {
+        /// Size of RAM.
+        size: Size,
+        /// What the host answered.
+        #[source]
+        source: io::Error,
+    },
+    /// No address space, or none of it.
+    #[error("mapping {size} of guest memory")]
+    Map {
+        /// Size of RAM.
+        size: Size,
+        /// What the host answered.
+        #[source]
+        source: MmapRegionError,
+    },
+}
+
+/// Told of every write to guest memory that no processor made: real address and length in bytes.
+type WriteWatch = Box<dyn Fn(u64, u64) + Send + Sync>;
+
+/// The guest's RAM.
+pub(crate) struct GuestRam {
+    memory: Arc<GuestMemoryMmap<()>>,
+    size: Size,
+    watch: OnceLock<WriteWatch>,
+}
+
+impl GuestRam {
+    /// RAM of `size`, all zero, none of it committed.
+    pub(crate) fn new(size: Size) -> Result<Self, MemoryError> {
+        // A file, as processes beside this one (and KVM's memory slots) can share it.
+        let file = memory_file(size).map_err(|source| MemoryError::File { size, source })?;
+        let bytes = usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+        let mapped = MmapRegion::from_file(FileOffset::new(file, 0), bytes)
+            .map_err(|source| MemoryError::Map { size, source })?;
+        let region = GuestRegionMmap::new(mapped, GuestAddress(0)).expect("a region from 0 ends below 2^64");
+        let memory = GuestMemoryMmap::from_regions(vec![region]).expect("one region overlaps nothing");
+        Ok(Self { memory: Arc::new(memory), size, watch: OnceLock::new() })
+    }
+
+    /// The mapping, for those who run processors.
+    pub(crate) fn mapping(&self) -> &Arc<GuestMemoryMmap<()>> {
+        &self.memory
+    }
+
+    /// From now on `watch` hears of every write made through this object.
+    ///
+    /// # Panics
+    /// When somebody watches already.
+    pub(crate) fn watch(&self, watch: WriteWatch) {
+        assert!(self.watch.set(watch).is_ok(), "guest memory has one accelerator");
+    }
+
+    /// Size of RAM.
+    pub(crate) fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Whether the `bytes` bytes at `real` are RAM, all of them.
+    pub(crate) fn contains(&self, real: u64, bytes: u64) -> bool {
+        real.checked_add(bytes).is_some_and(|end| end <= self.size.bytes())
+    }
+
+    /// Reads `N` bytes. `None`: not all RAM.
+    pub(crate) fn read<const N: usize>(&self, real: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.memory.read_slice(&mut bytes, GuestAddress(real)).ok()?;
+        Some(bytes)
+    }
+
+    /// Writes `bytes`; nothing is written unless all of them fit. `None`: not all RAM.
+    pub(crate) fn write(&self, real: u64, bytes: &[u8]) -> Option<()> {
+        if !self.contains(real, bytes.len() as u64) {
+            return None;
+        }
+        self.memory.write_slice(bytes, GuestAddress(real)).ok()?;
+        self.tell(real, bytes.len() as u64);
+        Some(())
+    }
+
+    /// Writes `bytes` zeros; none unless all of them fit. `None`: not all RAM.
+    pub(crate) fn zero(&self, real: u64, bytes: u64) -> Option<()> {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        if !self.contains(real, bytes) {
+            return None;
+        }
+        let mut at = real;
+        while at < real + bytes {
+            let count = ZEROS.len().min((real + bytes - at) as usize);
+            self.write(at, &ZEROS[..count])?;
+            at += count as u64;
+        }
+        Some(())
+    }
+
+    /// Reads the `bytes` bytes of `file` at `offset` into RAM, without a copy on the way.
+    pub(crate) fn load(&self, file: &mut File, offset: u64, real: u64, bytes: u64) -> io::Result<()> {
+        if !self.contains(real, bytes) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        file.seek(SeekFrom::Start(offset))?;
+        let count = usize::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.memory.read_exact_volatile_from(GuestAddress(real), file, count).map_err(io::Error::other)?;
+        self.tell(real, bytes);
+        Ok(())
+    }
+
+    fn tell(&self, real: u64, bytes: u64) {
+        if let Some(watch) = self.watch.get() {
+            watch(real, bytes);
+        }
+    }
+}
+
+/// A sparse file of `size` bytes that lives in memory.
+fn memory_file(size: Size) -> io::Result<File> {
+    let fd = rustix::fs::memfd_create("pteg-ram", MemfdFlags::CLOEXEC)?;
+    rustix::fs::ftruncate(&fd, size.bytes())?;
+    Ok(File::from(fd))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::sync::Mutex;
+
+    fn ram() -> GuestRam {
+        GuestRam::new(Size::from_mib(16)).unwrap()
+    }
+
+    #[test]
+    fn a_write_that_does_not_fit_changes_nothing() {
+        let ram = ram();
+        let end = ram.size().bytes();
+        assert_eq!(ram.write(end - 4, &[1; 8]), None);
+        assert_eq!(ram.read(end - 4), Some([0; 4]));
+        assert_eq!(ram.read::<8>(end - 4), None);
+        assert_eq!(ram.read::<1>(u64::MAX), None);
+        assert!(!ram.contains(u64::MAX, 2) && ram.contains(end, 0) && !ram.contains(end, 1));
+    }
+
+    #[test]
+    fn the_watch_hears_of_every_write() {
+        let ram = ram();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        ram.watch(Box::new(move |real, bytes| ear.lock().unwrap().push((real, bytes))));
+        ram.write(0x1000, &[7; 16]).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"01234567").unwrap();
+        ram.load(&mut file, 2, 0x2000, 4).unwrap();
+        assert_eq!(ram.read(0x2000), Some(*b"2345"));
+        assert_eq!(*heard.lock().unwrap(), [(0x1000, 16), (0x2000, 4)]);
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_an_error() {
+        let ram = ram();
+        assert!(ram.load(&mut tempfile::tempfile().unwrap(), 0, 0, 1).is_err());
+    }
+}

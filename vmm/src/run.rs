@@ -1,0 +1,149 @@
+//! `pteg run`: puts the machine together, starts it, waits for its end and says how it ended.
+
+mod report;
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use power::msr::Msr;
+
+use crate::accel::emulated::Emulated;
+use crate::boot::{self, BootError, Files};
+use crate::cli::{AccelArg, RunArgs};
+use crate::config::{self, Config, ConfigError, Guest};
+use crate::images::{self, ImageError};
+use crate::machine::{CONSOLE_INTERRUPT, Machine};
+use crate::memory::{GuestRam, MemoryError};
+use crate::processors::Start;
+use crate::stop::{Ending, Stop};
+use crate::terminal::{self, Terminal};
+use crate::vcpu;
+
+/// Why a guest could not be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The command line does not suit this machine.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Guest memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The hashed page table.
+    #[error("making the hashed page table")]
+    Table(#[from] hpt::AllocateTable),
+    /// What is to be started.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// The terminal or the signals.
+    #[error("taking the terminal")]
+    Terminal(#[source] io::Error),
+    /// A processor's thread.
+    #[error("starting the thread of processor {server}")]
+    Thread {
+        /// Which processor.
+        server: usize,
+        /// What the host answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The list of images.
+    #[error("writing the list of images")]
+    List(#[source] io::Error),
+}
+
+impl Error {
+    /// 2 for an input that is wrong, 1 for a machine that cannot.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        let is_input = match self {
+            Self::Config(ConfigError::Kvm) => false,
+            Self::Config(_) | Self::Image(ImageError::Unknown(_)) => true,
+            Self::Boot(BootError::Seed(_)) => false,
+            Self::Boot(_) => true,
+            Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
+            Self::Thread { .. } | Self::List(_) => false,
+        };
+        ExitCode::from(if is_input { 2 } else { 1 })
+    }
+}
+
+/// How long processors may take to come home before they are left behind: one may hang in a write to a
+/// pipe that nobody reads.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Does what `args` ask for.
+pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
+    match Config::new(args, config::host_memory())? {
+        Some(config) => start(&config),
+        None => {
+            images::list(&mut io::stdout()).map_err(Error::List)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn start(config: &Config) -> Result<ExitCode, Error> {
+    // Held for the whole run: an image may come with a temporary file.
+    let prepared;
+    let files = match &config.guest {
+        Guest::Kernel { kernel, initrd } => {
+            Files { kernel: kernel.clone(), initrd: initrd.clone(), command_line: config.append.clone() }
+        }
+        Guest::Image(name) => {
+            prepared = images::prepare(name)?;
+            let command_line = format!("{} {}", prepared.append, config.append).trim().to_owned();
+            Files { kernel: prepared.kernel.clone(), initrd: Some(prepared.initrd.clone()), command_line }
+        }
+    };
+    let ram = Arc::new(GuestRam::new(config.memory)?);
+    let about = boot::Machine {
+        processors: config.processors,
+        hpt_order: config.order.log2_bytes(),
+        console_interrupt: CONSOLE_INTERRUPT,
+    };
+    let entry = boot::load(&files, about, &ram)?;
+    let emulated = Emulated::new(config.processors, &ram, config.order)?;
+    if config.accel == AccelArg::Auto {
+        terminal::say("pteg: emulating POWER8 processors (this program has no KVM)");
+    }
+
+    let stop = Arc::new(Stop::default());
+    let terminal = Terminal::take(&stop).map_err(Error::Terminal)?;
+    let machine = Arc::new(Machine::new(ram, emulated.parts(), Box::new(io::stdout()), Arc::clone(&stop)));
+    let ending = drive(&machine, emulated, entry, &terminal)?;
+    drop(terminal);
+    report::unknown_instructions(&machine);
+    Ok(report::ending(&ending))
+}
+
+/// Runs the machine to its end.
+fn drive(
+    machine: &Arc<Machine>,
+    emulated: Emulated,
+    entry: boot::Entry,
+    terminal: &Terminal,
+) -> Result<Ending, Error> {
+    let emulated = Arc::new(emulated);
+    let spawn = |server| {
+        let emulated = Arc::clone(&emulated);
+        vcpu::spawn(Arc::clone(machine), server, move || emulated.processor(server))
+    };
+    for server in 0..machine.processors.iter().count() {
+        if let Err(source) = spawn(server) {
+            machine.stop.request(Ending::Panicked);
+            return Err(Error::Thread { server, source });
+        }
+    }
+    terminal.connect(Arc::clone(machine)).map_err(Error::Terminal)?;
+    let start = Start { pc: entry.pc, r3: entry.device_tree, msr: Msr::from_raw(Msr::SF | Msr::ME) };
+    machine.processors.by_server(0).start(start);
+
+    machine.stop.wait();
+    machine.processors.iter().for_each(crate::processors::Processor::disturb);
+    machine.stop.wait_for_processors(PATIENCE);
+    Ok(machine.stop.take().expect("wait returned"))
+}

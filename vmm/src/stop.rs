@@ -1,0 +1,163 @@
+//! How a run ends: the first reason wins, whoever has it tells the main thread, and the main thread
+//! brings the processors home.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Why the guest runs no more.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The guest powered off.
+    PowerOff,
+    /// The guest asked to be started anew.
+    Reboot,
+    /// The guest's last processor stopped itself: nobody is left to start it again.
+    AllStopped,
+    /// The guest's operating system gave up, with these last words.
+    Died(String),
+    /// A processor can neither go on nor take an interrupt.
+    Checkstop {
+        /// Server number of the processor.
+        server: usize,
+        /// What happened.
+        why: String,
+        /// The processor's registers.
+        registers: String,
+    },
+    /// The user pressed Ctrl-A X.
+    Quit,
+    /// A signal.
+    Signal(i32),
+    /// Nobody takes the guest's output any more.
+    Output(io::Error),
+    /// A thread of this program failed an assertion.
+    Panicked,
+}
+
+#[derive(Default)]
+struct State {
+    ending: Option<Ending>,
+    /// Processors whose threads have not returned.
+    running: usize,
+}
+
+/// Where everybody asks for the end, and the main thread waits for it.
+///
+/// | step | who | access | pairs with |
+/// |---|---|---|---|
+/// | request | any thread | store requested, Release, with the lock held | look |
+/// | look | processors, between hypercalls | load requested, Acquire | : a late look only delays |
+/// | wake | main thread, after `request` | rings every line, takes every processor's lock | a processor that is about to sleep looks with its own lock held |
+#[derive(Default)]
+pub(crate) struct Stop {
+    requested: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Stop {
+    /// Ends the run for this reason, unless it is ending already.
+    pub(crate) fn request(&self, ending: Ending) {
+        let mut state = self.lock();
+        if state.ending.is_none() {
+            state.ending = Some(ending);
+            self.requested.store(true, Ordering::Release);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether the run is ending.
+    pub(crate) fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::Acquire)
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&self) {
+        let state = self.lock();
+        drop(self.changed.wait_while(state, |state| state.ending.is_none()).expect(UNPOISONED));
+    }
+
+    /// Why the run ended; the default is for callers that ask too early.
+    pub(crate) fn take(&self) -> Option<Ending> {
+        self.lock().ending.take()
+    }
+
+    /// A processor's thread begins; it ends when the returned value is dropped, and a panic of it ends the run.
+    pub(crate) fn enlist(&self) -> Enlisted<'_> {
+        self.lock().running += 1;
+        Enlisted(self)
+    }
+
+    /// Waits for the processors' threads to return; whether all did within `patience`.
+    pub(crate) fn wait_for_processors(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = self.lock();
+        while state.running > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).expect(UNPOISONED).0;
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(UNPOISONED)
+    }
+}
+
+const UNPOISONED: &str = "nothing panics with the ending locked";
+
+/// A processor's thread that has not returned.
+pub(crate) struct Enlisted<'a>(&'a Stop);
+
+impl Drop for Enlisted<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.request(Ending::Panicked);
+        }
+        self.0.lock().running -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_wins() {
+        let stop = Stop::default();
+        assert!(!stop.is_requested());
+        stop.request(Ending::PowerOff);
+        stop.request(Ending::Quit);
+        assert!(stop.is_requested());
+        stop.wait();
+        assert!(matches!(stop.take(), Some(Ending::PowerOff)));
+    }
+
+    #[test]
+    fn a_panic_of_a_processor_ends_the_run() {
+        let stop = Stop::default();
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let _enlisted = stop.enlist();
+                panic!("as the test wants");
+            });
+            stop.wait();
+            assert!(thread.join().is_err());
+        });
+        assert!(stop.wait_for_processors(Duration::ZERO));
+        assert!(matches!(stop.take(), Some(Ending::Panicked)));
+    }
+
+    #[test]
+    fn a_processor_that_does_not_return_is_not_waited_for_forever() {
+        let stop = Stop::default();
+        let _enlisted = stop.enlist();
+        assert!(!stop.wait_for_processors(Duration::ZERO));
+    }
+}

@@ -1,0 +1,26 @@
+//! Signals that ask the program to end: the first ends the guest, the second ends the program.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::raw;
+use crate::stop::{Ending, Stop};
+
+/// From here on those signals are `stop`'s.
+pub(super) fn watch(stop: Arc<Stop>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            if stop.is_requested() {
+                raw::restore();
+                std::process::exit(128 + signal);
+            }
+            stop.request(Ending::Signal(signal));
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! The steps. Cheap ones come first, so that a slip shows early.
+
+use std::process::Stdio;
+
+use crate::output::{Tally, run, say};
+use crate::step::{Outcome, Step};
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// Which steps are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// All.
+    All,
+    /// What reads the sources.
+    Lint,
+    /// The tests of the crates.
+    Unit,
+    /// The tests of the program.
+    Guest,
+    /// The models.
+    Loom,
+}
+
+/// The steps of a selection, in order.
+pub fn steps(selection: Selection) -> Vec<Step> {
+    let all = [
+        (
+            Selection::Lint,
+            Step {
+                name: "format",
+                run: format,
+            },
+        ),
+        (
+            Selection::Lint,
+            Step {
+                name: "clippy",
+                run: clippy,
+            },
+        ),
+        (
+            Selection::Lint,
+            Step {
+                name: "documentation",
+                run: documentation,
+            },
+        ),
+        (
+            Selection::Lint,
+            Step {
+                name: "dependencies",
+                run: dependencies,
+            },
+        ),
+        (
+            Selection::Unit,
+            Step {
+                name: "tests of the crates",
+                run: unit,
+            },
+        ),
+        (
+            Selection::Guest,
+            Step {
+                name: "tests of the program",
+                run: guest,
+            },
+        ),
+        (
+            Selection::Loom,
+            Step {
+                name: "models",
+                run: loom,
+            },
+        ),
+    ];
+    let wanted = |part| selection == Selection::All || selection == part;
+    all.into_iter()
+        .filter_map(|(part, step)| wanted(part).then_some(step))
+        .collect()
+}
+
+fn format(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    match missing(workspace, "fmt", "rustfmt") {
+        Some(skipped) => skipped,
+        None => run(&mut workspace.cargo(&["fmt", "--all", "--check"]), tally),
+    }
+}
+
+fn clippy(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    if let Some(skipped) = missing(workspace, "clippy", "clippy") {
+        return skipped;
+    }
+    run(
+        &mut workspace.cargo(&[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+        tally,
+    )
+}
+
+/// The step without the rustup component `component`, which cargo's `command` is part of.
+fn missing(workspace: &Workspace, command: &str, component: &str) -> Option<Outcome> {
+    let mut version = workspace.cargo(&[command, "--version"]);
+    let there = version
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    (!there).then(|| {
+        let why = format!("{component} is not installed, so nothing was checked: `rustup component add {component}`");
+        Outcome::Skipped(why)
+    })
+}
+
+fn documentation(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    let mut command = workspace.cargo(&[
+        "doc",
+        "--locked",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    run(command.env("RUSTDOCFLAGS", "-D warnings"), tally)
+}
+
+fn dependencies(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    match tools::cargo_deny(workspace, tally) {
+        // The database of advisories is a git repository elsewhere: `docs/testing.md`.
+        Ok(deny) => run(
+            &mut workspace.command(deny, &["--locked", "check", "licenses", "bans", "sources"]),
+            tally,
+        ),
+        Err(why) => Outcome::Skipped(why),
+    }
+}
+
+fn unit(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    let qemu = match tools::qemu_user() {
+        Ok(qemu) => qemu,
+        Err(why) => return Outcome::Failed(why),
+    };
+    say(&format!("    instructions are compared with {}", qemu.display()));
+    let mut command = workspace.cargo(&[
+        "test",
+        "--locked",
+        "--workspace",
+        "--exclude",
+        "tests",
+        "--no-fail-fast",
+    ]);
+    run(command.env("PTEG_QEMU_USER", qemu), tally)
+}
+
+fn guest(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    let built = run(&mut workspace.cargo(&["build", "--locked", "--package", "vmm"]), tally);
+    if !matches!(built, Outcome::Passed) {
+        return built;
+    }
+    let mut command = workspace.cargo(&["test", "--locked", "--package", "tests", "--no-fail-fast"]);
+    run(command.env("PTEG_BIN", workspace.target().join("debug/pteg")), tally)
+}
+
+fn loom(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    // A directory of its own: other flags would rebuild everything, here and in the next run.
+    let target = workspace.target().join("loom");
+    let packages = ["--package", "hpt", "--package", "devices"];
+    let mut command = workspace.cargo(&["test", "--locked", "--release", "--test", "*loom*", "--no-fail-fast"]);
+    command
+        .args(packages)
+        .env("CARGO_TARGET_DIR", target)
+        .env("RUSTFLAGS", "--cfg loom -D warnings");
+    run(&mut command, tally)
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask`: the project's own chores. `cargo xtask test` runs what continuous integration runs.
+//!
+//! `checks` says which steps there are, `step` runs them one after another and reports, `output` decides
+//! which of a step's lines are shown while it runs, `tools` brings what the steps need and the machine lacks.
+
+mod checks;
+mod output;
+mod step;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use crate::checks::Selection;
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+The project's own chores.
+
+Usage: cargo xtask COMMAND
+
+Commands:
+  test   Run everything that continuous integration runs: lint, tests, models. Takes 10 to 25 minutes
+         on two processors, most of it building; the first run also fetches Debian packages and cargo-deny
+         into the cache directory
+  lint   Only the formatting, clippy, the documentation and the dependencies
+  unit   Only the tests of the crates
+  guest  Only the tests that start the program `pteg` with a guest
+  loom   Only the models of the lock-free protocols
+  help   This page
+
+Environment:
+  CARGO_TARGET_DIR  Where to build. Default: target
+  PTEG_CACHE        Where images and tools are kept. Default: pteg in XDG_CACHE_HOME or ~/.cache
+  PTEG_QEMU_USER    A qemu-ppc64le to compare instructions with. Default: Debian's, which is fetched
+
+Exit status: 0 if every step passed or was skipped (the last line says so), 1 if one failed, 2 for wrong use.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let selection = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => Selection::All,
+        ["lint"] => Selection::Lint,
+        ["unit"] => Selection::Unit,
+        ["guest"] => Selection::Guest,
+        ["loom"] => Selection::Loom,
+        ["help" | "--help" | "-h"] => {
+            output::say(HELP.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        [] => return wrong_use("a command is missing"),
+        [..] => return wrong_use(&format!("`{}` is not a command", arguments.join(" "))),
+    };
+    let steps = checks::steps(selection);
+    step::run_all(&Workspace::of_process(), &steps)
+}
+
+fn wrong_use(what: &str) -> ExitCode {
+    eprintln!("xtask: {what}: give one of test, lint, unit, guest, loom, help (cargo xtask help says more)");
+    ExitCode::from(2)
+}
