@@ -113,7 +113,11 @@ impl Core {
 }
 
 fn piece((first, in_first): (u64, u64), second: u64, n: u64) -> u64 {
-    if n < in_first { first + n } else { second + (n - in_first) }
+    if n < in_first {
+        first + n
+    } else {
+        second + (n - in_first)
+    }
 }
 
 /// The integer whose bytes in memory are the first of `bytes`.

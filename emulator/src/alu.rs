@@ -63,13 +63,21 @@ pub fn shift_right(value: u64, by: u64) -> u64 {
 /// `slw`: 32 and more give 0.
 #[inline(always)]
 pub fn shift_left_word(value: u64, by: u64) -> u64 {
-    if by & 0x20 != 0 { 0 } else { u64::from((value as u32) << (by & 0x1f)) }
+    if by & 0x20 != 0 {
+        0
+    } else {
+        u64::from((value as u32) << (by & 0x1f))
+    }
 }
 
 /// `srw`: 32 and more give 0.
 #[inline(always)]
 pub fn shift_right_word(value: u64, by: u64) -> u64 {
-    if by & 0x20 != 0 { 0 } else { u64::from((value as u32) >> (by & 0x1f)) }
+    if by & 0x20 != 0 {
+        0
+    } else {
+        u64::from((value as u32) >> (by & 0x1f))
+    }
 }
 
 /// `srad`: the result and CA, which says that a negative value lost ones. `by` is at most 127.

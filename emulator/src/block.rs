@@ -37,7 +37,10 @@ struct Way {
 }
 
 /// A generation that the fetch cache never has: it starts at 1 and would need 2^32 changes.
-const NOWHERE: Way = Way { block: 0, generation: 0 };
+const NOWHERE: Way = Way {
+    block: 0,
+    generation: 0,
+};
 
 #[derive(Clone, Copy)]
 struct Jump {
@@ -70,7 +73,12 @@ pub struct Blocks {
 
 impl Default for Blocks {
     fn default() -> Self {
-        let jump = Jump { pc: 0, way: NOWHERE, mode: 0, context: Context::Real };
+        let jump = Jump {
+            pc: 0,
+            way: NOWHERE,
+            mode: 0,
+            context: Context::Real,
+        };
         Self {
             ops: Vec::new(),
             calls: Vec::new(),
@@ -119,17 +127,20 @@ impl Blocks {
     #[inline]
     pub fn jump(&self, pc: u64, mode: Mode, context: Context, generation: u32) -> Option<BlockId> {
         let jump = &self.jumps[jump_slot(pc)];
-        let hit = jump.pc == pc
-            && jump.way.generation == generation
-            && jump.mode == mode.index()
-            && jump.context == context;
+        let hit =
+            jump.pc == pc && jump.way.generation == generation && jump.mode == mode.index() && jump.context == context;
         hit.then_some(jump.way.block)
     }
 
     /// Remembers where the block at an effective address is.
     pub fn set_jump(&mut self, pc: u64, mode: Mode, context: Context, block: BlockId, generation: u32) {
         let way = Way { block, generation };
-        self.jumps[jump_slot(pc)] = Jump { pc, way, mode: mode.index(), context };
+        self.jumps[jump_slot(pc)] = Jump {
+            pc,
+            way,
+            mode: mode.index(),
+            context,
+        };
     }
 
     /// The block at a real address, if it was decoded under this generation of its page.
@@ -150,7 +161,11 @@ impl Blocks {
 
     /// A draft whose numbers follow those in use.
     pub fn draft(&self) -> Draft {
-        Draft { ops: Vec::with_capacity(64), calls: Vec::new(), links: self.links.len() as u32 }
+        Draft {
+            ops: Vec::with_capacity(64),
+            calls: Vec::new(),
+            links: self.links.len() as u32,
+        }
     }
 
     /// Number of the first call of a new draft.
@@ -161,7 +176,11 @@ impl Blocks {
     /// Takes a decoded block in.
     pub fn add(&mut self, draft: &Draft, real: u64, mode: Mode, generation: u32) -> BlockId {
         let id = self.blocks.len() as BlockId;
-        self.blocks.push(Block { first: self.ops.len() as u32, ops: draft.ops.len() as u16, generation });
+        self.blocks.push(Block {
+            first: self.ops.len() as u32,
+            ops: draft.ops.len() as u16,
+            generation,
+        });
         self.ops.extend_from_slice(&draft.ops);
         self.calls.extend_from_slice(&draft.calls);
         self.links.resize(draft.links as usize, NOWHERE);

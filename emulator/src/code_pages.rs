@@ -71,7 +71,9 @@ impl CodePages {
 
     /// Takes a processor in: it gets every revocation from now on.
     pub fn subscribe(&self, line: &Arc<Line>) -> Arc<Subscription> {
-        let subscription = Arc::new(Subscription { mailbox: Mailbox::default() });
+        let subscription = Arc::new(Subscription {
+            mailbox: Mailbox::default(),
+        });
         let mut processors = self.processors.lock().unwrap_or_else(PoisonError::into_inner);
         processors.push((Arc::clone(line), Arc::clone(&subscription)));
         subscription
@@ -90,7 +92,8 @@ impl CodePages {
     /// Whether the page holds decoded code: nobody may store to it unseen.
     #[inline]
     pub fn holds_code(&self, real: u64) -> bool {
-        self.page(real).is_some_and(|page| page.load(Ordering::SeqCst) & Self::CODE != 0)
+        self.page(real)
+            .is_some_and(|page| page.load(Ordering::SeqCst) & Self::CODE != 0)
     }
 
     /// Says that `me` is about to decode code of the page; its generation. `newly` tells whether

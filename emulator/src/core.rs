@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hpt::Footprint;
 use power::msr::Msr;
 
 use crate::code_pages::Subscription;
@@ -45,6 +46,8 @@ pub struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) line: Arc<Line>,
     pub(crate) subscription: Arc<Subscription>,
+    /// What this processor may hold of the table, for those who change it.
+    pub(crate) footprint: Arc<Footprint>,
     /// The interrupt of the instruction that returned [`Fault`].
     pub(crate) trap: Option<Trap>,
     /// Epoch of the code when it was last looked at.
@@ -75,7 +78,11 @@ impl Mode {
             (Msr::VEC, Self::VECTOR),
             (Msr::VSX, Self::VSX),
         ];
-        Self(bits.iter().filter(|(bit, _)| msr.has(*bit)).fold(0, |mode, (_, bit)| mode | bit))
+        Self(
+            bits.iter()
+                .filter(|(bit, _)| msr.has(*bit))
+                .fold(0, |mode, (_, bit)| mode | bit),
+        )
     }
 
     /// As a small number.
@@ -115,7 +122,7 @@ impl Mode {
 }
 
 impl Core {
-    pub(crate) fn new(server: u32, shared: Arc<Shared>, line: Arc<Line>) -> Self {
+    pub(crate) fn new(server: u32, shared: Arc<Shared>, line: Arc<Line>, footprint: Arc<Footprint>) -> Self {
         let subscription = shared.code.subscribe(&line);
         let mut core = Self {
             regs: Regs::default(),
@@ -135,6 +142,7 @@ impl Core {
             shared,
             line,
             subscription,
+            footprint,
             trap: None,
             server,
             unknown: BTreeMap::new(),

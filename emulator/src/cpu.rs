@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hpt::Invalidation;
+use hpt::{Footprint, Invalidation};
 use power::insn::Word;
 use power::msr::Msr;
 
@@ -52,10 +52,17 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Processor number `server` (also its interrupt server) of a partition; `line` are the wires into it.
-    pub fn new(server: u32, shared: Arc<Shared>, line: Arc<Line>) -> Self {
-        let core = Core::new(server, shared, line);
-        Self { core, blocks: Blocks::default(), instructions: 0, slice: SLICE, interrupts: 0 }
+    /// Processor number `server` (also its interrupt server) of a partition; `line` are the wires into
+    /// it, and `footprint` is where it keeps account of the translations that it holds.
+    pub fn new(server: u32, shared: Arc<Shared>, line: Arc<Line>, footprint: Arc<Footprint>) -> Self {
+        let core = Core::new(server, shared, line, footprint);
+        Self {
+            core,
+            blocks: Blocks::default(),
+            instructions: 0,
+            slice: SLICE,
+            interrupts: 0,
+        }
     }
 
     /// Sets where the processor starts, with what in r3, and in which mode.
@@ -67,6 +74,8 @@ impl Cpu {
 
     /// Runs until something needs the caller.
     pub fn run(&mut self) -> Exit {
+        // Coming from the hypervisor is context synchronising: it may have written code.
+        self.core.look_at_code();
         let mut from = None;
         loop {
             if self.core.line.attention() || self.slice <= 0 {
@@ -125,7 +134,10 @@ impl Cpu {
         };
         self.interrupts += 1;
         if self.interrupts > MOST_INTERRUPTS {
-            let reason = format!("the handler of interrupt {:#x} cannot be executed ({trap:x?})", trap.vector());
+            let reason = format!(
+                "the handler of interrupt {:#x} cannot be executed ({trap:x?})",
+                trap.vector()
+            );
             return Some(Exit::Checkstop(reason));
         }
         self.core.deliver(trap, pc);
@@ -137,6 +149,9 @@ impl Cpu {
         if self.slice <= 0 {
             self.slice = SLICE;
             self.core.special.look_at_decrementer();
+            if self.core.footprint.is_crowded() {
+                self.core.invalidate(&Invalidation::All);
+            }
         }
         if !self.core.line.answer() {
             return false;
@@ -148,7 +163,9 @@ impl Cpu {
 
     /// Gives up the right to store straight through to pages that others have decoded.
     fn drop_revoked(&mut self) {
-        let Some(revocations) = self.core.subscription.take() else { return };
+        let Some(revocations) = self.core.subscription.take() else {
+            return;
+        };
         if revocations.all {
             self.core.tlb.revoke_all_stores();
             self.core.shared.code.mark_all_written();
@@ -163,7 +180,11 @@ impl Cpu {
     }
 
     fn take_interrupt(&mut self) {
-        let trap = if self.core.line.external() { Trap::External } else { Trap::Decrementer };
+        let trap = if self.core.line.external() {
+            Trap::External
+        } else {
+            Trap::Decrementer
+        };
         if trap == Trap::Decrementer && !self.core.special.look_at_decrementer() {
             return;
         }
@@ -180,7 +201,10 @@ impl Cpu {
         {
             return Ok(block);
         }
-        if let Some(block) = self.blocks.jump(self.core.pc, self.core.mode(), self.core.fetch.context(), generation) {
+        if let Some(block) = self
+            .blocks
+            .jump(self.core.pc, self.core.mode(), self.core.fetch.context(), generation)
+        {
             if let Some(link) = from {
                 self.blocks.set_link(link, block, generation);
             }

@@ -16,7 +16,12 @@ impl fmt::Display for Dump<'_> {
         for row in 0..8u8 {
             for column in 0..4u8 {
                 let n = row * 4 + column;
-                write!(f, "r{n:<2} {:016x}{}", core.regs[n], if column == 3 { "\n" } else { "  " })?;
+                write!(
+                    f,
+                    "r{n:<2} {:016x}{}",
+                    core.regs[n],
+                    if column == 3 { "\n" } else { "  " }
+                )?;
             }
         }
         writeln!(
@@ -37,7 +42,12 @@ impl fmt::Display for Dump<'_> {
         }
         for (n, entry) in core.slb.valid() {
             let (esid, vsid) = (entry.esid(), entry.vsid());
-            write!(f, "\nslb {n:2}: esid {esid:016x} vsid {vsid:x} {:?} {:?}", entry.segment(), entry.base())?;
+            write!(
+                f,
+                "\nslb {n:2}: esid {esid:016x} vsid {vsid:x} {:?} {:?}",
+                entry.segment(),
+                entry.base()
+            )?;
         }
         Ok(())
     }

@@ -12,9 +12,15 @@ const NEVER: u64 = 1;
 struct Entry {
     page: u64,
     real: u64,
+    /// Of the segment that translated it; pages of other segments share the low bits.
+    vsid: u64,
 }
 
-const EMPTY: Entry = Entry { page: NEVER, real: 0 };
+const EMPTY: Entry = Entry {
+    page: NEVER,
+    real: 0,
+    vsid: 0,
+};
 
 /// Fetch translations of one processor, by effective page of 4 KiB.
 pub struct FetchCache {
@@ -26,7 +32,12 @@ pub struct FetchCache {
 
 impl Default for FetchCache {
     fn default() -> Self {
-        Self { entries: Box::new([[EMPTY; ENTRIES]; 3]), context: Context::Real, generation: 1, wrapped: false }
+        Self {
+            entries: Box::new([[EMPTY; ENTRIES]; 3]),
+            context: Context::Real,
+            generation: 1,
+            wrapped: false,
+        }
     }
 }
 
@@ -72,9 +83,14 @@ impl FetchCache {
         (entry.page == ea & PAGE_MASK).then_some(entry.real | (ea & !PAGE_MASK))
     }
 
-    /// Remembers that the page of `ea` is at `real`.
-    pub fn insert(&mut self, ea: u64, real: u64) {
-        self.entries[self.context as usize][slot(ea)] = Entry { page: ea & PAGE_MASK, real: real & PAGE_MASK };
+    /// Remembers that the page of `ea`, in the virtual segment `vsid`, is at `real`.
+    pub fn insert(&mut self, ea: u64, real: u64, vsid: u64) {
+        let entry = Entry {
+            page: ea & PAGE_MASK,
+            real: real & PAGE_MASK,
+            vsid,
+        };
+        self.entries[self.context as usize][slot(ea)] = entry;
     }
 
     /// Drops every translated page.
@@ -100,8 +116,8 @@ impl FetchCache {
         }
     }
 
-    /// Drops what may translate the `bytes` at `offset` of any segment.
-    pub fn drop_virtual(&mut self, offset: u64, bytes: u64) {
+    /// Drops what may translate the `bytes` at `offset` of the virtual segment `vsid`.
+    pub fn drop_virtual(&mut self, vsid: u64, offset: u64, bytes: u64) {
         if bytes >> PAGE_SHIFT >= ENTRIES as u64 {
             return self.flush();
         }
@@ -110,7 +126,7 @@ impl FetchCache {
             for context in [Context::Privileged, Context::Problem] {
                 let entry = &mut self.entries[context as usize][slot(page)];
                 // The low 28 bits of an effective and a virtual address agree.
-                if entry.page != NEVER && (entry.page ^ page) & 0x0fff_f000 == 0 {
+                if entry.page != NEVER && entry.vsid == vsid && (entry.page ^ page) & 0x0fff_f000 == 0 {
                     *entry = EMPTY;
                     found = true;
                 }
@@ -130,11 +146,12 @@ mod tests {
     fn dropping_a_page_that_was_never_fetched_from_leaves_the_generation() {
         let mut cache = FetchCache::default();
         cache.set_context(Context::Privileged);
-        cache.insert(0xc000_0000_0000_1000, 0x1000);
+        cache.insert(0xc000_0000_0000_1000, 0x1000, 7);
         let generation = cache.generation();
-        cache.drop_virtual(0x5000, 0x1000);
+        cache.drop_virtual(7, 0x5000, 0x1000);
+        cache.drop_virtual(8, 0x1000, 0x1000);
         assert_eq!(cache.generation(), generation);
-        cache.drop_virtual(0x1000, 0x1000);
+        cache.drop_virtual(7, 0x1000, 0x1000);
         assert_ne!(cache.generation(), generation);
         assert_eq!(cache.get(0xc000_0000_0000_1000), None);
     }

@@ -21,12 +21,16 @@ pub fn handler(opcode: Opcode, word: Word) -> Option<Handler> {
         Opcode::Popcntb => |_, regs, word| to_ra(regs, word, |s, _| each::<8>(s, |byte| u64::from(byte.count_ones()))),
         Opcode::Popcntw => |_, regs, word| to_ra(regs, word, |s, _| each::<32>(s, |word| u64::from(word.count_ones()))),
         Opcode::Popcntd => |_, regs, word| to_ra(regs, word, |s, _| u64::from(s.count_ones())),
-        Opcode::Prtyw => {
-            |_, regs, word| to_ra(regs, word, |s, _| each::<32>(s, |word| u64::from((word & 0x0101_0101).count_ones() & 1)))
-        }
-        Opcode::Prtyd => {
-            |_, regs, word| to_ra(regs, word, |s, _| u64::from((s & 0x0101_0101_0101_0101).count_ones() & 1))
-        }
+        Opcode::Prtyw => |_, regs, word| {
+            to_ra(regs, word, |s, _| {
+                each::<32>(s, |word| u64::from((word & 0x0101_0101).count_ones() & 1))
+            })
+        },
+        Opcode::Prtyd => |_, regs, word| {
+            to_ra(regs, word, |s, _| {
+                u64::from((s & 0x0101_0101_0101_0101).count_ones() & 1)
+            })
+        },
         Opcode::Cmpb => |_, regs, word| to_ra(regs, word, compare_bytes),
         Opcode::Bpermd => |_, regs, word| to_ra(regs, word, bit_permute),
         Opcode::Mfcr => |_, regs, word| {
@@ -102,7 +106,12 @@ fn overflowing(opcode: Opcode) -> Option<Handler> {
         Opcode::Addze => |_, regs, word| sum(regs, word, |a, _, ca| (a, 0, ca), Carry::Set),
         Opcode::Subfze => |_, regs, word| sum(regs, word, |a, _, ca| (!a, 0, ca), Carry::Set),
         Opcode::Mulld => |_, regs, word| {
-            checked(regs, word, |a, b| (a as i64).checked_mul(b as i64).map(|v| v as u64), u64::wrapping_mul)
+            checked(
+                regs,
+                word,
+                |a, b| (a as i64).checked_mul(b as i64).map(|v| v as u64),
+                u64::wrapping_mul,
+            )
         },
         Opcode::Mullw => |_, regs, word| {
             let product = |a: u64, b: u64| i64::from(a as i32) * i64::from(b as i32);
@@ -113,14 +122,31 @@ fn overflowing(opcode: Opcode) -> Option<Handler> {
                 |a, b| product(a, b) as u64,
             )
         },
-        Opcode::Divd => |_, regs, word| checked(regs, word, |a, b| (a as i64).checked_div(b as i64).map(|v| v as u64), |_, _| 0),
+        Opcode::Divd => |_, regs, word| {
+            checked(
+                regs,
+                word,
+                |a, b| (a as i64).checked_div(b as i64).map(|v| v as u64),
+                |_, _| 0,
+            )
+        },
         Opcode::Divdu => |_, regs, word| checked(regs, word, u64::checked_div, |_, _| 0),
         Opcode::Divw => |_, regs, word| {
-            checked(regs, word, |a, b| (a as i32).checked_div(b as i32).map(|v| u64::from(v as u32)), |_, _| 0)
+            checked(
+                regs,
+                word,
+                |a, b| (a as i32).checked_div(b as i32).map(|v| u64::from(v as u32)),
+                |_, _| 0,
+            )
         },
-        Opcode::Divwu => {
-            |_, regs, word| checked(regs, word, |a, b| (a as u32).checked_div(b as u32).map(u64::from), |_, _| 0)
-        }
+        Opcode::Divwu => |_, regs, word| {
+            checked(
+                regs,
+                word,
+                |a, b| (a as u32).checked_div(b as u32).map(u64::from),
+                |_, _| 0,
+            )
+        },
         Opcode::Divde => |_, regs, word| checked(regs, word, divide_extended, |_, _| 0),
         Opcode::Divdeu => |_, regs, word| checked(regs, word, divide_extended_unsigned, |_, _| 0),
         Opcode::Divwe => |_, regs, word| checked(regs, word, divide_word_extended, |_, _| 0),
@@ -218,14 +244,20 @@ fn bit_permute(s: u64, b: u64) -> u64 {
 
 /// The CR bits that a field mask names.
 fn field_mask(crm: u32) -> u32 {
-    (0..8).filter(|n| crm & (0x80 >> n) != 0).fold(0, |mask, n| mask | (0xf000_0000 >> (4 * n)))
+    (0..8)
+        .filter(|n| crm & (0x80 >> n) != 0)
+        .fold(0, |mask, n| mask | (0xf000_0000 >> (4 * n)))
 }
 
 fn cr_logic(regs: &mut Regs, word: Word, compute: fn(bool, bool) -> bool) -> Outcome {
     let bit = |n: usize| regs[CR + (n / 4) as Reg] & (8 >> (n % 4)) != 0;
     let result = compute(bit(word.ba()), bit(word.bb()));
     let (field, mask) = (CR + (word.bt() / 4) as Reg, 8 >> (word.bt() % 4));
-    regs[field] = if result { regs[field] | mask } else { regs[field] & !mask };
+    regs[field] = if result {
+        regs[field] | mask
+    } else {
+        regs[field] & !mask
+    };
     Outcome::Done
 }
 

@@ -107,7 +107,9 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
             Code::DivideUnsigned => set!(reg!(op.b).checked_div(reg!(op.c)).unwrap_or(0)),
             Code::DivideWord => set!(alu::divide_word(reg!(op.b), reg!(op.c))),
             Code::DivideWordUnsigned => {
-                set!(u64::from((reg!(op.b) as u32).checked_div(reg!(op.c) as u32).unwrap_or(0)));
+                set!(u64::from(
+                    (reg!(op.b) as u32).checked_div(reg!(op.c) as u32).unwrap_or(0)
+                ));
             }
             Code::And => set!(reg!(op.b) & reg!(op.c)),
             Code::AndComplement => set!(reg!(op.b) & !reg!(op.c)),
@@ -203,7 +205,11 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
             Code::CompareWordUnsignedImmediate => set!(alu::compare(reg!(op.b) as u32, op.imm as u32, reg!(SO))),
             Code::Select => {
                 let field = reg!((op.imm >> 8) as u8);
-                set!(if field & op.imm as u64 & 0xf != 0 { reg!(op.b) } else { reg!(op.c) });
+                set!(if field & op.imm as u64 & 0xf != 0 {
+                    reg!(op.b)
+                } else {
+                    reg!(op.c)
+                });
             }
             Code::CompareBranch => fused!(i64, _imm => reg!(op.c) as i64),
             Code::CompareUnsignedBranch => fused!(u64, _imm => reg!(op.c)),
@@ -261,7 +267,11 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
             Code::Fence => fence(Ordering::SeqCst),
             Code::LightFence => {
                 // What x86-64 does by itself is left to it; the compiler must not reorder either.
-                if cfg!(target_arch = "x86_64") { compiler_fence(Ordering::AcqRel) } else { fence(Ordering::AcqRel) }
+                if cfg!(target_arch = "x86_64") {
+                    compiler_fence(Ordering::AcqRel)
+                } else {
+                    fence(Ordering::AcqRel)
+                }
             }
             Code::Isync => {
                 if core.shared.code.epoch() != core.epoch {

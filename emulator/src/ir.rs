@@ -302,7 +302,10 @@ impl Target {
     /// From an immediate.
     #[inline(always)]
     pub fn unpack(imm: i64) -> Self {
-        Self { displacement: imm as i32, link: (imm >> 32) as u32 }
+        Self {
+            displacement: imm as i32,
+            link: (imm >> 32) as u32,
+        }
     }
 }
 
@@ -324,14 +327,23 @@ impl Fused {
     /// As an immediate. `None`: the displacement is too long.
     pub fn pack(self) -> Option<i64> {
         let displacement = i16::try_from(self.target.displacement).ok()?;
-        Some((i64::from(self.target.link) << 32) | i64::from((displacement as u16 as u32) << 16 | u32::from(self.imm as u16)))
+        Some(
+            (i64::from(self.target.link) << 32)
+                | i64::from((displacement as u16 as u32) << 16 | u32::from(self.imm as u16)),
+        )
     }
 
     /// From an immediate.
     #[inline(always)]
     pub fn unpack(imm: i64) -> Self {
-        let target = Target { displacement: i32::from((imm >> 16) as i16), link: (imm >> 32) as u32 };
-        Self { imm: imm as i16, target }
+        let target = Target {
+            displacement: i32::from((imm >> 16) as i16),
+            link: (imm >> 32) as u32,
+        };
+        Self {
+            imm: imm as i16,
+            target,
+        }
     }
 }
 

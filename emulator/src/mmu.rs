@@ -21,7 +21,9 @@ enum Untranslated {
 
 impl Core {
     fn mapping(&mut self, ea: u64, access: Access, problem: bool) -> Result<(Mapping, u64), Untranslated> {
-        let Some(segment) = self.slb.lookup(ea) else { return Err(Untranslated::Segment) };
+        let Some(segment) = self.slb.lookup(ea) else {
+            return Err(Untranslated::Segment);
+        };
         if access == Access::Fetch && segment.is_no_execute() {
             return Err(Untranslated::Storage(storage_fault::NO_EXECUTE));
         }
@@ -32,7 +34,7 @@ impl Core {
         let mapping = match self.pages.get(page) {
             Some(mapping) if !store || mapping.changed => mapping,
             _ => {
-                let found = self.shared.table.walk(page, access, key).map_err(|fault| {
+                let found = self.shared.table.walk_for(page, access, key, &self.footprint).map_err(|fault| {
                     Untranslated::Storage(match fault {
                         WalkFault::NotFound => storage_fault::NOT_FOUND,
                         WalkFault::Protection => storage_fault::PROTECTION,
@@ -49,7 +51,11 @@ impl Core {
                 mapping
             }
         };
-        let allowed = if store { mapping.protection.allows_store(key) } else { mapping.protection.allows_load(key) };
+        let allowed = if store {
+            mapping.protection.allows_store(key)
+        } else {
+            mapping.protection.allows_load(key)
+        };
         if !allowed {
             return Err(Untranslated::Storage(storage_fault::PROTECTION));
         }
@@ -73,7 +79,10 @@ impl Core {
             match self.mapping(ea, access, problem) {
                 Ok((mapping, offset)) => {
                     let key = self.slb.lookup(ea).is_some_and(|segment| segment.key(problem));
-                    (mapping.real | offset, mapping.changed && mapping.protection.allows_store(key))
+                    (
+                        mapping.real | offset,
+                        mapping.changed && mapping.protection.allows_store(key),
+                    )
                 }
                 Err(Untranslated::Segment) => return self.raise(Trap::DataSegment { dar: ea }),
                 Err(Untranslated::Storage(bits)) => {
@@ -114,7 +123,11 @@ impl Core {
         if real >= self.shared.ram.bytes() {
             return self.raise(Trap::MachineCheck { dar: ea });
         }
-        self.fetch.insert(ea, real);
+        let vsid = match context {
+            Context::Real => 0,
+            _ => self.slb.lookup(ea).map_or(0, power::slb::SlbEntry::vsid),
+        };
+        self.fetch.insert(ea, real, vsid);
         Ok(real)
     }
 
@@ -150,13 +163,14 @@ impl Core {
             Invalidation::Page { page, actual } => {
                 let first = page.offset() & !actual.offset_mask();
                 self.tlb.drop_virtual(first, actual.bytes());
-                self.fetch.drop_virtual(first, actual.bytes());
+                self.fetch.drop_virtual(page.vsid(), first, actual.bytes());
                 self.pages.invalidate(*page, *actual);
             }
             Invalidation::All => {
                 self.tlb.flush_translated();
                 self.fetch.flush();
                 self.pages.clear();
+                self.footprint.clear();
             }
         }
     }

@@ -1,5 +1,8 @@
 //! Guest memory as the processors reach it: relaxed, checked, single-copy atomic where aligned.
-#![expect(unsafe_code, reason = "guest memory is shared with other threads and reached through a raw pointer")]
+#![expect(
+    unsafe_code,
+    reason = "guest memory is shared with other threads and reached through a raw pointer"
+)]
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -32,7 +35,11 @@ pub trait Scalar: Copy + Into<u64> {
     /// The other byte order when the host and `little` disagree.
     #[inline(always)]
     fn to_order(self, little: bool) -> Self {
-        if little == cfg!(target_endian = "little") { self } else { self.reverse() }
+        if little == cfg!(target_endian = "little") {
+            self
+        } else {
+            self.reverse()
+        }
     }
     /// # Safety
     /// `at` is aligned to the size, and valid for reads and writes for as long as the call lasts.
@@ -73,7 +80,8 @@ macro_rules! scalar {
             unsafe fn exchange(at: *mut u8, old: Self, new: Self) -> bool {
                 // SAFETY: the caller's promise: aligned and valid.
                 let cell = unsafe { <$atomic>::from_ptr(at.cast()) };
-                cell.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+                cell.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed)
+                    .is_ok()
             }
         }
     };
@@ -90,10 +98,16 @@ impl Ram {
     /// # Panics
     /// When there is no region at address 0.
     pub fn new(memory: Arc<GuestMemoryMmap<()>>) -> Self {
-        let region = memory.find_region(vm_memory::GuestAddress(0)).expect("guest memory starts at 0");
+        let region = memory
+            .find_region(vm_memory::GuestAddress(0))
+            .expect("guest memory starts at 0");
         let base = NonNull::new(region.as_ptr()).expect("a mapping is not at address 0");
         let bytes = region.len();
-        Self { base, bytes, _memory: memory }
+        Self {
+            base,
+            bytes,
+            _memory: memory,
+        }
     }
 
     /// Size in bytes.
@@ -157,7 +171,9 @@ mod tests {
     use vm_memory::GuestAddress;
 
     fn ram() -> Ram {
-        Ram::new(Arc::new(GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 0x10000)]).unwrap()))
+        Ram::new(Arc::new(
+            GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 0x10000)]).unwrap(),
+        ))
     }
 
     #[test]

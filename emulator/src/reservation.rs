@@ -38,8 +38,14 @@ pub(crate) fn load<T: Scalar>(core: &mut Core, word: Word) -> Result<(), Fault> 
         Some(real) => real,
         None => core.translate_data(ea, Access::Load)?,
     };
-    let Some(value) = core.shared.ram.load::<T>(real) else { return core.raise(Trap::MachineCheck { dar: ea }) };
-    core.reservation = Some(Reservation { real, bytes: T::BYTES, value: value.into() });
+    let Some(value) = core.shared.ram.load::<T>(real) else {
+        return core.raise(Trap::MachineCheck { dar: ea });
+    };
+    core.reservation = Some(Reservation {
+        real,
+        bytes: T::BYTES,
+        value: value.into(),
+    });
     core.regs[word.rt() as u8] = value.to_order(core.mode().is_little()).into();
     Ok(())
 }
@@ -56,9 +62,11 @@ pub(crate) fn store<T: Scalar>(core: &mut Core, word: Word) -> Result<(), Fault>
     };
     let new = T::truncate(core.regs[word.rs() as u8]).to_order(core.mode().is_little());
     let stored = match core.reservation.take() {
-        Some(seen) if seen.real == real && seen.bytes == T::BYTES => {
-            core.shared.ram.exchange(real, T::truncate(seen.value), new).unwrap_or(false)
-        }
+        Some(seen) if seen.real == real && seen.bytes == T::BYTES => core
+            .shared
+            .ram
+            .exchange(real, T::truncate(seen.value), new)
+            .unwrap_or(false),
         _ => false,
     };
     core.regs[CR] = (u64::from(stored) << 1) | core.regs[SO];

@@ -24,7 +24,13 @@ impl Shared {
     pub fn new(memory: Arc<GuestMemoryMmap<()>>, table: Arc<Table>, timebase: Timebase) -> Arc<Self> {
         let ram = Ram::new(memory);
         let code = CodePages::new(ram.bytes());
-        Arc::new(Self { ram, table, timebase, code, lpcr: AtomicU64::new(0) })
+        Arc::new(Self {
+            ram,
+            table,
+            timebase,
+            code,
+            lpcr: AtomicU64::new(0),
+        })
     }
 
     /// The logical partitioning control register: ILE and AIL decide how interrupts are taken.

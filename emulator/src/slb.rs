@@ -16,7 +16,10 @@ pub struct Slb {
 
 impl Default for Slb {
     fn default() -> Self {
-        Self { entries: [None; ENTRIES], tags: [NO_TAG; ENTRIES] }
+        Self {
+            entries: [None; ENTRIES],
+            tags: [NO_TAG; ENTRIES],
+        }
     }
 }
 
@@ -68,7 +71,10 @@ impl Slb {
 
     /// The valid entries, for a register dump.
     pub fn valid(&self) -> impl Iterator<Item = (usize, &SlbEntry)> {
-        self.entries.iter().enumerate().filter_map(|(n, entry)| entry.as_ref().map(|entry| (n, entry)))
+        self.entries
+            .iter()
+            .enumerate()
+            .filter_map(|(n, entry)| entry.as_ref().map(|entry| (n, entry)))
     }
 }
 

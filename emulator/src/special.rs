@@ -105,8 +105,8 @@ impl Special {
 /// Numbers of the registers that only read back what was written, where they are written and read
 /// under one number.
 const PLAIN: [u16; 28] = [
-    13, 29, 61, 157, 159, 768, 769, 770, 771, 772, 773, 774, 775, 776, 779, 780, 781, 782, 800, 802, 804, 805, 806, 880,
-    881, 882, 894, 896,
+    13, 29, 61, 157, 159, 768, 769, 770, 771, 772, 773, 774, 775, 776, 779, 780, 781, 782, 800, 802, 804, 805, 806,
+    880, 881, 882, 894, 896,
 ];
 
 /// The supervisor's numbers of performance monitor registers, which the problem state reads 16 below.

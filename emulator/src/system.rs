@@ -65,8 +65,15 @@ pub(crate) fn icbi(core: &mut Core, word: Word) -> Result<(), Fault> {
 fn trap_if(core: &mut Core, to: u32, left: u64, right: u64) -> Result<(), Fault> {
     let (a, b) = (left as i64, right as i64);
     let holds = [a < b, a > b, a == b, left < right, left > right];
-    let asked = holds.iter().enumerate().any(|(n, holds)| *holds && to & (0x10 >> n) != 0);
-    if asked { core.raise(Trap::Program(program::TRAP)) } else { Ok(()) }
+    let asked = holds
+        .iter()
+        .enumerate()
+        .any(|(n, holds)| *holds && to & (0x10 >> n) != 0);
+    if asked {
+        core.raise(Trap::Program(program::TRAP))
+    } else {
+        Ok(())
+    }
 }
 
 /// `tdi`
@@ -86,7 +93,12 @@ pub(crate) fn twi(core: &mut Core, word: Word) -> Result<(), Fault> {
 
 /// `tw`
 pub(crate) fn tw(core: &mut Core, word: Word) -> Result<(), Fault> {
-    trap_if(core, word.to(), source(core, word.ra()) as i32 as u64, source(core, word.rb()) as i32 as u64)
+    trap_if(
+        core,
+        word.to(),
+        source(core, word.ra()) as i32 as u64,
+        source(core, word.rb()) as i32 as u64,
+    )
 }
 
 /// `mfmsr`

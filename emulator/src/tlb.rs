@@ -38,7 +38,11 @@ struct Entry {
     delta: u64,
 }
 
-const EMPTY: Entry = Entry { read: NEVER, write: NEVER, delta: 0 };
+const EMPTY: Entry = Entry {
+    read: NEVER,
+    write: NEVER,
+    delta: 0,
+};
 
 /// Effective pages, direct-mapped: per context one half for addresses below 2^63 and one above.
 pub struct Tlb {
@@ -47,7 +51,9 @@ pub struct Tlb {
 
 impl Default for Tlb {
     fn default() -> Self {
-        Self { entries: Box::new([[EMPTY; 2 * ENTRIES]; 3]) }
+        Self {
+            entries: Box::new([[EMPTY; 2 * ENTRIES]; 3]),
+        }
     }
 }
 
@@ -76,7 +82,11 @@ impl Tlb {
         let page = ea & PAGE_MASK;
         let delta = (real & PAGE_MASK).wrapping_sub(page);
         let write = if writable { page } else { NEVER };
-        self.entries[context as usize][slot(ea)] = Entry { read: page, write, delta };
+        self.entries[context as usize][slot(ea)] = Entry {
+            read: page,
+            write,
+            delta,
+        };
     }
 
     /// Drops every translated page of one half of the address space.
@@ -166,7 +176,9 @@ pub struct PageCache {
 
 impl Default for PageCache {
     fn default() -> Self {
-        Self { pages: vec![None; CACHED].into_boxed_slice() }
+        Self {
+            pages: vec![None; CACHED].into_boxed_slice(),
+        }
     }
 }
 
@@ -197,7 +209,11 @@ impl PageCache {
 
     /// Remembers `page`.
     pub fn insert(&mut self, page: Vpn, mapping: Mapping) {
-        self.pages[page_slot(page)] = Some(Cached { vsid: page.vsid(), page: page_key(page), mapping });
+        self.pages[page_slot(page)] = Some(Cached {
+            vsid: page.vsid(),
+            page: page_key(page),
+            mapping,
+        });
     }
 
     /// Forgets all pages of the segment's base size inside the page of `actual` size around `page`.
@@ -208,7 +224,12 @@ impl PageCache {
         }
         let first = page.offset() & !actual.offset_mask();
         for n in 0..count {
-            let page = Vpn::new(page.vsid(), page.segment(), page.base(), first + (n << page.base().shift()));
+            let page = Vpn::new(
+                page.vsid(),
+                page.segment(),
+                page.base(),
+                first + (n << page.base().shift()),
+            );
             let slot = &mut self.pages[page_slot(page)];
             if slot.is_some_and(|cached| cached.vsid == page.vsid() && cached.page == page_key(page)) {
                 *slot = None;
@@ -259,8 +280,12 @@ mod tests {
     #[test]
     fn the_page_cache_forgets_every_base_page_of_a_larger_one() {
         let mut cache = PageCache::default();
-        let mapping =
-            Mapping { real: 0, protection: power::hpte::HpteR::default().protection(), no_execute: false, changed: true };
+        let mapping = Mapping {
+            real: 0,
+            protection: power::hpte::HpteR::default().protection(),
+            no_execute: false,
+            changed: true,
+        };
         let page = |offset| Vpn::new(5, SegmentSize::Size1T, PageSize::Size4K, offset);
         for n in 0..32 {
             cache.insert(page(n << 12), mapping);

@@ -124,10 +124,6 @@ fn store_single(core: &mut Core, ea: u64, value: u64) -> Result<(), Fault> {
     store::<u32>(core, ea, u64::from(double_to_single(value)))
 }
 
-fn set_upper(register: &mut u128, value: u64) {
-    *register = u128::from(value) << 64 | u128::from(*register as u64);
-}
-
 fn upper(register: u128) -> u64 {
     (register >> 64) as u64
 }
@@ -141,7 +137,7 @@ fn load_float(
 ) -> Result<(), Fault> {
     let ea = address(core, word);
     let value = load(core, ea)?;
-    set_upper(&mut core.vsu.vsr[word.frt()], value);
+    core.vsu.set_scalar(word.frt(), value);
     if keep == Keep::Address {
         core.regs[word.ra() as Reg] = ea;
     }
@@ -165,7 +161,7 @@ fn store_float(
 
 fn load_scalar(core: &mut Core, word: Word, load: fn(&mut Core, u64) -> Result<u64, Fault>) -> Result<(), Fault> {
     let value = load(core, address(core, word))?;
-    set_upper(&mut core.vsu.vsr[word.xt()], value);
+    core.vsu.set_scalar(word.xt(), value);
     Ok(())
 }
 
@@ -177,7 +173,11 @@ fn store_scalar(core: &mut Core, word: Word, store: fn(&mut Core, u64, u64) -> R
 fn load_vector(core: &mut Core, word: Word) -> Result<(), Fault> {
     let ea = address(core, word) & !15;
     let (first, second) = (load::<u64>(core, ea)?, load::<u64>(core, ea + 8)?);
-    let (high, low) = if core.mode().is_little() { (second, first) } else { (first, second) };
+    let (high, low) = if core.mode().is_little() {
+        (second, first)
+    } else {
+        (first, second)
+    };
     core.vsu.vsr[32 + word.vrt()] = u128::from(high) << 64 | u128::from(low);
     Ok(())
 }
@@ -186,7 +186,11 @@ fn store_vector(core: &mut Core, word: Word) -> Result<(), Fault> {
     let ea = address(core, word) & !15;
     let value = core.vsu.vsr[32 + word.vrs()];
     let (high, low) = (upper(value), value as u64);
-    let (first, second) = if core.mode().is_little() { (low, high) } else { (high, low) };
+    let (first, second) = if core.mode().is_little() {
+        (low, high)
+    } else {
+        (high, low)
+    };
     store::<u64>(core, ea, first)?;
     store::<u64>(core, ea + 8, second)
 }
@@ -194,7 +198,11 @@ fn store_vector(core: &mut Core, word: Word) -> Result<(), Fault> {
 /// How far the element of `BYTES` bytes at `ea` is shifted up in its vector.
 fn element_shift<T: Scalar>(core: &Core, ea: u64) -> u32 {
     let offset = ea & 15 & !(T::BYTES - 1);
-    let from_right = if core.mode().is_little() { offset } else { 16 - T::BYTES - offset };
+    let from_right = if core.mode().is_little() {
+        offset
+    } else {
+        16 - T::BYTES - offset
+    };
     8 * from_right as u32
 }
 

@@ -1,4 +1,5 @@
-//! Guests to boot: the recipes that turn Debian's packages into a kernel and an initramfs.
+//! Guests to boot: the recipes that turn Debian's packages into a kernel and an initramfs, and [`programs`] that
+//! need no operating system.
 //!
 //! An [`Image`] is a recipe by name; [`Image::prepare`] makes it from packages that apt fetches and
 //! verifies, keeps it in a [`Cache`] of the user's, and needs no network from then on. The user's own
@@ -16,6 +17,7 @@ mod mirror;
 mod options;
 mod package;
 mod progress;
+pub mod programs;
 mod root;
 mod tool;
 

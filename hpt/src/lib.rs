@@ -13,6 +13,7 @@ mod bulk;
 mod clear;
 mod enter;
 mod flags;
+mod footprint;
 mod hypercalls;
 mod lock;
 mod memory;
@@ -31,6 +32,7 @@ mod testing;
 mod walk;
 
 pub use bulk::Specifier;
+pub use footprint::Footprint;
 pub use hypercalls::Hpt;
 pub use memory::AllocateTable;
 pub use order::{Order, ParseOrderError};

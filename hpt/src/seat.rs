@@ -9,7 +9,7 @@
 //! | E4 | processor | word: INSIDE clear by swap, Release; wakes those whose WAITED it finds | I3, I4 |
 //! | I1 | writer | the table is changed; the batch is added under the mutex, `posted` set, Relaxed | E2 |
 //! | I2 | writer | fence SeqCst; word: load Acquire | E1; E4: R and C set by a walk are there |
-//! | I3 | writer, if INSIDE | kick; word: until it is another one, load Acquire | E4 |
+//! | I3 | writer, if INSIDE | kick; word: until it is another one, load Acquire | E4, or E1 of a later visit |
 //! | I4 | writer, tired | word: WAITED set by compare-exchange against the word of I2, Relaxed; sleeps while it is that | E4 |
 //!
 //! If the writer finds the processor outside, E1 of its next entry comes after the fence of I2, so that E2
@@ -17,6 +17,9 @@
 //! the count tells a new visit, which has applied the batch, from the old one. Processor state and
 //! wish to be woken are one word, so no wake-up is lost between them.
 
+use std::sync::Arc;
+
+use crate::Footprint;
 use crate::shadow::{Batch, Invalidation};
 use crate::sync::{
     AtomicBool, AtomicU64, Condvar, Mutex, Ordering, PoisonError, SPINS, YIELDS, fence, lock, spin_loop, yield_now,
@@ -28,6 +31,8 @@ pub struct Seat {
     word: AtomicU64,
     posted: AtomicBool,
     pending: Mutex<Pending>,
+    /// What the processor may hold, where it keeps account.
+    footprint: Option<Arc<Footprint>>,
     /// Guards nothing but sleep; see I4.
     sleep: Mutex<()>,
     left: Condvar,
@@ -46,14 +51,25 @@ const VISIT: u64 = 4;
 
 impl Seat {
     /// A processor outside the guest that holds nothing.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(footprint: Option<Arc<Footprint>>) -> Self {
         Self {
+            footprint,
             word: AtomicU64::new(0),
             posted: AtomicBool::new(false),
             pending: Mutex::new(Pending::new()),
             sleep: Mutex::new(()),
             left: Condvar::new(),
         }
+    }
+
+    /// Whether the processor may hold something that `batch` names. A fence must lie between the
+    /// table's change and this (W1 in `footprint.rs`).
+    pub(crate) fn may_hold(&self, batch: &Batch) -> bool {
+        let Some(footprint) = &self.footprint else { return true };
+        batch
+            .items()
+            .iter()
+            .any(|invalidation| footprint.may_hold(invalidation))
     }
 
     /// The processor goes into the guest: from here on it may walk the table. Calls `apply` for
@@ -205,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_was_posted_is_applied_once() {
-        let seat = Seat::new();
+        let seat = Seat::new(None);
         seat.post(&batch(3));
         seat.post(&batch(1));
         assert_eq!(applied(&seat), [batch(3).items(), batch(1).items()].concat());
@@ -214,7 +230,7 @@ mod tests {
 
     #[test]
     fn more_than_a_seat_holds_is_everything() {
-        let seat = Seat::new();
+        let seat = Seat::new(None);
         seat.post(&batch(192));
         seat.post(&batch(65));
         seat.post(&batch(1));
@@ -227,7 +243,7 @@ mod tests {
 
     #[test]
     fn each_visit_is_another() {
-        let seat = Seat::new();
+        let seat = Seat::new(None);
         assert_eq!(seat.visit(), None);
         seat.enter(|_| ());
         let first = seat.visit().unwrap();
@@ -241,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_writer_that_sleeps_is_woken() {
-        let seat = Seat::new();
+        let seat = Seat::new(None);
         seat.enter(|_| ());
         let visit = seat.visit().unwrap();
         std::thread::scope(|scope| {

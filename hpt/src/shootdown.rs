@@ -1,15 +1,17 @@
 //! The grace period and the flush, for processors that are threads with a [`Seat`] each: emulated
 //! ones and those in KVM_RUN alike.
 //!
-//! A batch is posted to every seat. Processors outside the guest are left alone: they apply it when
+//! A batch is posted to every seat whose processor may hold what it names ([`Footprint`]). Processors outside the guest are left alone: they apply it when
 //! they enter. Those inside are kicked, and the writer waits until each has left once. The protocol
 //! is the table at the top of `seat.rs`.
 
+use std::sync::Arc;
+
 use arrayvec::ArrayVec;
 
-use crate::Seat;
 use crate::shadow::{Batch, Shadow};
 use crate::sync::{Ordering, fence};
+use crate::{Footprint, Seat};
 
 /// Makes a processor leave the guest.
 pub trait Kick: Send + Sync {
@@ -27,7 +29,20 @@ impl Shootdown {
     /// A seat for each of `kicks`, all outside the guest.
     pub fn new(kicks: Vec<Box<dyn Kick>>) -> Self {
         Self {
-            seats: kicks.iter().map(|_| Seat::new()).collect(),
+            seats: kicks.iter().map(|_| Seat::new(None)).collect(),
+            kicks,
+        }
+    }
+
+    /// The same for processors that keep account of what they hold, each in its own [`Footprint`]:
+    /// those whose footprint does not name a page are not disturbed when it goes.
+    pub fn with_footprints(processors: Vec<(Box<dyn Kick>, Arc<Footprint>)>) -> Self {
+        let (kicks, seats): (Vec<_>, Vec<_>) = processors
+            .into_iter()
+            .map(|(kick, footprint)| (kick, Seat::new(Some(footprint))))
+            .unzip();
+        Self {
+            seats: seats.into(),
             kicks,
         }
     }
@@ -46,14 +61,21 @@ const AT_ONCE: usize = 64;
 
 impl Shadow for Shootdown {
     fn invalidate(&self, batch: &Batch) {
-        for seat in &self.seats {
-            seat.post(batch);
-        }
-        // I2: the table's change and the posts come before every look at whether a processor is inside.
+        // W1: the table's change comes before every look at a footprint.
         fence(Ordering::SeqCst);
         for (seats, kicks) in self.seats.chunks(AT_ONCE).zip(self.kicks.chunks(AT_ONCE)) {
+            let mut concerned = ArrayVec::<_, AT_ONCE>::new();
+            for (seat, kick) in seats.iter().zip(kicks).filter(|(seat, _)| seat.may_hold(batch)) {
+                seat.post(batch);
+                concerned.push((seat, kick));
+            }
+            if concerned.is_empty() {
+                continue;
+            }
+            // I2: the table's change and the posts come before every look at whether a processor is inside.
+            fence(Ordering::SeqCst);
             let mut inside = ArrayVec::<_, AT_ONCE>::new();
-            for (seat, kick) in seats.iter().zip(kicks) {
+            for (seat, kick) in concerned {
                 if let Some(visit) = seat.visit() {
                     kick.kick();
                     inside.push((seat, visit));

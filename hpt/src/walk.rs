@@ -8,9 +8,9 @@
 use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV, Protection};
 use power::page::{PagePair, PageSize, Vpn};
 
-use crate::Table;
 use crate::sync::{Ordering, fence};
 use crate::table::load;
+use crate::{Footprint, Table};
 
 /// What a processor is about to do at the address that it translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,11 +75,44 @@ impl Table {
     /// No entry, or one that forbids the access. Nothing was set then.
     #[inline]
     pub fn walk(&self, page: Vpn, access: Access, key: bool) -> Result<Translation, WalkFault> {
+        self.walk_noting(page, access, key, |_| false)
+    }
+
+    /// The same for a processor whose seat has a [`Footprint`]: it stands there before it is used.
+    ///
+    /// # Errors
+    /// As [`Self::walk`].
+    #[inline]
+    pub fn walk_for(
+        &self,
+        page: Vpn,
+        access: Access,
+        key: bool,
+        footprint: &Footprint,
+    ) -> Result<Translation, WalkFault> {
+        self.walk_noting(page, access, key, |actual| footprint.note(page, actual))
+    }
+
+    /// Walks; `note` learns the size of the page before the entry is used, and says whether the
+    /// entry must be read again.
+    #[inline]
+    fn walk_noting(
+        &self,
+        page: Vpn,
+        access: Access,
+        key: bool,
+        note: impl Fn(PageSize) -> bool,
+    ) -> Result<Translation, WalkFault> {
         let hash = page.hash();
         for _ in 0..RETRIES {
             let mut found = self.search(page, hash, false);
             if matches!(found, Group::Empty) {
                 found = self.search(page, !hash, true);
+            }
+            if let Group::Found(_, _, pair) = found
+                && note(pair.actual())
+            {
+                continue;
             }
             match found {
                 Group::Found(at, r, pair) => {

@@ -52,13 +52,22 @@ struct Mapping {
     read_only: bool,
 }
 
-/// What is true of a real page. Relaxed throughout: only the crate orders these.
+/// What is true of a real page. Relaxed where the crate promises an order: only it may provide it.
 struct RealPage {
     owner: AtomicU64,
     /// Used since it was mapped or protected.
     used: AtomicBool,
     stored: AtomicBool,
     read_only: AtomicBool,
+}
+
+/// Leaves the seat on every way out: a failure must not make the other threads wait for ever.
+struct Inside<'s>(&'s Seat);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 struct Guest {
@@ -212,11 +221,10 @@ impl Guest {
             }
             _ => {
                 let Some((at, real)) = mapping.at else { return };
+                // Looked at before: uses go on during the call and after it.
+                let used = self.real[real].used.load(Ordering::Acquire);
                 let old = self.hpt.clear_ref(0, at.to_register()).expect("valid");
-                assert!(
-                    old.is_referenced() || !self.real[real].used.load(Ordering::Relaxed),
-                    "R was lost"
-                );
+                assert!(old.is_referenced() || !used, "R was lost");
                 self.real[real].used.store(false, Ordering::Relaxed);
             }
         }
@@ -239,7 +247,7 @@ impl Guest {
             number as u64,
             "stale translation of page {number}"
         );
-        real.used.store(true, Ordering::Relaxed);
+        real.used.store(true, Ordering::Release);
         if store {
             assert!(!real.read_only.load(Ordering::Relaxed), "store to a read-only page");
             real.stored.store(true, Ordering::Relaxed);
@@ -255,13 +263,14 @@ impl Guest {
                 Invalidation::Page { page, .. } => drop(cache.remove(&page)),
                 Invalidation::All => cache.clear(),
             });
+            let inside = Inside(seat);
             for _ in 0..random.below(30) {
                 if bell.0.load(Ordering::Acquire) {
                     break;
                 }
                 self.touch(random.below(PAGES), random.below(3) == 0, &mut cache);
             }
-            seat.leave();
+            drop(inside);
             self.hypercall(&mut random);
         }
     }

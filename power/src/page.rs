@@ -118,10 +118,7 @@ impl PagePair {
 
     /// Whether an HPTE of this pair has its L bit set.
     pub const fn is_large(self) -> bool {
-        !matches!(
-            (self.base, self.actual),
-            (PageSize::Size4K, PageSize::Size4K)
-        )
+        !matches!((self.base, self.actual), (PageSize::Size4K, PageSize::Size4K))
     }
 
     /// Decodes the L bit of doubleword 0 and the LP field (8 bits) of doubleword 1. `None` is a
@@ -302,10 +299,7 @@ mod tests {
     #[test]
     fn every_pair_decodes_from_its_own_encoding() {
         for pair in PagePair::ALL {
-            assert_eq!(
-                PagePair::decode(pair.is_large(), pair.encoding() as u8),
-                Some(pair)
-            );
+            assert_eq!(PagePair::decode(pair.is_large(), pair.encoding() as u8), Some(pair));
         }
     }
 
@@ -318,12 +312,7 @@ mod tests {
 
     #[test]
     fn a_vpn_gives_its_parts_back() {
-        let page = Vpn::new(
-            0x3_1234_5678,
-            SegmentSize::Size1T,
-            PageSize::Size64K,
-            0xab_cdef_1234,
-        );
+        let page = Vpn::new(0x3_1234_5678, SegmentSize::Size1T, PageSize::Size64K, 0xab_cdef_1234);
         assert_eq!(page.vsid(), 0x3_1234_5678);
         assert_eq!(page.offset(), 0xab_cdef_0000);
     }

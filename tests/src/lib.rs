@@ -1,1 +1,20 @@
-//! x
+//! The program as a user sees it: what the tests in `tests/` have in common.
+//!
+//! [`Guest`] is a running `pteg` with both ends of its standard streams, [`Pty`] a terminal to run one in,
+//! [`Turns`] keeps the large guests from running all at once.
+
+#![forbid(unsafe_code)]
+
+mod binary;
+mod file;
+mod guest;
+mod output;
+mod pty;
+mod turns;
+
+pub use binary::pteg;
+pub use file::{ElfFile, write_program};
+pub use guest::{Ended, Guest};
+pub use output::PATIENCE;
+pub use pty::Pty;
+pub use turns::Turns;

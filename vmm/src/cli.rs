@@ -38,7 +38,9 @@ pub(crate) enum Command {
     /// on stderr. When stdin is a terminal, Ctrl-A X ends the guest, Ctrl-A H lists the keys, and every other
     /// key (Ctrl-C too) goes to the guest; when it is not, what it holds is the guest's input, and its end
     /// does not stop the guest.
-    #[command(after_help = "Examples:\n  pteg run debian\n  pteg run --kernel vmlinux --initrd initrd.img --append 'quiet' --mem 2G --smp 4")]
+    #[command(
+        after_help = "Examples:\n  pteg run debian\n  pteg run --kernel vmlinux --initrd initrd.img --append 'quiet' --mem 2G --smp 4"
+    )]
     Run(RunArgs),
 }
 
@@ -78,7 +80,13 @@ pub(crate) struct RunArgs {
     ///
     /// Text for the kernel's command line; with an image it is added to the image's own. Default: none.
     /// Example: --append 'quiet panic=5'
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
     pub(crate) append: String,
 
     /// Guest memory in K, M, G or T [default: 1G]
@@ -109,6 +117,13 @@ pub(crate) struct RunArgs {
     /// What runs the guest's processors. Default: auto, which says on stderr what it took.
     #[arg(long, value_name = "HOW", value_enum, default_value_t = AccelArg::Auto, hide_default_value = true)]
     pub(crate) accel: AccelArg,
+
+    /// Say at the end how many instructions were executed
+    ///
+    /// Say on stderr, when the run is over, how many instructions the guest's processors have executed: in all
+    /// and each. Default: silent.
+    #[arg(long)]
+    pub(crate) stats: bool,
 }
 
 /// The values of `--accel`.
@@ -177,7 +192,11 @@ trait AnsiIfTerminal {
 impl AnsiIfTerminal for clap::builder::StyledStr {
     fn ansi_if_terminal(self) -> String {
         use std::io::IsTerminal as _;
-        if std::io::stdout().is_terminal() { self.ansi().to_string() } else { self.to_string() }
+        if std::io::stdout().is_terminal() {
+            self.ansi().to_string()
+        } else {
+            self.to_string()
+        }
     }
 }
 
@@ -194,7 +213,9 @@ mod tests {
     fn run_args(args: &[&str]) -> Result<RunArgs, String> {
         let args = ["pteg", "run"].iter().chain(args);
         match Cli::try_parse_from(args) {
-            Ok(Cli { command: Command::Run(args) }) => Ok(args),
+            Ok(Cli {
+                command: Command::Run(args),
+            }) => Ok(args),
             Err(error) => Err(Answer(error).sentence()),
         }
     }
@@ -223,14 +244,21 @@ mod tests {
             ("--mem", "lots", "512M"),
         ] {
             let said = run_args(&[&format!("{flag}={value}")]).unwrap_err();
-            assert!(said.starts_with("pteg: ") && said.contains(flag) && said.contains(right), "{said}");
+            assert!(
+                said.starts_with("pteg: ") && said.contains(flag) && said.contains(right),
+                "{said}"
+            );
             assert_eq!(said.lines().count(), 1, "{said}");
         }
     }
 
     #[test]
     fn an_image_and_a_kernel_exclude_each_other() {
-        assert!(run_args(&["debian", "--kernel", "vmlinux"]).unwrap_err().contains("cannot be used with"));
+        assert!(
+            run_args(&["debian", "--kernel", "vmlinux"])
+                .unwrap_err()
+                .contains("cannot be used with")
+        );
         assert!(run_args(&["--initrd", "initrd"]).unwrap_err().contains("--kernel"));
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) order: Order,
     /// What runs the processors.
     pub(crate) accel: AccelArg,
+    /// Whether to say at the end how much was executed.
+    pub(crate) stats: bool,
 }
 
 /// Why a run cannot be as the user wants it.
@@ -57,7 +59,9 @@ pub(crate) enum ConfigError {
         host_mib: u64,
     },
     /// A table that the host could never hold.
-    #[error("--hpt-order {order}: that table alone is {table}, and this machine has {host_mib} MiB; leave the flag out for a table that suits --mem")]
+    #[error(
+        "--hpt-order {order}: that table alone is {table}, and this machine has {host_mib} MiB; leave the flag out for a table that suits --mem"
+    )]
     TableOfHost {
         /// What the user asked for.
         order: u32,
@@ -75,7 +79,10 @@ impl Config {
     /// Checks `args` on a machine with `host` bytes of memory. `None` when no guest is named.
     pub(crate) fn new(args: RunArgs, host: Size) -> Result<Option<Self>, ConfigError> {
         let guest = match (args.image, args.kernel) {
-            (_, Some(kernel)) => Guest::Kernel { kernel, initrd: args.initrd },
+            (_, Some(kernel)) => Guest::Kernel {
+                kernel,
+                initrd: args.initrd,
+            },
             (Some(name), None) => Guest::Image(name),
             (None, None) => return Ok(None),
         };
@@ -85,7 +92,10 @@ impl Config {
             return Err(ConfigError::MemoryStep(memory));
         }
         if memory >= host {
-            return Err(ConfigError::MemoryOfHost { wanted: memory, host_mib });
+            return Err(ConfigError::MemoryOfHost {
+                wanted: memory,
+                host_mib,
+            });
         }
         let order = match args.hpt_order {
             Some(order) => {
@@ -100,15 +110,22 @@ impl Config {
         if args.accel == AccelArg::Kvm {
             return Err(ConfigError::Kvm);
         }
-        Ok(Some(Self { guest, append: args.append, memory, processors: args.smp, order, accel: args.accel }))
+        Ok(Some(Self {
+            guest,
+            append: args.append,
+            memory,
+            processors: args.smp,
+            order,
+            accel: args.accel,
+            stats: args.stats,
+        }))
     }
 }
 
 /// Memory of this machine.
 pub(crate) fn host_memory() -> Size {
     let info = rustix::system::sysinfo();
-    let total: u64 = info.totalram.into();
-    Size::from_bytes(total.saturating_mul(u64::from(info.mem_unit)))
+    Size::from_bytes(info.totalram.saturating_mul(u64::from(info.mem_unit)))
 }
 
 #[cfg(test)]
@@ -125,6 +142,7 @@ mod tests {
             smp: 1,
             hpt_order,
             accel: AccelArg::Auto,
+            stats: false,
         }
     }
 
@@ -153,7 +171,10 @@ mod tests {
 
     #[test]
     fn no_guest_is_no_configuration() {
-        let none = RunArgs { image: None, ..args("1G", None) };
+        let none = RunArgs {
+            image: None,
+            ..args("1G", None)
+        };
         assert!(Config::new(none, HOST).unwrap().is_none());
     }
 

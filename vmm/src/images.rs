@@ -1,33 +1,85 @@
-//! The images that a user can name: where the command line meets `guest-images`.
+//! The guests that a user can name: where the command line meets `guest-images`.
 
 use std::io::{self, Write};
 
-use guest_images::{Cache, Image, ImageOptions, Prepared, Stderr, UnknownImage};
+use guest_images::programs::Program;
+use guest_images::{Cache, Console, Image, ImageOptions, Prepared, Stderr};
+use power::insn::Endian;
+use rustix::stdio::stdin;
+use rustix::termios::isatty;
 
-/// Why there is no such image to start.
+use crate::boot::{Files, KernelFile};
+
+/// Why there is no such guest to start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImageError {
     /// The name is wrong.
-    #[error(transparent)]
-    Unknown(#[from] UnknownImage),
+    #[error("there is no image `{name}`; there are {}", names().collect::<Vec<_>>().join(", "))]
+    Unknown {
+        /// What the user asked for.
+        name: String,
+    },
     /// It could not be made.
     #[error(transparent)]
     Make(#[from] guest_images::Error),
 }
 
-/// Makes the image `name` ready, fetching what is not here yet.
-pub(crate) fn prepare(name: &str) -> Result<Prepared, ImageError> {
-    let image = Image::by_name(name)?;
-    let cache = Cache::from_environment()?;
-    Ok(image.prepare(&cache, &Stderr::new(), &ImageOptions::default())?)
+/// All names, images of distributions first.
+fn names() -> impl Iterator<Item = &'static str> {
+    Image::ALL
+        .map(|image| image.name)
+        .into_iter()
+        .chain(Program::ALL.map(|program| program.name))
 }
 
-/// Writes the images with a line each.
+/// Makes the guest `name` ready, fetching what is not here yet; `append` is added to its command line.
+/// The second value keeps temporary files until the run is over.
+pub(crate) fn prepare(name: &str, append: &str) -> Result<(Files, Option<Prepared>), ImageError> {
+    if let Some(program) = Program::by_name(name) {
+        // They run in either byte order; this one is the order of the images.
+        let kernel = KernelFile::BuiltIn {
+            name: program.name,
+            elf: program.elf(Endian::Little),
+        };
+        return Ok((
+            Files {
+                kernel,
+                initrd: None,
+                command_line: append.to_owned(),
+            },
+            None,
+        ));
+    }
+    let image = Image::by_name(name).map_err(|unknown| ImageError::Unknown { name: unknown.name })?;
+    let cache = Cache::from_environment()?;
+    let console = if isatty(stdin()) {
+        Console::Terminal
+    } else {
+        Console::Pipe
+    };
+    let options = ImageOptions {
+        console,
+        ..ImageOptions::default()
+    };
+    let prepared = image.prepare(&cache, &Stderr::new(), &options)?;
+    let files = Files {
+        kernel: KernelFile::Path(prepared.kernel.clone()),
+        initrd: Some(prepared.initrd.clone()),
+        command_line: format!("{} {append}", prepared.append).trim_end().to_owned(),
+    };
+    Ok((files, Some(prepared)))
+}
+
+/// Writes all guests with a line each.
 pub(crate) fn list(out: &mut dyn Write) -> io::Result<()> {
-    let width = Image::ALL.iter().map(|image| image.name.len()).max().unwrap_or(0);
-    writeln!(out, "Images for pteg run:")?;
-    for image in &Image::ALL {
-        writeln!(out, "  {:width$}  {}", image.name, image.description)?;
+    let width = names().map(str::len).max().unwrap_or(0);
+    writeln!(out, "Images for pteg run (fetched when first used, then kept):")?;
+    for Image { name, description, .. } in &Image::ALL {
+        writeln!(out, "  {name:width$}  {description}")?;
+    }
+    writeln!(out, "Programs that come with pteg:")?;
+    for Program { name, description, .. } in &Program::ALL {
+        writeln!(out, "  {name:width$}  {description}")?;
     }
     Ok(())
 }

@@ -37,6 +37,7 @@ pub(crate) struct Machine {
     /// Where the run ends.
     pub(crate) stop: Arc<Stop>,
     unknown_instructions: Mutex<BTreeMap<u32, u64>>,
+    instructions: Mutex<BTreeMap<usize, u64>>,
 }
 
 /// What an accelerator brings to a machine.
@@ -54,19 +55,30 @@ pub(crate) struct Parts {
 impl Machine {
     /// A machine of `parts` around `ram`, whose console writes to `output`.
     pub(crate) fn new(ram: Arc<GuestRam>, parts: Parts, output: Box<dyn Write + Send>, stop: Arc<Stop>) -> Self {
-        let Parts { wires, partition, table, shadow } = parts;
+        let Parts {
+            wires,
+            partition,
+            table,
+            shadow,
+        } = parts;
         let servers = wires.len();
         let processors = Arc::new(Processors::new(wires));
         let xics = Arc::new(Xics::new(servers, &[Trigger::Edge], Arc::clone(&processors) as Arc<_>));
-        let pin = xics.edge_pin(CONSOLE_INTERRUPT).expect("the first source is edge-triggered");
+        let pin = xics
+            .edge_pin(CONSOLE_INTERRUPT)
+            .expect("the first source is edge-triggered");
         let watcher = Arc::clone(&partition);
         ram.watch(Box::new(move |real, bytes| watcher.wrote(real, bytes)));
-        let space = RealSpace { ram: Arc::clone(&ram), partition: Arc::clone(&partition) };
+        let space = RealSpace {
+            ram: Arc::clone(&ram),
+            partition: Arc::clone(&partition),
+        };
         Self {
             hpt: Hpt::new(table, Box::new(space), shadow),
             console: Vty::new(output, Box::new(pin)),
             rtc: Rtc::new(),
             unknown_instructions: Mutex::default(),
+            instructions: Mutex::default(),
             ram,
             xics,
             processors,
@@ -84,15 +96,37 @@ impl Machine {
 
     /// Adds what a processor did not know to the report at the end.
     pub(crate) fn note_unknown(&self, instructions: BTreeMap<u32, u64>) {
-        let mut all = self.unknown_instructions.lock().expect("nothing panics with the report locked");
+        let mut all = self
+            .unknown_instructions
+            .lock()
+            .expect("nothing panics with the report locked");
         for (word, count) in instructions {
             *all.entry(word).or_default() += count;
         }
     }
 
+    /// Adds what processor `server` has executed to the report at the end.
+    pub(crate) fn note_instructions(&self, server: usize, count: u64) {
+        self.instructions
+            .lock()
+            .expect("nothing panics with the report locked")
+            .insert(server, count);
+    }
+
+    /// Instructions executed, by processor; those that the guest never started are not in it.
+    pub(crate) fn instructions(&self) -> BTreeMap<usize, u64> {
+        self.instructions
+            .lock()
+            .expect("nothing panics with the report locked")
+            .clone()
+    }
+
     /// Instructions that no processor knew, with how often each was met.
     pub(crate) fn unknown_instructions(&self) -> BTreeMap<u32, u64> {
-        self.unknown_instructions.lock().expect("nothing panics with the report locked").clone()
+        self.unknown_instructions
+            .lock()
+            .expect("nothing panics with the report locked")
+            .clone()
     }
 }
 
@@ -108,7 +142,9 @@ impl RealMap for RealSpace {
     }
 
     fn zero(&self, real: u64, bytes: u64) {
-        self.ram.zero(real, bytes).expect("the caller asked whether all of it is RAM");
+        self.ram
+            .zero(real, bytes)
+            .expect("the caller asked whether all of it is RAM");
     }
 
     fn synchronize_instructions(&self, real: u64, bytes: u64) {

@@ -20,6 +20,8 @@ mod run;
 mod size;
 mod stop;
 mod terminal;
+#[cfg(test)]
+mod test_machine;
 mod vcpu;
 
 use std::process::ExitCode;

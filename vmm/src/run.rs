@@ -10,7 +10,7 @@ use std::time::Duration;
 use power::msr::Msr;
 
 use crate::accel::emulated::Emulated;
-use crate::boot::{self, BootError, Files};
+use crate::boot::{self, BootError, Files, KernelFile};
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
 use crate::images::{self, ImageError};
@@ -61,7 +61,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> ExitCode {
         let is_input = match self {
             Self::Config(ConfigError::Kvm) => false,
-            Self::Config(_) | Self::Image(ImageError::Unknown(_)) => true,
+            Self::Config(_) | Self::Image(ImageError::Unknown { .. }) => true,
             Self::Boot(BootError::Seed(_)) => false,
             Self::Boot(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
@@ -73,7 +73,7 @@ impl Error {
 
 /// How long processors may take to come home before they are left behind: one may hang in a write to a
 /// pipe that nobody reads.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Does what `args` ask for.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
@@ -88,16 +88,19 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
 
 fn start(config: &Config) -> Result<ExitCode, Error> {
     // Held for the whole run: an image may come with a temporary file.
-    let prepared;
-    let files = match &config.guest {
+    let (files, _held) = match &config.guest {
         Guest::Kernel { kernel, initrd } => {
-            Files { kernel: kernel.clone(), initrd: initrd.clone(), command_line: config.append.clone() }
+            let kernel = KernelFile::Path(kernel.clone());
+            (
+                Files {
+                    kernel,
+                    initrd: initrd.clone(),
+                    command_line: config.append.clone(),
+                },
+                None,
+            )
         }
-        Guest::Image(name) => {
-            prepared = images::prepare(name)?;
-            let command_line = format!("{} {}", prepared.append, config.append).trim().to_owned();
-            Files { kernel: prepared.kernel.clone(), initrd: Some(prepared.initrd.clone()), command_line }
-        }
+        Guest::Image(name) => images::prepare(name, &config.append)?,
     };
     let ram = Arc::new(GuestRam::new(config.memory)?);
     let about = boot::Machine {
@@ -113,20 +116,23 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
 
     let stop = Arc::new(Stop::default());
     let terminal = Terminal::take(&stop).map_err(Error::Terminal)?;
-    let machine = Arc::new(Machine::new(ram, emulated.parts(), Box::new(io::stdout()), Arc::clone(&stop)));
+    let machine = Arc::new(Machine::new(
+        ram,
+        emulated.parts(),
+        Box::new(io::stdout()),
+        Arc::clone(&stop),
+    ));
     let ending = drive(&machine, emulated, entry, &terminal)?;
     drop(terminal);
     report::unknown_instructions(&machine);
+    if config.stats {
+        report::instructions(&machine.instructions());
+    }
     Ok(report::ending(&ending))
 }
 
 /// Runs the machine to its end.
-fn drive(
-    machine: &Arc<Machine>,
-    emulated: Emulated,
-    entry: boot::Entry,
-    terminal: &Terminal,
-) -> Result<Ending, Error> {
+fn drive(machine: &Arc<Machine>, emulated: Emulated, entry: boot::Entry, terminal: &Terminal) -> Result<Ending, Error> {
     let emulated = Arc::new(emulated);
     let spawn = |server| {
         let emulated = Arc::clone(&emulated);
@@ -139,11 +145,18 @@ fn drive(
         }
     }
     terminal.connect(Arc::clone(machine)).map_err(Error::Terminal)?;
-    let start = Start { pc: entry.pc, r3: entry.device_tree, msr: Msr::from_raw(Msr::SF | Msr::ME) };
+    let start = Start {
+        pc: entry.pc,
+        r3: entry.device_tree,
+        msr: Msr::from_raw(Msr::SF | Msr::ME),
+    };
     machine.processors.by_server(0).start(start);
 
     machine.stop.wait();
-    machine.processors.iter().for_each(crate::processors::Processor::disturb);
+    machine
+        .processors
+        .iter()
+        .for_each(crate::processors::Processor::disturb);
     machine.stop.wait_for_processors(PATIENCE);
     Ok(machine.stop.take().expect("wait returned"))
 }

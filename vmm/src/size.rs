@@ -61,7 +61,10 @@ impl fmt::Display for Size {
     /// In the largest unit that gives a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-        match units.iter().find(|(shift, _)| self.0 != 0 && self.0.is_multiple_of(1 << shift)) {
+        match units
+            .iter()
+            .find(|(shift, _)| self.0 != 0 && self.0.is_multiple_of(1 << shift))
+        {
             Some((shift, unit)) => write!(f, "{} {unit}", self.0 >> shift),
             None => write!(f, "{} bytes", self.0),
         }
@@ -98,7 +101,13 @@ mod tests {
 
     #[test]
     fn a_size_is_shown_in_its_largest_whole_unit() {
-        for (bytes, text) in [(1 << 30, "1 GiB"), (1536 << 20, "1536 MiB"), (1 << 10, "1 KiB"), (17, "17 bytes"), (0, "0 bytes")] {
+        for (bytes, text) in [
+            (1 << 30, "1 GiB"),
+            (1536 << 20, "1536 MiB"),
+            (1 << 10, "1 KiB"),
+            (17, "17 bytes"),
+            (0, "0 bytes"),
+        ] {
             assert_eq!(Size(bytes).to_string(), text);
         }
     }

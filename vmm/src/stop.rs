@@ -76,7 +76,11 @@ impl Stop {
     /// Waits for the end.
     pub(crate) fn wait(&self) {
         let state = self.lock();
-        drop(self.changed.wait_while(state, |state| state.ending.is_none()).expect(UNPOISONED));
+        drop(
+            self.changed
+                .wait_while(state, |state| state.ending.is_none())
+                .expect(UNPOISONED),
+        );
     }
 
     /// Why the run ended; the default is for callers that ask too early.

@@ -17,7 +17,13 @@ pub(crate) fn spawn<P: Processor>(
 ) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name(format!("cpu {server}")).spawn(move || {
         let _enlisted = machine.stop.enlist();
-        live(Caller { machine: &machine, server }, make);
+        live(
+            Caller {
+                machine: &machine,
+                server,
+            },
+            make,
+        );
     })
 }
 
@@ -38,6 +44,7 @@ fn live<P: Processor>(caller: Caller<'_>, make: impl FnOnce() -> P) {
         }
     }
     machine.note_unknown(cpu.unknown_instructions());
+    machine.note_instructions(server, cpu.instructions());
 }
 
 fn run_until_stopped<P: Processor>(caller: Caller<'_>, cpu: &mut P) {
@@ -49,10 +56,20 @@ fn run_until_stopped<P: Processor>(caller: Caller<'_>, cpu: &mut P) {
                     return;
                 }
             }
-            // Whoever rang has left the reason where the loop and the processor look.
-            Exit::Attention => {}
+            // Whoever rang has left the reason where the loop and the processor look. Without an
+            // interrupt it is mostly another processor that waits for us to leave the guest, and on a host with fewer
+            // processors than the guest it may wait for the very one that we run on.
+            Exit::Attention => {
+                if !cpu.interrupt_pending() {
+                    thread::yield_now();
+                }
+            }
             Exit::Checkstop(why) => {
-                machine.stop.request(Ending::Checkstop { server, why, registers: cpu.registers() });
+                machine.stop.request(Ending::Checkstop {
+                    server,
+                    why,
+                    registers: cpu.registers(),
+                });
                 return;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::output::{Tally, run, say};
+use crate::output::{Tally, run, run_tests, say};
 use crate::step::{Outcome, Step};
 use crate::tools;
 use crate::workspace::Workspace;
@@ -22,69 +22,33 @@ pub enum Selection {
     Loom,
 }
 
+/// What a step does.
+type Run = fn(&Workspace, &mut Tally) -> Outcome;
+
 /// The steps of a selection, in order.
 pub fn steps(selection: Selection) -> Vec<Step> {
-    let all = [
-        (
-            Selection::Lint,
-            Step {
-                name: "format",
-                run: format,
-            },
-        ),
-        (
-            Selection::Lint,
-            Step {
-                name: "clippy",
-                run: clippy,
-            },
-        ),
-        (
-            Selection::Lint,
-            Step {
-                name: "documentation",
-                run: documentation,
-            },
-        ),
-        (
-            Selection::Lint,
-            Step {
-                name: "dependencies",
-                run: dependencies,
-            },
-        ),
-        (
-            Selection::Unit,
-            Step {
-                name: "tests of the crates",
-                run: unit,
-            },
-        ),
-        (
-            Selection::Guest,
-            Step {
-                name: "tests of the program",
-                run: guest,
-            },
-        ),
-        (
-            Selection::Loom,
-            Step {
-                name: "models",
-                run: loom,
-            },
-        ),
+    let all: [(Selection, &str, Run); 7] = [
+        (Selection::Lint, "format", format),
+        (Selection::Lint, "clippy", clippy),
+        (Selection::Lint, "documentation", documentation),
+        (Selection::Lint, "dependencies", dependencies),
+        (Selection::Unit, "tests of the crates", unit),
+        (Selection::Guest, "tests of the program", guest),
+        (Selection::Loom, "models", loom),
     ];
-    let wanted = |part| selection == Selection::All || selection == part;
     all.into_iter()
-        .filter_map(|(part, step)| wanted(part).then_some(step))
+        .filter(|(part, ..)| selection == Selection::All || selection == *part)
+        .map(|(_, name, run)| Step { name, run })
         .collect()
 }
 
 fn format(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     match missing(workspace, "fmt", "rustfmt") {
         Some(skipped) => skipped,
-        None => run(&mut workspace.cargo(&["fmt", "--all", "--check"]), tally),
+        None => match run(&mut workspace.cargo(&["fmt", "--all", "--check", "--", "-l"]), tally) {
+            Outcome::Failed(_) => Outcome::Failed("the files above: `cargo fmt --all` puts them right".to_owned()),
+            outcome => outcome,
+        },
     }
 }
 
@@ -156,7 +120,7 @@ fn unit(workspace: &Workspace, tally: &mut Tally) -> Outcome {
         "tests",
         "--no-fail-fast",
     ]);
-    run(command.env("PTEG_QEMU_USER", qemu), tally)
+    run_tests(command.env("PTEG_QEMU_USER", qemu), tally)
 }
 
 fn guest(workspace: &Workspace, tally: &mut Tally) -> Outcome {
@@ -165,7 +129,7 @@ fn guest(workspace: &Workspace, tally: &mut Tally) -> Outcome {
         return built;
     }
     let mut command = workspace.cargo(&["test", "--locked", "--package", "tests", "--no-fail-fast"]);
-    run(command.env("PTEG_BIN", workspace.target().join("debug/pteg")), tally)
+    run_tests(command.env("PTEG_BIN", workspace.target().join("debug/pteg")), tally)
 }
 
 fn loom(workspace: &Workspace, tally: &mut Tally) -> Outcome {
@@ -177,5 +141,5 @@ fn loom(workspace: &Workspace, tally: &mut Tally) -> Outcome {
         .args(packages)
         .env("CARGO_TARGET_DIR", target)
         .env("RUSTFLAGS", "--cfg loom -D warnings");
-    run(&mut command, tally)
+    run_tests(&mut command, tally)
 }

@@ -1,5 +1,5 @@
 //! Runs a command and shows of its output what tells how far it is: which test program runs, its closing
-//! line, what fails or takes long. All of it is shown when the command fails.
+//! line, what fails or takes long. When the command fails, all is shown but the names of what went well.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, PipeReader};
@@ -61,6 +61,15 @@ impl fmt::Display for Tally {
     }
 }
 
+/// Runs `command`, which runs tests: there must be some.
+pub fn run_tests(command: &mut Command, tally: &mut Tally) -> Outcome {
+    let before = tally.passed;
+    match run(command, tally) {
+        Outcome::Passed if tally.passed == before => Outcome::Failed("no test ran".to_owned()),
+        outcome => outcome,
+    }
+}
+
 /// Runs `command` to its end.
 pub fn run(command: &mut Command, tally: &mut Tally) -> Outcome {
     match try_run(command, tally) {
@@ -95,7 +104,7 @@ fn try_run(command: &mut Command, tally: &mut Tally) -> io::Result<Outcome> {
     if status.success() {
         return Ok(Outcome::Passed);
     }
-    for line in &all {
+    for line in all.iter().filter(|line| !is_chatter(line)) {
         say(line);
     }
     Ok(Outcome::Failed(status.to_string()))
@@ -140,6 +149,20 @@ fn is_worth_showing(line: &str) -> bool {
     begins.iter().any(|text| line.starts_with(text)) || contains.iter().any(|text| line.contains(text))
 }
 
+/// Whether a line says that something went as it should, which nobody wants to read beside a failure.
+fn is_chatter(line: &str) -> bool {
+    let done = [
+        "Compiling ",
+        "Checking ",
+        "Documenting ",
+        "Downloading ",
+        "Downloaded ",
+        "Fresh ",
+    ];
+    (line.starts_with("test ") && line.ends_with(" ... ok"))
+        || done.iter().any(|text| line.trim_start().starts_with(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +196,18 @@ mod tests {
         ]);
         assert!(matches!(run(&mut command, &mut tally), Outcome::Passed));
         assert_eq!(tally.to_string(), "6 tests passed");
+    }
+
+    #[test]
+    fn tests_that_are_none_are_a_failure() {
+        let closing = |count| {
+            let mut command = Command::new("echo");
+            command.arg(format!("test result: ok. {count} passed; 0 failed"));
+            command
+        };
+        let mut tally = Tally::default();
+        assert!(matches!(run_tests(&mut closing(1), &mut tally), Outcome::Passed));
+        assert!(matches!(run_tests(&mut closing(0), &mut tally), Outcome::Failed(why) if why == "no test ran"));
     }
 
     #[test]

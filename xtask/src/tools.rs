@@ -55,7 +55,7 @@ pub fn cargo_deny(workspace: &Workspace, tally: &mut Tally) -> Result<PathBuf, S
     let mut install = workspace.cargo(&["install", "cargo-deny", "--version", &version, "--locked", "--debug"]);
     let target = workspace.target().join("cargo-deny");
     install
-        .args(["--no-default-features", "--config", "profile.dev.debug=false", "--root"])
+        .args(["--config", "profile.dev.debug=false", "--root"])
         .arg(&root)
         .env("CARGO_TARGET_DIR", &target);
     match run(&mut install, tally) {

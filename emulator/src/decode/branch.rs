@@ -29,7 +29,11 @@ impl Conditions {
         if bo & 0x02 != 0 {
             when |= When::ZERO;
         }
-        Self { field: CR + (word.bi() / 4) as Reg, bit, when }
+        Self {
+            field: CR + (word.bi() / 4) as Reg,
+            bit,
+            when,
+        }
     }
 
     fn counts(&self) -> bool {
@@ -51,7 +55,10 @@ impl Builder {
                     return Some(self.absolute(word.li()));
                 }
                 let imm = self.target(self.offset() + word.li());
-                self.push(Op { imm, ..self.op(Code::Branch) });
+                self.push(Op {
+                    imm,
+                    ..self.op(Code::Branch)
+                });
                 Some(Flow::Over)
             }
             Opcode::Bc => Some(self.conditional(word)),
@@ -84,7 +91,10 @@ impl Builder {
 
     fn absolute(&mut self, address: i64) -> Flow {
         self.immediate(Code::Immediate, TEMP, 0, address);
-        self.push(Op { b: TEMP, ..self.op(Code::BranchRegister) });
+        self.push(Op {
+            b: TEMP,
+            ..self.op(Code::BranchRegister)
+        });
         Flow::Over
     }
 
@@ -109,14 +119,22 @@ impl Builder {
             (_, true, 0) => (Code::BranchCount, Flow::Next),
             (_, true, _) => (Code::BranchCountIf, Flow::Next),
         };
-        self.push(Op { b: field, c: bit, d: when, imm, ..self.op(code) });
+        self.push(Op {
+            b: field,
+            c: bit,
+            d: when,
+            imm,
+            ..self.op(code)
+        });
         flow
     }
 
     /// Makes one operation of the branch and the compare just before it, when the branch tests what
     /// the compare sets and both fit; whether it did.
     fn fuse(&mut self, conditions: &Conditions, offset: i64) -> bool {
-        let Some(compare) = self.draft.ops.last().copied() else { return false };
+        let Some(compare) = self.draft.ops.last().copied() else {
+            return false;
+        };
         let code = match compare.code {
             Code::Compare => Code::CompareBranch,
             Code::CompareUnsigned => Code::CompareUnsignedBranch,
@@ -131,12 +149,31 @@ impl Builder {
         if compare.a != conditions.field {
             return false;
         }
-        let target = Target { displacement: offset as i32, link: self.draft.links };
-        let Some(imm) = (Fused { imm: compare.imm as i16, target }).pack() else { return false };
-        let clear = if conditions.when & When::SET == 0 { Fused::WHEN_CLEAR } else { 0 };
+        let target = Target {
+            displacement: offset as i32,
+            link: self.draft.links,
+        };
+        let Some(imm) = (Fused {
+            imm: compare.imm as i16,
+            target,
+        })
+        .pack() else {
+            return false;
+        };
+        let clear = if conditions.when & When::SET == 0 {
+            Fused::WHEN_CLEAR
+        } else {
+            0
+        };
         self.draft.links += 1;
         self.draft.ops.pop();
-        self.push(Op { code, at: self.at, d: conditions.bit | clear, imm, ..compare });
+        self.push(Op {
+            code,
+            at: self.at,
+            d: conditions.bit | clear,
+            imm,
+            ..compare
+        });
         true
     }
 
@@ -155,7 +192,13 @@ impl Builder {
 
     fn register_branch(&mut self, conditions: &Conditions, target: Reg) -> Flow {
         let Conditions { field, bit, when } = *conditions;
-        self.push(Op { a: field, b: target, c: bit, d: when, ..self.op(Code::BranchRegister) });
+        self.push(Op {
+            a: field,
+            b: target,
+            c: bit,
+            d: when,
+            ..self.op(Code::BranchRegister)
+        });
         if conditions.always() { Flow::Over } else { Flow::Next }
     }
 }

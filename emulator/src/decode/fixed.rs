@@ -37,7 +37,13 @@ impl Builder {
                 let field = CR + (word.bc() / 4) as Reg;
                 let bit = 8 >> (word.bc() % 4);
                 let imm = (i64::from(field) << 8) | bit;
-                self.push(Op { a: rt, b: or_zero(word.ra()), c: rb, imm, ..self.op(Code::Select) });
+                self.push(Op {
+                    a: rt,
+                    b: or_zero(word.ra()),
+                    c: rb,
+                    imm,
+                    ..self.op(Code::Select)
+                });
             }
             Opcode::Andi => self.logic_immediate(Code::AndImmediate, Word(word.0 | 1), ui),
             Opcode::Andis => self.logic_immediate(Code::AndImmediate, Word(word.0 | 1), ui << 16),
@@ -93,14 +99,31 @@ impl Builder {
         match opcode {
             Opcode::Cmp => self.three(if wide { Code::Compare } else { Code::CompareWord }, field, ra, rb),
             Opcode::Cmpl => {
-                self.three(if wide { Code::CompareUnsigned } else { Code::CompareWordUnsigned }, field, ra, rb);
+                self.three(
+                    if wide {
+                        Code::CompareUnsigned
+                    } else {
+                        Code::CompareWordUnsigned
+                    },
+                    field,
+                    ra,
+                    rb,
+                );
             }
             Opcode::Cmpi => {
-                let code = if wide { Code::CompareImmediate } else { Code::CompareWordImmediate };
+                let code = if wide {
+                    Code::CompareImmediate
+                } else {
+                    Code::CompareWordImmediate
+                };
                 self.immediate(code, field, ra, word.si());
             }
             _ => {
-                let code = if wide { Code::CompareUnsignedImmediate } else { Code::CompareWordUnsignedImmediate };
+                let code = if wide {
+                    Code::CompareUnsignedImmediate
+                } else {
+                    Code::CompareWordUnsignedImmediate
+                };
                 self.immediate(code, field, ra, word.ui() as i64);
             }
         }
@@ -169,7 +192,14 @@ impl Builder {
             Opcode::Rldcr => (Code::RotateByMask, 0, mask(0, mb6)),
             _ => return None,
         };
-        self.push(Op { a: ra, b: rs, c: rb, d: by as u8, imm: imm as i64, ..self.op(code) });
+        self.push(Op {
+            a: ra,
+            b: rs,
+            c: rb,
+            d: by as u8,
+            imm: imm as i64,
+            ..self.op(code)
+        });
         self.record(word, ra);
         Some(Flow::Next)
     }

@@ -131,7 +131,12 @@ impl Builder {
         };
         let other_order = self.mode.is_little() != cfg!(target_endian = "little");
         let reversed = other_order != (bytes == Bytes::Reversed);
-        self.push(Op { a: word.rt() as Reg, b: base, imm: offset, ..self.op(code(what, reversed)) });
+        self.push(Op {
+            a: word.rt() as Reg,
+            b: base,
+            imm: offset,
+            ..self.op(code(what, reversed))
+        });
         if update == Update::Yes {
             // After the access: a fault leaves RA as it was.
             if base == TEMP {

@@ -46,7 +46,12 @@ pub fn block(
     first_call: usize,
     mut fetch: impl FnMut(u64) -> Word,
 ) -> Draft {
-    let mut builder = Builder { draft, mode, at: 0, first_call };
+    let mut builder = Builder {
+        draft,
+        mode,
+        at: 0,
+        first_call,
+    };
     let most = instructions.min(MOST_INSTRUCTIONS);
     for at in 0..most {
         builder.at = at as u8;
@@ -55,7 +60,10 @@ pub fn block(
         }
     }
     let imm = builder.target(4 * most as i64);
-    builder.push(Op { imm, ..builder.op(Code::End) });
+    builder.push(Op {
+        imm,
+        ..builder.op(Code::End)
+    });
     builder.draft
 }
 
@@ -66,7 +74,15 @@ fn or_zero(ra: usize) -> Reg {
 
 impl Builder {
     fn op(&self, code: Code) -> Op {
-        Op { code, at: self.at, a: 0, b: 0, c: 0, d: 0, imm: 0 }
+        Op {
+            code,
+            at: self.at,
+            a: 0,
+            b: 0,
+            c: 0,
+            d: 0,
+            imm: 0,
+        }
     }
 
     fn push(&mut self, op: Op) {
@@ -75,12 +91,22 @@ impl Builder {
 
     /// a = b … c
     fn three(&mut self, code: Code, a: Reg, b: Reg, c: Reg) {
-        self.push(Op { a, b, c, ..self.op(code) });
+        self.push(Op {
+            a,
+            b,
+            c,
+            ..self.op(code)
+        });
     }
 
     /// a = b … imm
     fn immediate(&mut self, code: Code, a: Reg, b: Reg, imm: i64) {
-        self.push(Op { a, b, imm, ..self.op(code) });
+        self.push(Op {
+            a,
+            b,
+            imm,
+            ..self.op(code)
+        });
     }
 
     /// A target `offset` bytes from the block's start, with a link of its own.
@@ -88,7 +114,11 @@ impl Builder {
         let link = self.draft.links;
         self.draft.links += 1;
         // A branch reaches 32 MiB, a block is 256 bytes long.
-        Target { displacement: offset as i32, link }.pack()
+        Target {
+            displacement: offset as i32,
+            link,
+        }
+        .pack()
     }
 
     /// Offset of the instruction from the block's start.
@@ -103,19 +133,29 @@ impl Builder {
     }
 
     fn program(&mut self, reason: u64) -> Flow {
-        self.push(Op { imm: reason as i64, ..self.op(Code::Program) });
+        self.push(Op {
+            imm: reason as i64,
+            ..self.op(Code::Program)
+        });
         Flow::Over
     }
 
     fn unknown(&mut self, word: Word) -> Flow {
-        self.push(Op { imm: i64::from(word.0), ..self.op(Code::Unknown) });
+        self.push(Op {
+            imm: i64::from(word.0),
+            ..self.op(Code::Unknown)
+        });
         Flow::Over
     }
 
     /// Rc = 1: CR0 from the result in `reg`.
     fn record(&mut self, word: Word, reg: Reg) {
         if word.record() {
-            let code = if self.mode.is_wide() { Code::CompareImmediate } else { Code::CompareWordImmediate };
+            let code = if self.mode.is_wide() {
+                Code::CompareImmediate
+            } else {
+                Code::CompareWordImmediate
+            };
             self.immediate(code, CR, reg, 0);
         }
     }
@@ -145,7 +185,9 @@ impl Builder {
     }
 
     fn instruction(&mut self, word: Word) -> Flow {
-        let Some(opcode) = decode(word.0) else { return self.unknown(word) };
+        let Some(opcode) = decode(word.0) else {
+            return self.unknown(word);
+        };
         if self.mode.is_problem() && system::is_privileged(opcode) {
             return self.program(program::PRIVILEGED);
         }

@@ -4,10 +4,10 @@ use power::insn::{Opcode, Word};
 use power::msr::program;
 
 use super::{Builder, Flow};
+use crate::core::Core;
 use crate::fault::Fault;
 use crate::ir::{Call, Code, Op};
 use crate::regs::{CTR, LR, Reg};
-use crate::core::Core;
 use crate::{reservation, special, system};
 
 /// Instructions that problem state may not execute, or that belong to the hypervisor.
@@ -101,7 +101,11 @@ impl Builder {
         }
         match opcode {
             Opcode::Isync => self.push(self.op(Code::Isync)),
-            Opcode::Sync => self.push(self.op(if word.l_sync() == 1 { Code::LightFence } else { Code::Fence })),
+            Opcode::Sync => self.push(self.op(if word.l_sync() == 1 {
+                Code::LightFence
+            } else {
+                Code::Fence
+            })),
             Opcode::Eieio => self.push(self.op(Code::LightFence)),
             // Hints.
             Opcode::Dcbt
@@ -114,7 +118,10 @@ impl Builder {
             | Opcode::Dss
             | Opcode::Dssall => {}
             Opcode::Mtmsr | Opcode::Mtmsrd if word.l_msr() != 0 => {
-                self.push(Op { b: word.rs() as Reg, ..self.op(Code::SetInterrupts) });
+                self.push(Op {
+                    b: word.rs() as Reg,
+                    ..self.op(Code::SetInterrupts)
+                });
             }
             Opcode::Mtmsr => return Some(self.synchronize(system::mtmsr, word)),
             Opcode::Mtmsrd => return Some(self.synchronize(system::mtmsrd, word)),

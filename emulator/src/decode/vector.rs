@@ -23,7 +23,10 @@ impl Builder {
             _ => None,
         };
         if let Some(facility) = off {
-            self.push(Op { imm: facility, ..self.op(Code::Unavailable) });
+            self.push(Op {
+                imm: facility,
+                ..self.op(Code::Unavailable)
+            });
             return Flow::Over;
         }
         if vector_memory::updates(opcode) && word.ra() == 0 {

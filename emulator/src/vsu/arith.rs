@@ -41,12 +41,7 @@ pub(super) enum Fused {
 }
 
 /// A fused multiply-add of `[a, c, b]`. The sign of a NaN never changes.
-pub(super) fn fused(
-    kind: Fused,
-    fpscr: Fpscr,
-    precision: Precision,
-    [a, c, b]: [u64; 3],
-) -> Computed {
+pub(super) fn fused(kind: Fused, fpscr: Fpscr, precision: Precision, [a, c, b]: [u64; 3]) -> Computed {
     let subtracts = matches!(kind, Fused::Subtract | Fused::NegativeSubtract);
     let addend = if subtracts { negated_number(b) } else { b };
     let operands = [a, c, addend];
@@ -54,7 +49,10 @@ pub(super) fn fused(
         .unwrap_or_else(|| soft::multiply_add(fpscr, precision, operands));
     match kind {
         Fused::Add | Fused::Subtract => result,
-        _ => Computed { bits: negated_number(result.bits), ..result },
+        _ => Computed {
+            bits: negated_number(result.bits),
+            ..result
+        },
     }
 }
 
@@ -68,11 +66,17 @@ pub(super) fn reciprocal(fpscr: Fpscr, precision: Precision, a: u64) -> Computed
 pub(super) fn reciprocal_root(fpscr: Fpscr, precision: Precision, a: u64) -> Computed {
     let root = square_root(fpscr, Precision::Double, a);
     if root.found & (VXSNAN | VXSQRT) != 0 {
-        return Computed { bits: quieted(root.bits, precision), ..root };
+        return Computed {
+            bits: quieted(root.bits, precision),
+            ..root
+        };
     }
     estimate(divide(fpscr, precision, 1f64.to_bits(), root.bits))
 }
 
 fn estimate(result: Computed) -> Computed {
-    Computed { found: result.found & !(XX | FR | FI), ..result }
+    Computed {
+        found: result.found & !(XX | FR | FI),
+        ..result
+    }
 }

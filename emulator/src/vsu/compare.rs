@@ -9,8 +9,7 @@ use super::fpscr::{Found, Fpscr, VXSNAN, VXVC};
 use super::lanes::{build, lane, mask};
 use super::round::Computed;
 use super::value::{
-    Precision, finite, is_infinite, is_nan, is_negative, is_signaling, is_zero, quieted,
-    single_to_double,
+    Precision, finite, is_infinite, is_nan, is_negative, is_signaling, is_zero, quieted, single_to_double,
 };
 use super::{Handler, Outcome, Vsu};
 use crate::regs::{CR, Regs};
@@ -31,7 +30,11 @@ fn unordered(fpscr: Fpscr, ordered: bool, a: u64, b: u64) -> Found {
     let found = if signaling { VXSNAN } else { 0 };
     let minds = ordered && (is_nan(a) || is_nan(b));
     // With the exception enabled, a signaling NaN is reported and the compare is not.
-    if minds && !(signaling && fpscr.enabled(VXSNAN) != 0) { found | VXVC } else { found }
+    if minds && !(signaling && fpscr.enabled(VXSNAN) != 0) {
+        found | VXVC
+    } else {
+        found
+    }
 }
 
 /// `fcmpu` and `fcmpo` and their VSX twins.
@@ -54,12 +57,18 @@ struct Limits {
 impl Limits {
     fn of(precision: Precision) -> Self {
         match precision {
-            Precision::Double => {
-                Self { min_normal: -1022, max_divisor: 1021, max_difference: 1023, min_dividend: -970 }
-            }
-            Precision::Single => {
-                Self { min_normal: -126, max_divisor: 125, max_difference: 127, min_dividend: -103 }
-            }
+            Precision::Double => Self {
+                min_normal: -1022,
+                max_divisor: 1021,
+                max_difference: 1023,
+                min_dividend: -970,
+            },
+            Precision::Single => Self {
+                min_normal: -126,
+                max_divisor: 125,
+                max_difference: 127,
+                min_dividend: -103,
+            },
         }
     }
 }
@@ -117,7 +126,11 @@ fn elements(precision: Precision, vector: u128) -> impl Iterator<Item = u64> {
 
 fn vector_test_divide(v: &mut Vsu, regs: &mut Regs, w: Word, precision: Precision) -> Outcome {
     let pairs = elements(precision, v.get(w.xa())).zip(elements(precision, v.get(w.xb())));
-    set_test(regs, w, pairs.fold(0, |flags, (a, b)| flags | test_divide(precision, a, b)))
+    set_test(
+        regs,
+        w,
+        pairs.fold(0, |flags, (a, b)| flags | test_divide(precision, a, b)),
+    )
 }
 
 fn vector_test_root(v: &mut Vsu, regs: &mut Regs, w: Word, precision: Precision) -> Outcome {
@@ -179,7 +192,10 @@ fn vector(v: &mut Vsu, regs: &mut Regs, w: Word, precision: Precision, asked: Re
 fn extreme(precision: Precision, a: u64, b: u64, first: impl Fn(f64, f64) -> bool) -> Computed {
     if is_signaling(a) || is_signaling(b) {
         let chosen = if is_nan(a) { a } else { b };
-        return Computed { bits: quieted(chosen, precision), found: VXSNAN };
+        return Computed {
+            bits: quieted(chosen, precision),
+            found: VXSNAN,
+        };
     }
     let chosen = match (is_nan(a), is_nan(b)) {
         (_, true) => a,

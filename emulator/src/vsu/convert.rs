@@ -2,10 +2,7 @@
 
 use super::fpscr::{FI, FR, Found, Fpscr, Rounding, VXCVI, VXSNAN, XX};
 use super::round::{Computed, Exact, round, rounds_up};
-use super::value::{
-    Precision, SIGN, finite, is_infinite, is_nan, is_negative, is_signaling, is_zero, pack,
-    quieted,
-};
+use super::value::{Precision, SIGN, finite, is_infinite, is_nan, is_negative, is_signaling, is_zero, pack, quieted};
 
 /// An integer format to convert to.
 #[derive(Clone, Copy)]
@@ -14,10 +11,22 @@ pub(super) struct Integer {
     max: i128,
 }
 
-pub(super) const I32: Integer = Integer { min: i32::MIN as i128, max: i32::MAX as i128 };
-pub(super) const U32: Integer = Integer { min: 0, max: u32::MAX as i128 };
-pub(super) const I64: Integer = Integer { min: i64::MIN as i128, max: i64::MAX as i128 };
-pub(super) const U64: Integer = Integer { min: 0, max: u64::MAX as i128 };
+pub(super) const I32: Integer = Integer {
+    min: i32::MIN as i128,
+    max: i32::MAX as i128,
+};
+pub(super) const U32: Integer = Integer {
+    min: 0,
+    max: u32::MAX as i128,
+};
+pub(super) const I64: Integer = Integer {
+    min: i64::MIN as i128,
+    max: i64::MAX as i128,
+};
+pub(super) const U64: Integer = Integer {
+    min: 0,
+    max: u64::MAX as i128,
+};
 
 /// The magnitude of a finite value rounded to an integer, if it is below 2^65, and what the
 /// rounding found.
@@ -64,9 +73,16 @@ pub(super) fn to_integer(mode: Rounding, to: Integer, bits: u64) -> Computed {
     let Some((magnitude, found)) = rounded else {
         return refused(limit, 0);
     };
-    let integer = if is_negative(bits) { -(magnitude as i128) } else { magnitude as i128 };
+    let integer = if is_negative(bits) {
+        -(magnitude as i128)
+    } else {
+        magnitude as i128
+    };
     if (to.min..=to.max).contains(&integer) {
-        Computed { bits: integer as u64, found }
+        Computed {
+            bits: integer as u64,
+            found,
+        }
     } else {
         refused(limit, 0)
     }
@@ -77,22 +93,30 @@ pub(super) fn from_integer(fpscr: Fpscr, precision: Precision, integer: i128) ->
     if integer == 0 {
         return Computed::exact(0);
     }
-    round(fpscr, precision, &Exact::new(integer < 0, integer.unsigned_abs(), 0, false))
+    round(
+        fpscr,
+        precision,
+        &Exact::new(integer < 0, integer.unsigned_abs(), 0, false),
+    )
 }
 
 /// The value rounded to an integral value of the same format.
 pub(super) fn to_integral(mode: Rounding, bits: u64) -> Computed {
     if is_nan(bits) {
         let found = if is_signaling(bits) { VXSNAN } else { 0 };
-        return Computed { bits: quieted(bits, Precision::Double), found };
+        return Computed {
+            bits: quieted(bits, Precision::Double),
+            found,
+        };
     }
     if is_infinite(bits) {
         return Computed::exact(bits);
     }
     match integral(bits, mode) {
-        Some((magnitude, found)) if magnitude <= u64::MAX.into() => {
-            Computed { bits: pack(is_negative(bits), magnitude as u64, 0), found }
-        }
+        Some((magnitude, found)) if magnitude <= u64::MAX.into() => Computed {
+            bits: pack(is_negative(bits), magnitude as u64, 0),
+            found,
+        },
         _ => Computed::exact(bits),
     }
 }
@@ -100,7 +124,10 @@ pub(super) fn to_integral(mode: Rounding, bits: u64) -> Computed {
 /// As [`to_integral`], for the instructions that do not report inexactness.
 pub(super) fn to_integral_quietly(mode: Rounding, bits: u64) -> Computed {
     let result = to_integral(mode, bits);
-    Computed { found: result.found & !(XX | FI | FR), ..result }
+    Computed {
+        found: result.found & !(XX | FI | FR),
+        ..result
+    }
 }
 
 /// The magnitude.
@@ -125,10 +152,28 @@ mod tests {
     #[test]
     fn what_does_not_fit_saturates_and_is_invalid() {
         let convert = |x: f64, to| to_integer(Rounding::Zero, to, x.to_bits());
-        assert_eq!(convert(3e9, I32), Computed { bits: 0x7fff_ffff, found: VXCVI });
-        assert_eq!(convert(-0.9, U64), Computed { bits: 0, found: XX | FI });
+        assert_eq!(
+            convert(3e9, I32),
+            Computed {
+                bits: 0x7fff_ffff,
+                found: VXCVI
+            }
+        );
+        assert_eq!(
+            convert(-0.9, U64),
+            Computed {
+                bits: 0,
+                found: XX | FI
+            }
+        );
         assert_eq!(convert(-1.0, U64), Computed { bits: 0, found: VXCVI });
-        assert_eq!(convert(f64::NAN, I64), Computed { bits: 1 << 63, found: VXCVI });
+        assert_eq!(
+            convert(f64::NAN, I64),
+            Computed {
+                bits: 1 << 63,
+                found: VXCVI
+            }
+        );
         assert_eq!(convert(1.8e19, U64).found, 0);
         assert_eq!(convert(1.9e19, U64).bits, u64::MAX);
     }

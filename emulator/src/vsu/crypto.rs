@@ -31,11 +31,8 @@ const fn s_box() -> [u8; 256] {
             inverse = times(inverse, x);
             n += 1;
         }
-        let spread = inverse
-            ^ inverse.rotate_left(1)
-            ^ inverse.rotate_left(2)
-            ^ inverse.rotate_left(3)
-            ^ inverse.rotate_left(4);
+        let spread =
+            inverse ^ inverse.rotate_left(1) ^ inverse.rotate_left(2) ^ inverse.rotate_left(3) ^ inverse.rotate_left(4);
         table[x as usize] = spread ^ 0x63;
         if x == 255 {
             return table;
@@ -73,7 +70,9 @@ fn shift_rows(state: [u8; 16], turns: usize) -> [u8; 16] {
 fn mix_columns(state: [u8; 16], factors: [u8; 4]) -> [u8; 16] {
     std::array::from_fn(|i| {
         let (column, row) = (i / 4, i % 4);
-        (0..4).fold(0, |sum, k| sum ^ times(state[column * 4 + k], factors[(k + 4 - row) % 4]))
+        (0..4).fold(0, |sum, k| {
+            sum ^ times(state[column * 4 + k], factors[(k + 4 - row) % 4])
+        })
     })
 }
 

@@ -1,4 +1,5 @@
-//! `bcdadd.` and `bcdsub.`: 31 packed decimal digits and a sign. Power ISA v2.07B, Book I, 6.13.
+//! `bcdadd.` and `bcdsub.`: 31 packed decimal digits and a sign. Power ISA v2.07B, Book I,
+//! chapter 6, Decimal Integer Arithmetic Instructions.
 
 use std::cmp::Ordering;
 
@@ -36,12 +37,17 @@ impl Decimal {
         Some(Self { negative, magnitude })
     }
 
-    /// The register, of the digits that fit. `plus` is the code of a positive sign.
+    /// The register, of the digits that fit. `plus` is the code of a positive sign, which zero
+    /// has too.
     fn encode(self, plus: u128) -> u128 {
-        let mut register = if self.negative { 0xd } else { plus };
+        let mut register = if self.negative && self.magnitude != 0 {
+            0xd
+        } else {
+            plus
+        };
         let mut rest = self.magnitude;
         for digit in 1..=DIGITS {
-            register |= rest % 10 << (4 * digit);
+            register |= (rest % 10) << (4 * digit);
             rest /= 10;
         }
         register
@@ -49,12 +55,20 @@ impl Decimal {
 
     fn add(self, other: Self) -> Self {
         if self.negative == other.negative {
-            return Self { magnitude: self.magnitude + other.magnitude, ..self };
+            return Self {
+                magnitude: self.magnitude + other.magnitude,
+                ..self
+            };
         }
         match self.magnitude.cmp(&other.magnitude) {
-            Ordering::Equal => Self { negative: false, magnitude: 0 },
-            Ordering::Greater => Self { magnitude: self.magnitude - other.magnitude, ..self },
-            Ordering::Less => Self { magnitude: other.magnitude - self.magnitude, ..other },
+            Ordering::Equal | Ordering::Greater => Self {
+                magnitude: self.magnitude - other.magnitude,
+                ..self
+            },
+            Ordering::Less => Self {
+                magnitude: other.magnitude - self.magnitude,
+                ..other
+            },
         }
     }
 }

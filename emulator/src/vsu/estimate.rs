@@ -9,8 +9,7 @@ use super::value::{DEFAULT_NAN, INFINITY, SIGN, is_negative, is_zero};
 
 /// `vexptefp`. Power ISA v2.07B, Book I, 6.10.5.
 pub(super) fn exp2(b: u64) -> Computed {
-    propagated(Single, &[b])
-        .unwrap_or_else(|| to_single(Fpscr::default(), f64::from_bits(b).exp2().to_bits()))
+    propagated(Single, &[b]).unwrap_or_else(|| to_single(Fpscr::default(), f64::from_bits(b).exp2().to_bits()))
 }
 
 /// `vlogefp`. Power ISA v2.07B, Book I, 6.10.5.
@@ -19,10 +18,16 @@ pub(super) fn log2(b: u64) -> Computed {
         return nan;
     }
     if is_zero(b) {
-        return Computed { bits: SIGN | INFINITY, found: ZX };
+        return Computed {
+            bits: SIGN | INFINITY,
+            found: ZX,
+        };
     }
     if is_negative(b) {
-        return Computed { bits: DEFAULT_NAN, found: VXSQRT };
+        return Computed {
+            bits: DEFAULT_NAN,
+            found: VXSQRT,
+        };
     }
     to_single(Fpscr::default(), f64::from_bits(b).log2().to_bits())
 }

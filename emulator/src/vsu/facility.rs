@@ -7,11 +7,11 @@ use power::insn::{Class, Opcode, Word};
 pub enum Facility {
     /// None of these.
     None,
-    /// MSR[FP].
+    /// `MSR[FP]`.
     Float,
-    /// MSR[VEC].
+    /// `MSR[VEC]`.
     Vector,
-    /// MSR[VSX].
+    /// `MSR[VSX]`.
     Vsx,
 }
 
@@ -20,11 +20,7 @@ pub enum Facility {
 pub fn facility(op: Opcode, word: Word) -> Facility {
     match op {
         // These reach the vector registers with VSX off if they name the half that VMX has.
-        Opcode::Mfvsrd
-        | Opcode::Mfvsrwz
-        | Opcode::Mtvsrd
-        | Opcode::Mtvsrwa
-        | Opcode::Mtvsrwz => {
+        Opcode::Mfvsrd | Opcode::Mfvsrwz | Opcode::Mtvsrd | Opcode::Mtvsrwa | Opcode::Mtvsrwz => {
             if word.xt() < 32 {
                 Facility::Float
             } else {

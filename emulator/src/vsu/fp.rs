@@ -4,12 +4,9 @@
 use power::insn::{Opcode, Word};
 
 use super::arith::{
-    Fused, add, divide, fused, multiply, reciprocal, reciprocal_root, square_root, subtract,
-    to_single,
+    Fused, add, divide, fused, multiply, reciprocal, reciprocal_root, square_root, subtract, to_single,
 };
-use super::convert::{
-    I32, I64, Integer, U32, U64, absolute, from_integer, to_integer, to_integral_quietly,
-};
+use super::convert::{I32, I64, Integer, U32, U64, absolute, from_integer, to_integer, to_integral_quietly};
 use super::fpscr::{Fpscr, Rounding};
 use super::round::Computed;
 use super::value::Precision::{Double, Single};
@@ -18,13 +15,7 @@ use super::{Handler, Outcome, Vsu};
 use crate::regs::Regs;
 
 /// Writes the result of an arithmetic instruction.
-fn finish(
-    v: &mut Vsu,
-    regs: &mut Regs,
-    w: Word,
-    precision: Precision,
-    result: Computed,
-) -> Outcome {
+fn finish(v: &mut Vsu, regs: &mut Regs, w: Word, precision: Precision, result: Computed) -> Outcome {
     let outcome = v.deliver(w.frt(), precision, result);
     v.record(regs, w.record());
     outcome
@@ -60,13 +51,7 @@ fn product(v: &mut Vsu, regs: &mut Regs, w: Word, precision: Precision) -> Outco
     finish(v, regs, w, precision, result)
 }
 
-fn multiply_and_add(
-    v: &mut Vsu,
-    regs: &mut Regs,
-    w: Word,
-    precision: Precision,
-    kind: Fused,
-) -> Outcome {
+fn multiply_and_add(v: &mut Vsu, regs: &mut Regs, w: Word, precision: Precision, kind: Fused) -> Outcome {
     let operands = [w.fra(), w.frc(), w.frb()].map(|n| v.scalar(n));
     let result = fused(kind, v.fpscr, precision, operands);
     finish(v, regs, w, precision, result)
@@ -81,13 +66,7 @@ fn moved(v: &mut Vsu, regs: &mut Regs, w: Word, f: impl Fn(u64, u64) -> u64) -> 
 }
 
 /// Converts FRB to an integer. FPRF, which is undefined, stays.
-fn integer(
-    v: &mut Vsu,
-    regs: &mut Regs,
-    w: Word,
-    mode: Option<Rounding>,
-    to: Integer,
-) -> Outcome {
+fn integer(v: &mut Vsu, regs: &mut Regs, w: Word, mode: Option<Rounding>, to: Integer) -> Outcome {
     let mode = mode.unwrap_or(v.fpscr.rounding());
     let result = to_integer(mode, to, v.scalar(w.frb()));
     let outcome = v.deliver_unclassified(w.frt(), result);

@@ -1,4 +1,4 @@
-//! The instructions that read and write the FPSCR. Power ISA v2.07B, Book I, 4.6.9.
+//! The instructions that read and write the FPSCR. Power ISA v2.07B, Book I, 4.6.10.
 
 use power::insn::{Opcode, Word};
 
@@ -50,7 +50,10 @@ fn move_to(v: &mut Vsu, regs: &mut Regs, w: Word) -> Outcome {
     let mask = if all {
         u64::MAX
     } else {
-        (0..8).filter(|i| selected & (0x80 >> i) != 0).map(|i| field(i + half(w))).sum()
+        (0..8)
+            .filter(|i| selected & (0x80 >> i) != 0)
+            .map(|i| field(i + half(w)))
+            .sum()
     };
     let value = v.scalar(w.frb());
     replace(v, regs, w, mask, value)

@@ -38,8 +38,7 @@ pub(super) const VXCVI: Found = 1 << 8;
 const VXSOFT: Found = 1 << 10;
 
 /// Every bit that says why an operation was invalid.
-pub(super) const ANY_VX: Found =
-    VXSNAN | VXISI | VXIDI | VXZDZ | VXIMZ | VXVC | VXSOFT | VXSQRT | VXCVI;
+pub(super) const ANY_VX: Found = VXSNAN | VXISI | VXIDI | VXZDZ | VXIMZ | VXVC | VXSOFT | VXSQRT | VXCVI;
 /// The exception bits that stay set until a program clears them.
 const STICKY: Found = OX | UX | ZX | XX | ANY_VX;
 
@@ -51,7 +50,7 @@ const XE: u64 = 1 << 3;
 /// Bits that exist.
 const IMPLEMENTED: u64 = 0x0000_0007_ffff_f7ff;
 
-/// FPSCR[RN].
+/// `FPSCR[RN]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
     /// To the nearest value, ties to even.
@@ -85,7 +84,7 @@ impl Fpscr {
         self.summarise();
     }
 
-    /// FPSCR[RN].
+    /// `FPSCR[RN]`.
     pub fn rounding(self) -> Rounding {
         match self.0 & 3 {
             0 => Rounding::Nearest,
@@ -215,7 +214,7 @@ mod tests {
     #[test]
     fn bits_that_do_not_exist_stay_zero() {
         let mut fpscr = Fpscr::default();
-        fpscr.set(u64::MAX & !0xf8);
+        fpscr.set(!0xf8);
         assert_eq!(fpscr.raw() & !0x7_ffff_ffff, 0);
         assert_eq!(fpscr.raw() & 0x800, 0);
     }

@@ -19,18 +19,12 @@ fn is_ordinary(value: f64) -> bool {
 }
 
 /// The operands as doubles if this way may be taken at all.
-fn ordinary<const N: usize>(
-    fpscr: Fpscr,
-    precision: Precision,
-    operands: [u64; N],
-) -> Option<[f64; N]> {
+fn ordinary<const N: usize>(fpscr: Fpscr, precision: Precision, operands: [u64; N]) -> Option<[f64; N]> {
     if fpscr.rounding() != Rounding::Nearest {
         return None;
     }
     let values = operands.map(f64::from_bits);
-    let fits = |&x: &f64| {
-        is_ordinary(x) && (precision == Precision::Double || f64::from(x as f32) == x)
-    };
+    let fits = |&x: &f64| is_ordinary(x) && (precision == Precision::Double || f64::from(x as f32) == x);
     values.iter().all(fits).then_some(values)
 }
 
@@ -44,7 +38,8 @@ fn finished(precision: Precision, value: f64, error: f64) -> Option<Computed> {
         Precision::Double => (value, error),
         Precision::Single => {
             let single = value as f32;
-            if !single.is_normal() {
+            // The least normal number may have been rounded up to, from a value that was tiny.
+            if value.abs() <= f64::from(f32::MIN_POSITIVE) || single.is_infinite() {
                 return None;
             }
             let cut = value - f64::from(single);
@@ -58,7 +53,10 @@ fn finished(precision: Precision, value: f64, error: f64) -> Option<Computed> {
     } else {
         XX | FI | FR
     };
-    Some(Computed { bits: result.to_bits(), found })
+    Some(Computed {
+        bits: result.to_bits(),
+        found,
+    })
 }
 
 /// The rounded sum and its error.
@@ -88,11 +86,7 @@ pub(super) fn divide(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Opti
     finished(precision, quotient, if b < 0.0 { -remainder } else { remainder })
 }
 
-pub(super) fn multiply_add(
-    fpscr: Fpscr,
-    precision: Precision,
-    operands: [u64; 3],
-) -> Option<Computed> {
+pub(super) fn multiply_add(fpscr: Fpscr, precision: Precision, operands: [u64; 3]) -> Option<Computed> {
     let [a, c, b] = ordinary(fpscr, precision, operands)?;
     if precision == Precision::Single {
         // The product of singles is exact. The sum, rounded to odd, may be rounded once more.

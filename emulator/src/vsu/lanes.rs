@@ -62,12 +62,7 @@ pub(super) fn map2<T: Lane, R: Lane>(a: u128, b: u128, mut f: impl FnMut(T, T) -
 
 /// `f` of every triple of elements in the same place.
 #[inline(always)]
-pub(super) fn map3<T: Lane, R: Lane>(
-    a: u128,
-    b: u128,
-    c: u128,
-    mut f: impl FnMut(T, T, T) -> R,
-) -> u128 {
+pub(super) fn map3<T: Lane, R: Lane>(a: u128, b: u128, c: u128, mut f: impl FnMut(T, T, T) -> R) -> u128 {
     const { assert!(T::BITS == R::BITS) };
     build(|i| f(lane(a, i), lane(b, i), lane(c, i)))
 }
@@ -92,7 +87,10 @@ mod tests {
 
     #[test]
     fn a_map_keeps_every_element_in_its_place() {
-        assert_eq!(map2(1, 2 << 96, u32::wrapping_sub), 0xffff_fffe_0000_0000_0000_0000_0000_0001);
+        assert_eq!(
+            map2(1, 2 << 96, u32::wrapping_sub),
+            0xffff_fffe_0000_0000_0000_0000_0000_0001
+        );
         assert_eq!(map(0x80, |x: i8| x >> 7), 0xff);
     }
 }

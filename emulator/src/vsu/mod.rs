@@ -1,8 +1,10 @@
 //! The floating-point, vector (VMX) and vector-scalar (VSX) facilities: their registers, and what
 //! each computational instruction of Power ISA v2.07B does to them. Loads and stores, and whether
-//! the MSR lets an instruction run at all, are the caller's; [`facility`] says what to ask.
+//! the MSR lets an instruction run at all, are the caller's; [`facility()`] says what to ask.
 
 mod arith;
+#[cfg(test)]
+mod arith_tests;
 mod compare;
 mod convert;
 mod crypto;
@@ -44,8 +46,8 @@ pub use value::{double_to_single, single_to_double};
 pub enum Outcome {
     /// It completed.
     Done,
-    /// It completed, as far as an enabled exception lets it, and FPSCR[FEX] is set: a program
-    /// interrupt if MSR[FE0] or MSR[FE1] asks for one.
+    /// It completed, as far as an enabled exception lets it, and `FPSCR[FEX]` is set: a program
+    /// interrupt if `MSR[FE0]` or `MSR[FE1]` asks for one.
     FloatException,
 }
 
@@ -128,7 +130,12 @@ pub struct Vsu {
 
 impl Default for Vsu {
     fn default() -> Self {
-        Self { vsr: [0; 64], fpscr: Fpscr::default(), vscr: Vscr::default(), vrsave: 0 }
+        Self {
+            vsr: [0; 64],
+            fpscr: Fpscr::default(),
+            vscr: Vscr::default(),
+            vrsave: 0,
+        }
     }
 }
 

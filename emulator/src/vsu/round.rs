@@ -38,7 +38,11 @@ impl Exact {
             let lost = magnitude & ((1 << (top - 112)) - 1) != 0;
             magnitude >> (top - 112) | u128::from(lost)
         };
-        Self { negative, exponent: scale + top, significand: significand | u128::from(rest) }
+        Self {
+            negative,
+            exponent: scale + top,
+            significand: significand | u128::from(rest),
+        }
     }
 }
 
@@ -55,12 +59,18 @@ struct Format {
 impl Precision {
     fn format(self) -> Format {
         match self {
-            Self::Single => {
-                Format { precision: 24, min_exponent: -126, max_exponent: 127, adjustment: 192 }
-            }
-            Self::Double => {
-                Format { precision: 53, min_exponent: -1022, max_exponent: 1023, adjustment: 1536 }
-            }
+            Self::Single => Format {
+                precision: 24,
+                min_exponent: -126,
+                max_exponent: 127,
+                adjustment: 192,
+            },
+            Self::Double => Format {
+                precision: 53,
+                min_exponent: -1022,
+                max_exponent: 1023,
+                adjustment: 1536,
+            },
         }
     }
 }
@@ -78,10 +88,14 @@ pub(super) fn rounds_up(mode: Rounding, negative: bool, odd: bool, below: u128, 
 }
 
 /// Rounds to the precision, in the mode and with the enabled exceptions of `fpscr`.
-/// Power ISA v2.07B, Book I, 4.4.3 to 4.4.5 and 4.6.
+/// Power ISA v2.07B, Book I, 4.3.6 and 4.4.3 to 4.4.5.
 pub(super) fn round(fpscr: Fpscr, precision: Precision, exact: &Exact) -> Computed {
     let format = precision.format();
-    let Exact { negative, mut exponent, significand } = *exact;
+    let Exact {
+        negative,
+        mut exponent,
+        significand,
+    } = *exact;
     let mut found = 0;
     let mut tiny = exponent < format.min_exponent;
     if tiny && fpscr.traps_underflow() {
@@ -92,7 +106,7 @@ pub(super) fn round(fpscr: Fpscr, precision: Precision, exact: &Exact) -> Comput
     let denormalise = if tiny { format.min_exponent - exponent } else { 0 };
     // Two bits below the last place decide as well as more, so a long shift may be cut short.
     let shift = (113 - format.precision + denormalise).min(127);
-    let mut kept = if shift > 113 { 0 } else { (significand >> shift) as u64 };
+    let mut kept = (significand >> shift) as u64;
     let below = significand & ((1 << shift) - 1);
     let inexact = below != 0;
     if rounds_up(fpscr.rounding(), negative, kept & 1 != 0, below, 1 << (shift - 1)) {
@@ -114,7 +128,10 @@ pub(super) fn round(fpscr: Fpscr, precision: Precision, exact: &Exact) -> Comput
         }
         scale -= format.adjustment;
     }
-    Computed { bits: pack(negative, kept, scale), found }
+    Computed {
+        bits: pack(negative, kept, scale),
+        found,
+    }
 }
 
 /// The result of an overflow that is not enabled: infinity or the largest number.
@@ -131,7 +148,10 @@ fn overflowed(mode: Rounding, precision: Precision, negative: bool, found: Found
     };
     let found = found & !FR | XX | FI | if infinite { FR } else { 0 };
     let magnitude = if infinite { INFINITY } else { largest };
-    Computed { bits: magnitude | if negative { SIGN } else { 0 }, found }
+    Computed {
+        bits: magnitude | if negative { SIGN } else { 0 },
+        found,
+    }
 }
 
 #[cfg(test)]
@@ -147,32 +167,74 @@ mod tests {
     #[test]
     fn a_tie_goes_to_even_and_says_which_way_it_went() {
         let down = rounded(0, Precision::Double, (1 << 53) + 1, -53);
-        assert_eq!(down, Computed { bits: 0x3ff0_0000_0000_0000, found: XX | FI });
+        assert_eq!(
+            down,
+            Computed {
+                bits: 0x3ff0_0000_0000_0000,
+                found: XX | FI
+            }
+        );
         let up = rounded(0, Precision::Double, (1 << 53) + 3, -53);
-        assert_eq!(up, Computed { bits: 0x3ff0_0000_0000_0002, found: XX | FI | FR });
+        assert_eq!(
+            up,
+            Computed {
+                bits: 0x3ff0_0000_0000_0002,
+                found: XX | FI | FR
+            }
+        );
     }
 
     #[test]
     fn tininess_is_judged_before_rounding() {
         // Rounds up to the smallest normal number, and is tiny all the same.
         let result = rounded(0, Precision::Double, (1 << 54) - 1, -1076);
-        assert_eq!(result, Computed { bits: 1 << 52, found: XX | FI | FR | UX });
+        assert_eq!(
+            result,
+            Computed {
+                bits: 1 << 52,
+                found: XX | FI | FR | UX
+            }
+        );
     }
 
     #[test]
     fn an_exact_denormal_underflows_only_when_enabled() {
         assert_eq!(rounded(0, Precision::Double, 1, -1074), Computed::exact(1));
         let enabled = rounded(1 << 5, Precision::Double, 1, -1074);
-        assert_eq!(enabled, Computed { bits: (-1074 + 1536 + 1023) << 52, found: UX });
+        assert_eq!(
+            enabled,
+            Computed {
+                bits: 1485 << 52,
+                found: UX
+            }
+        );
     }
 
     #[test]
     fn an_enabled_overflow_wraps_the_exponent() {
         let enabled = rounded(1 << 6, Precision::Single, 1, 200);
-        assert_eq!(enabled, Computed { bits: (200 - 192 + 1023) << 52, found: OX });
+        assert_eq!(
+            enabled,
+            Computed {
+                bits: 1031 << 52,
+                found: OX
+            }
+        );
         let disabled = rounded(0, Precision::Single, 1, 200);
-        assert_eq!(disabled, Computed { bits: INFINITY, found: OX | XX | FI | FR });
+        assert_eq!(
+            disabled,
+            Computed {
+                bits: INFINITY,
+                found: OX | XX | FI | FR
+            }
+        );
         let toward_zero = rounded(1, Precision::Single, 1, 200);
-        assert_eq!(toward_zero, Computed { bits: 0x47ef_ffff_e000_0000, found: OX | XX | FI });
+        assert_eq!(
+            toward_zero,
+            Computed {
+                bits: 0x47ef_ffff_e000_0000,
+                found: OX | XX | FI
+            }
+        );
     }
 }

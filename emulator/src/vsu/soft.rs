@@ -7,20 +7,29 @@ use rustc_apfloat::{Float, Round, Status, StatusAnd, ieee::Quad};
 use super::fpscr::{Found, Fpscr, Rounding, VXIDI, VXIMZ, VXISI, VXSNAN, VXSQRT, VXZDZ, ZX};
 use super::round::{Computed, Exact, round};
 use super::value::{
-    DEFAULT_NAN, INFINITY, Precision, SIGN, finite, is_infinite, is_nan, is_negative,
-    is_signaling, is_zero, quieted,
+    DEFAULT_NAN, INFINITY, Precision, SIGN, finite, is_infinite, is_nan, is_negative, is_signaling, is_zero, quieted,
 };
 
 /// An operation that has no value: the default NaN.
 fn invalid(found: Found) -> Computed {
-    Computed { bits: DEFAULT_NAN, found }
+    Computed {
+        bits: DEFAULT_NAN,
+        found,
+    }
 }
 
 /// The result when an operand is a NaN: the first one, quiet.
 pub(super) fn propagated(precision: Precision, operands: &[u64]) -> Option<Computed> {
     let first = operands.iter().copied().find(|&x| is_nan(x))?;
-    let found = if operands.iter().any(|&x| is_signaling(x)) { VXSNAN } else { 0 };
-    Some(Computed { bits: quieted(first, precision), found })
+    let found = if operands.iter().any(|&x| is_signaling(x)) {
+        VXSNAN
+    } else {
+        0
+    };
+    Some(Computed {
+        bits: quieted(first, precision),
+        found,
+    })
 }
 
 /// A finite double as a quadruple, exactly.
@@ -37,12 +46,7 @@ fn widened(bits: u64) -> Quad {
 
 /// Rounds a quadruple that was itself rounded toward zero; bit 0 stands for what that cut off.
 /// `zero_sign` is the sign of a result of zero.
-fn narrowed(
-    fpscr: Fpscr,
-    precision: Precision,
-    result: StatusAnd<Quad>,
-    zero: u64,
-) -> Computed {
+fn narrowed(fpscr: Fpscr, precision: Precision, result: StatusAnd<Quad>, zero: u64) -> Computed {
     if result.value.is_zero() {
         return Computed::exact(zero);
     }
@@ -91,7 +95,11 @@ pub(super) fn multiply(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Co
     let sign = (a ^ b) & SIGN;
     if is_infinite(a) || is_infinite(b) {
         let undefined = is_zero(a) || is_zero(b);
-        return if undefined { invalid(VXIMZ) } else { Computed::exact(sign | INFINITY) };
+        return if undefined {
+            invalid(VXIMZ)
+        } else {
+            Computed::exact(sign | INFINITY)
+        };
     }
     let product = widened(a).mul_r(widened(b), Round::TowardZero);
     narrowed(fpscr, precision, product, sign)
@@ -108,7 +116,10 @@ pub(super) fn divide(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Comp
         (true, false) => Computed::exact(sign | INFINITY),
         (false, true) => Computed::exact(sign),
         _ if is_zero(b) && is_zero(a) => invalid(VXZDZ),
-        _ if is_zero(b) => Computed { bits: sign | INFINITY, found: ZX },
+        _ if is_zero(b) => Computed {
+            bits: sign | INFINITY,
+            found: ZX,
+        },
         _ => {
             let quotient = widened(a).div_r(widened(b), Round::TowardZero);
             narrowed(fpscr, precision, quotient, sign)
@@ -117,15 +128,14 @@ pub(super) fn divide(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Comp
 }
 
 /// `a * c + b`, rounded once.
-pub(super) fn multiply_add(
-    fpscr: Fpscr,
-    precision: Precision,
-    [a, c, b]: [u64; 3],
-) -> Computed {
+pub(super) fn multiply_add(fpscr: Fpscr, precision: Precision, [a, c, b]: [u64; 3]) -> Computed {
     let undefined = is_infinite(a) && is_zero(c) || is_zero(a) && is_infinite(c);
     let vximz = if undefined { VXIMZ } else { 0 };
     if let Some(nan) = propagated(precision, &[a, b, c]) {
-        return Computed { found: nan.found | vximz, ..nan };
+        return Computed {
+            found: nan.found | vximz,
+            ..nan
+        };
     }
     if undefined {
         return invalid(VXIMZ);
@@ -133,7 +143,11 @@ pub(super) fn multiply_add(
     let product_sign = (a ^ c) & SIGN;
     if is_infinite(a) || is_infinite(c) {
         let opposed = is_infinite(b) && b & SIGN != product_sign;
-        return if opposed { invalid(VXISI) } else { Computed::exact(product_sign | INFINITY) };
+        return if opposed {
+            invalid(VXISI)
+        } else {
+            Computed::exact(product_sign | INFINITY)
+        };
     }
     if is_infinite(b) {
         return Computed::exact(b);
@@ -175,8 +189,7 @@ pub(super) fn to_single(fpscr: Fpscr, a: u64) -> Computed {
         return Computed::exact(a);
     }
     let number = finite(a);
-    let exact =
-        Exact::new(is_negative(a), number.significand.into(), number.exponent - 52, false);
+    let exact = Exact::new(is_negative(a), number.significand.into(), number.exponent - 52, false);
     round(fpscr, Precision::Single, &exact)
 }
 

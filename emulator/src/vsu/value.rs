@@ -68,9 +68,15 @@ pub(super) fn finite(bits: u64) -> Finite {
     let fraction = bits & FRACTION;
     if exponent == 0 {
         let shift = fraction.leading_zeros() - 11;
-        return Finite { exponent: -1022 - shift as i32, significand: fraction << shift };
+        return Finite {
+            exponent: -1022 - shift as i32,
+            significand: fraction << shift,
+        };
     }
-    Finite { exponent: exponent - 1023, significand: fraction | 1 << 52 }
+    Finite {
+        exponent: exponent - 1023,
+        significand: fraction | 1 << 52,
+    }
 }
 
 /// The double of value `significand * 2^scale`, which must be representable.
@@ -82,10 +88,19 @@ pub(super) fn pack(negative: bool, significand: u64, scale: i32) -> u64 {
     let top = 63 - significand.leading_zeros() as i32;
     let exponent = scale + top;
     if exponent < -1022 {
-        return sign | significand << (scale + 1074);
+        let place = scale + 1074;
+        return sign
+            | if place < 0 {
+                significand >> -place
+            } else {
+                significand << place
+            };
     }
-    let fraction =
-        if top <= 52 { significand << (52 - top) } else { significand >> (top - 52) } & FRACTION;
+    let fraction = if top <= 52 {
+        significand << (52 - top)
+    } else {
+        significand >> (top - 52)
+    } & FRACTION;
     sign | ((exponent + 1023) as u64) << 52 | fraction
 }
 
@@ -141,7 +156,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_single_survives_the_way_to_double_and_back() {
-        for word in (0..=u32::MAX).step_by(65_521).chain([0, 1, 0x7f_ffff, 0x80_0000, 0x8000_0001]) {
+        for word in (0..=u32::MAX)
+            .step_by(65_521)
+            .chain([0, 1, 0x7f_ffff, 0x80_0000, 0x8000_0001])
+        {
             let double = single_to_double(word);
             assert_eq!(double_to_single(double), word, "{word:#x}");
             let value = f32::from_bits(word);

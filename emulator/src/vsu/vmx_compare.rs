@@ -15,12 +15,7 @@ pub(super) fn write_compared(v: &mut Vsu, regs: &mut Regs, w: Word, result: u128
     v.set_vr(w.vrt(), result)
 }
 
-fn compare<T: Lane>(
-    v: &mut Vsu,
-    regs: &mut Regs,
-    w: Word,
-    holds: impl Fn(&T, &T) -> bool,
-) -> Outcome {
+fn compare<T: Lane>(v: &mut Vsu, regs: &mut Regs, w: Word, holds: impl Fn(&T, &T) -> bool) -> Outcome {
     let result = map2(v.vr(w.vra()), v.vr(w.vrb()), |a: T, b: T| mask::<T>(holds(&a, &b)));
     write_compared(v, regs, w, result, all_or_none(result))
 }

@@ -11,9 +11,7 @@ use super::fpscr::{Fpscr, Rounding, UX};
 use super::lanes::{build, lane, map, map2, mask};
 use super::round::{Computed, Exact, round};
 use super::value::Precision::Single;
-use super::value::{
-    double_to_single, is_negative, single_to_double,
-};
+use super::value::{double_to_single, is_negative, single_to_double};
 use super::vmx_arith::{clamp, each_of_b};
 use super::vmx_compare::write_compared;
 use super::{Handler, Outcome, Vsu};
@@ -27,20 +25,30 @@ struct Mode {
 
 impl Mode {
     fn of(v: &Vsu) -> Self {
-        Self { non_java: v.vscr.is_non_java() }
+        Self {
+            non_java: v.vscr.is_non_java(),
+        }
     }
 
     /// An element as an operand, in double format.
     fn operand(self, word: u32) -> u64 {
         let denormal = word & 0x7f80_0000 == 0;
-        single_to_double(if self.non_java && denormal { word & 0x8000_0000 } else { word })
+        single_to_double(if self.non_java && denormal {
+            word & 0x8000_0000
+        } else {
+            word
+        })
     }
 
     /// A result as an element. A result that was tiny before rounding is flushed too.
     fn result(self, result: Computed) -> u32 {
         let word = double_to_single(result.bits);
         let tiny = word & 0x7f80_0000 == 0 || result.found & UX != 0;
-        if self.non_java && tiny { word & 0x8000_0000 } else { word }
+        if self.non_java && tiny {
+            word & 0x8000_0000
+        } else {
+            word
+        }
     }
 }
 
@@ -69,7 +77,11 @@ fn multiply_add(v: &mut Vsu, w: Word, kind: Fused) -> Outcome {
 /// The greater or lesser; a NaN wins, and +0 is above -0.
 fn extreme(a: u64, b: u64, first: impl Fn(f64, f64) -> bool) -> Computed {
     propagated(Single, &[a, b]).unwrap_or_else(|| {
-        Computed::exact(if first(f64::from_bits(a), f64::from_bits(b)) { a } else { b })
+        Computed::exact(if first(f64::from_bits(a), f64::from_bits(b)) {
+            a
+        } else {
+            b
+        })
     })
 }
 
@@ -140,12 +152,8 @@ pub(super) fn handler(op: Opcode) -> Option<Handler> {
         Opcode::Vsubfp => |v, _, w| two(v, w, |a, b| subtract(Fpscr::default(), Single, a, b)),
         Opcode::Vmaddfp => |v, _, w| multiply_add(v, w, Fused::Add),
         Opcode::Vnmsubfp => |v, _, w| multiply_add(v, w, Fused::NegativeSubtract),
-        Opcode::Vmaxfp => |v, _, w| {
-            two(v, w, |a, b| extreme(a, b, |x, y| x > y || x == y && !is_negative(a)))
-        },
-        Opcode::Vminfp => |v, _, w| {
-            two(v, w, |a, b| extreme(a, b, |x, y| x < y || x == y && is_negative(a)))
-        },
+        Opcode::Vmaxfp => |v, _, w| two(v, w, |a, b| extreme(a, b, |x, y| x > y || x == y && !is_negative(a))),
+        Opcode::Vminfp => |v, _, w| two(v, w, |a, b| extreme(a, b, |x, y| x < y || x == y && is_negative(a))),
         Opcode::Vcfsx => |v, _, w| from_integer(v, w, |b| i64::from(b as i32)),
         Opcode::Vcfux => |v, _, w| from_integer(v, w, i64::from),
         Opcode::Vctsxs => |v, _, w| to_signed(v, w),

@@ -56,9 +56,7 @@ where
 {
     let mut saturated = false;
     let outcome = three(v, w, |a, b, c| {
-        build(|i| {
-            clamp::<R>(products::<A, A>(a, b, i) + lane::<R>(c, i).into(), &mut saturated)
-        })
+        build(|i| clamp::<R>(products::<A, A>(a, b, i) + lane::<R>(c, i).into(), &mut saturated))
     });
     v.vscr.saturate(saturated);
     outcome

@@ -10,7 +10,9 @@ use super::{Handler, Outcome, Vsu};
 fn pack<W: Lane, N: Lane>(v: &mut Vsu, w: Word, mut f: impl FnMut(W) -> N) -> Outcome {
     const { assert!(W::BITS == 2 * N::BITS) };
     let each = 128 / W::BITS;
-    two(v, w, |a, b| build(|i| f(if i < each { lane(a, i) } else { lane(b, i - each) })))
+    two(v, w, |a, b| {
+        build(|i| f(if i < each { lane(a, i) } else { lane(b, i - each) }))
+    })
 }
 
 /// Packs what fits and saturates the rest.

@@ -55,7 +55,10 @@ fn twice(x: u64) -> u64 {
 
 /// A single as 64 bits with a word's result in both halves.
 fn narrowed(result: Computed) -> Computed {
-    Computed { bits: double_to_single(result.bits).into(), ..result }
+    Computed {
+        bits: double_to_single(result.bits).into(),
+        ..result
+    }
 }
 
 fn signed_word(x: u64) -> i128 {
@@ -69,15 +72,16 @@ fn signed_double(x: u64) -> i128 {
 /// A floating-point scalar to an integer; FPRF, which is undefined, stays.
 fn scalar_to_integer(v: &mut Vsu, w: Word, to: Integer, place: fn(u64) -> u64) -> Outcome {
     let result = to_integer(Rounding::Zero, to, v.scalar(w.xb()));
-    v.deliver_unclassified(w.xt(), Computed { bits: place(result.bits), ..result })
+    v.deliver_unclassified(
+        w.xt(),
+        Computed {
+            bits: place(result.bits),
+            ..result
+        },
+    )
 }
 
-fn scalar_from_integer(
-    v: &mut Vsu,
-    w: Word,
-    precision: Precision,
-    widen: fn(u64) -> i128,
-) -> Outcome {
+fn scalar_from_integer(v: &mut Vsu, w: Word, precision: Precision, widen: fn(u64) -> i128) -> Outcome {
     let result = from_integer(v.fpscr, precision, widen(v.scalar(w.xb())));
     v.deliver(w.xt(), precision, result)
 }
@@ -89,7 +93,13 @@ fn scalar_to_single(v: &mut Vsu, w: Word) -> Outcome {
         v.fpscr.set_fprf(fprf(result.bits, Single));
     }
     let single = double_to_single(result.bits).into();
-    v.deliver_unclassified(w.xt(), Computed { bits: twice(single), ..result })
+    v.deliver_unclassified(
+        w.xt(),
+        Computed {
+            bits: twice(single),
+            ..result
+        },
+    )
 }
 
 /// `xscvspdp`.
@@ -122,52 +132,48 @@ pub(super) fn handler(op: Opcode) -> Option<Handler> {
         Opcode::Xscvsxdsp => |v, _, w| scalar_from_integer(v, w, Single, signed_double),
         Opcode::Xscvuxdsp => |v, _, w| scalar_from_integer(v, w, Single, i128::from),
 
-        Opcode::Xvcvdpsp => |v, _, w| {
-            vector(v, w, DoubleToWord, |f, x| narrowed(to_single(f, x)))
-        },
-        Opcode::Xvcvspdp => |v, _, w| {
-            vector(v, w, WordToDouble, |_, x| quieted_operand(single_to_double(x as u32)))
-        },
+        Opcode::Xvcvdpsp => |v, _, w| vector(v, w, DoubleToWord, |f, x| narrowed(to_single(f, x))),
+        Opcode::Xvcvspdp => |v, _, w| vector(v, w, WordToDouble, |_, x| quieted_operand(single_to_double(x as u32))),
         Opcode::Xvcvdpsxds => |v, _, w| vector(v, w, DoubleToDouble, |_, x| to_integer(ZERO, I64, x)),
         Opcode::Xvcvdpuxds => |v, _, w| vector(v, w, DoubleToDouble, |_, x| to_integer(ZERO, U64, x)),
         Opcode::Xvcvdpsxws => |v, _, w| vector(v, w, DoubleToWord, |_, x| to_integer(ZERO, I32, x)),
         Opcode::Xvcvdpuxws => |v, _, w| vector(v, w, DoubleToWord, |_, x| to_integer(ZERO, U32, x)),
         Opcode::Xvcvspsxds => |v, _, w| {
-            vector(v, w, WordToDouble, |_, x| to_integer(ZERO, I64, single_to_double(x as u32)))
+            vector(v, w, WordToDouble, |_, x| {
+                to_integer(ZERO, I64, single_to_double(x as u32))
+            })
         },
         Opcode::Xvcvspuxds => |v, _, w| {
-            vector(v, w, WordToDouble, |_, x| to_integer(ZERO, U64, single_to_double(x as u32)))
+            vector(v, w, WordToDouble, |_, x| {
+                to_integer(ZERO, U64, single_to_double(x as u32))
+            })
         },
         Opcode::Xvcvspsxws => |v, _, w| {
-            vector(v, w, WordToWord, |_, x| to_integer(ZERO, I32, single_to_double(x as u32)))
+            vector(v, w, WordToWord, |_, x| {
+                to_integer(ZERO, I32, single_to_double(x as u32))
+            })
         },
         Opcode::Xvcvspuxws => |v, _, w| {
-            vector(v, w, WordToWord, |_, x| to_integer(ZERO, U32, single_to_double(x as u32)))
+            vector(v, w, WordToWord, |_, x| {
+                to_integer(ZERO, U32, single_to_double(x as u32))
+            })
         },
-        Opcode::Xvcvsxddp => |v, _, w| {
-            vector(v, w, DoubleToDouble, |f, x| from_integer(f, Double, signed_double(x)))
-        },
-        Opcode::Xvcvuxddp => |v, _, w| {
-            vector(v, w, DoubleToDouble, |f, x| from_integer(f, Double, x.into()))
-        },
-        Opcode::Xvcvsxwdp => |v, _, w| {
-            vector(v, w, WordToDouble, |f, x| from_integer(f, Double, signed_word(x)))
-        },
-        Opcode::Xvcvuxwdp => |v, _, w| {
-            vector(v, w, WordToDouble, |f, x| from_integer(f, Double, x.into()))
-        },
+        Opcode::Xvcvsxddp => |v, _, w| vector(v, w, DoubleToDouble, |f, x| from_integer(f, Double, signed_double(x))),
+        Opcode::Xvcvuxddp => |v, _, w| vector(v, w, DoubleToDouble, |f, x| from_integer(f, Double, x.into())),
+        Opcode::Xvcvsxwdp => |v, _, w| vector(v, w, WordToDouble, |f, x| from_integer(f, Double, signed_word(x))),
+        Opcode::Xvcvuxwdp => |v, _, w| vector(v, w, WordToDouble, |f, x| from_integer(f, Double, x.into())),
         Opcode::Xvcvsxdsp => |v, _, w| {
-            vector(v, w, DoubleToWord, |f, x| narrowed(from_integer(f, Single, signed_double(x))))
+            vector(v, w, DoubleToWord, |f, x| {
+                narrowed(from_integer(f, Single, signed_double(x)))
+            })
         },
-        Opcode::Xvcvuxdsp => |v, _, w| {
-            vector(v, w, DoubleToWord, |f, x| narrowed(from_integer(f, Single, x.into())))
-        },
+        Opcode::Xvcvuxdsp => |v, _, w| vector(v, w, DoubleToWord, |f, x| narrowed(from_integer(f, Single, x.into()))),
         Opcode::Xvcvsxwsp => |v, _, w| {
-            vector(v, w, WordToWord, |f, x| narrowed(from_integer(f, Single, signed_word(x))))
+            vector(v, w, WordToWord, |f, x| {
+                narrowed(from_integer(f, Single, signed_word(x)))
+            })
         },
-        Opcode::Xvcvuxwsp => |v, _, w| {
-            vector(v, w, WordToWord, |f, x| narrowed(from_integer(f, Single, x.into())))
-        },
+        Opcode::Xvcvuxwsp => |v, _, w| vector(v, w, WordToWord, |f, x| narrowed(from_integer(f, Single, x.into()))),
         _ => return None,
     };
     Some(handler)

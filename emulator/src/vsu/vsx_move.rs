@@ -31,13 +31,17 @@ fn scalar(v: &mut Vsu, w: Word, f: impl Fn(u64, u64) -> u64) -> Outcome {
 
 /// The words of XA and XB in turn, from word `first` on.
 fn merge(v: &mut Vsu, w: Word, first: u32) -> Outcome {
-    two(v, w, |a, b| build(|i| lane::<u32>(if i % 2 == 0 { a } else { b }, first + i / 2)))
+    two(v, w, |a, b| {
+        build(|i| lane::<u32>(if i % 2 == 0 { a } else { b }, first + i / 2))
+    })
 }
 
 /// One doubleword each of XA and XB.
 fn permute(v: &mut Vsu, w: Word) -> Outcome {
     let (first, second) = (w.dm() >> 1, w.dm() & 1);
-    two(v, w, |a, b| u128::from(lane::<u64>(a, first)) << 64 | u128::from(lane::<u64>(b, second)))
+    two(v, w, |a, b| {
+        u128::from(lane::<u64>(a, first)) << 64 | u128::from(lane::<u64>(b, second))
+    })
 }
 
 /// Four words of XA and XB joined, from word SHW on.
@@ -92,15 +96,11 @@ pub(super) fn handler(op: Opcode) -> Option<Handler> {
         Opcode::Xvabsdp => |v, _, w| one(v, w, |b| map(b, absolute)),
         Opcode::Xvnabsdp => |v, _, w| one(v, w, |b| map(b, |b: u64| b | SIGN)),
         Opcode::Xvnegdp => |v, _, w| one(v, w, |b| map(b, |b: u64| b ^ SIGN)),
-        Opcode::Xvcpsgndp => |v, _, w| {
-            two(v, w, |a, b| map2(a, b, |a: u64, b| a & SIGN | absolute(b)))
-        },
+        Opcode::Xvcpsgndp => |v, _, w| two(v, w, |a, b| map2(a, b, |a: u64, b| a & SIGN | absolute(b))),
         Opcode::Xvabssp => |v, _, w| one(v, w, |b| map(b, |b: u32| b & !SIGN32)),
         Opcode::Xvnabssp => |v, _, w| one(v, w, |b| map(b, |b: u32| b | SIGN32)),
         Opcode::Xvnegsp => |v, _, w| one(v, w, |b| map(b, |b: u32| b ^ SIGN32)),
-        Opcode::Xvcpsgnsp => |v, _, w| {
-            two(v, w, |a, b| map2(a, b, |a: u32, b| a & SIGN32 | b & !SIGN32))
-        },
+        Opcode::Xvcpsgnsp => |v, _, w| two(v, w, |a, b| map2(a, b, |a: u32, b| a & SIGN32 | b & !SIGN32)),
         Opcode::Mfvsrd => |v, r, w| to_general(v, r, w, |x| x),
         Opcode::Mfvsrwz => |v, r, w| to_general(v, r, w, |x| x & 0xffff_ffff),
         Opcode::Mtvsrd => |v, r, w| from_general(v, r, w, |x| x),

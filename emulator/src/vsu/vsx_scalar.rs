@@ -13,23 +13,13 @@ use super::value::Precision::{self, Double, Single};
 use super::{Handler, Outcome, Vsu};
 
 /// An instruction on XB.
-fn one(
-    v: &mut Vsu,
-    w: Word,
-    precision: Precision,
-    f: impl Fn(Fpscr, Precision, u64) -> Computed,
-) -> Outcome {
+fn one(v: &mut Vsu, w: Word, precision: Precision, f: impl Fn(Fpscr, Precision, u64) -> Computed) -> Outcome {
     let result = f(v.fpscr, precision, v.scalar(w.xb()));
     v.deliver(w.xt(), precision, result)
 }
 
 /// An instruction on XA and XB.
-fn two(
-    v: &mut Vsu,
-    w: Word,
-    precision: Precision,
-    f: impl Fn(Fpscr, Precision, u64, u64) -> Computed,
-) -> Outcome {
+fn two(v: &mut Vsu, w: Word, precision: Precision, f: impl Fn(Fpscr, Precision, u64, u64) -> Computed) -> Outcome {
     let result = f(v.fpscr, precision, v.scalar(w.xa()), v.scalar(w.xb()));
     v.deliver(w.xt(), precision, result)
 }
@@ -51,24 +41,14 @@ pub(super) fn roles<T>(target: Target, [xt, xa, xb]: [T; 3]) -> [T; 3] {
     }
 }
 
-fn multiply_add(
-    v: &mut Vsu,
-    w: Word,
-    precision: Precision,
-    kind: Fused,
-    target: Target,
-) -> Outcome {
+fn multiply_add(v: &mut Vsu, w: Word, precision: Precision, kind: Fused, target: Target) -> Outcome {
     let operands = roles(target, [w.xt(), w.xa(), w.xb()]).map(|n| v.scalar(n));
     let result = fused(kind, v.fpscr, precision, operands);
     v.deliver(w.xt(), precision, result)
 }
 
 /// A maximum or minimum, which leaves FR, FI and FPRF alone.
-fn extreme(
-    v: &mut Vsu,
-    w: Word,
-    f: impl Fn(Fpscr, Precision, u64, u64) -> Computed,
-) -> Outcome {
+fn extreme(v: &mut Vsu, w: Word, f: impl Fn(Fpscr, Precision, u64, u64) -> Computed) -> Outcome {
     let result = f(v.fpscr, Double, v.scalar(w.xa()), v.scalar(w.xb()));
     if !v.fpscr.suppresses(result.found) {
         v.set_scalar(w.xt(), result.bits);

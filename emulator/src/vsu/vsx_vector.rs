@@ -3,9 +3,7 @@
 
 use power::insn::{Opcode, Word};
 
-use super::arith::{
-    Fused, add, divide, fused, multiply, reciprocal, reciprocal_root, square_root, subtract,
-};
+use super::arith::{Fused, add, divide, fused, multiply, reciprocal, reciprocal_root, square_root, subtract};
 use super::compare::{maximum, minimum};
 use super::convert::{to_integral, to_integral_quietly};
 use super::fpscr::{Found, Fpscr, Rounding};
@@ -34,9 +32,7 @@ fn elements<const N: usize>(
     };
     let result = match precision {
         Double => build(|i| element(vectors.map(|x| lane(x, i)))),
-        Single => build(|i| {
-            double_to_single(element(vectors.map(|x| single_to_double(lane(x, i)))))
-        }),
+        Single => build(|i| double_to_single(element(vectors.map(|x| single_to_double(lane(x, i)))))),
     };
     finish(v, w, found, result)
 }
@@ -49,35 +45,23 @@ pub(super) fn finish(v: &mut Vsu, w: Word, found: Found, result: u128) -> Outcom
     v.set(w.xt(), result)
 }
 
-fn one(
-    v: &mut Vsu,
-    w: Word,
-    precision: Precision,
-    f: impl Fn(Fpscr, Precision, u64) -> Computed,
-) -> Outcome {
-    elements(v, w, precision, [w.xb()], |fpscr, precision, [b]| f(fpscr, precision, b))
+fn one(v: &mut Vsu, w: Word, precision: Precision, f: impl Fn(Fpscr, Precision, u64) -> Computed) -> Outcome {
+    elements(v, w, precision, [w.xb()], |fpscr, precision, [b]| {
+        f(fpscr, precision, b)
+    })
 }
 
-fn two(
-    v: &mut Vsu,
-    w: Word,
-    precision: Precision,
-    f: impl Fn(Fpscr, Precision, u64, u64) -> Computed,
-) -> Outcome {
+fn two(v: &mut Vsu, w: Word, precision: Precision, f: impl Fn(Fpscr, Precision, u64, u64) -> Computed) -> Outcome {
     elements(v, w, precision, [w.xa(), w.xb()], |fpscr, precision, [a, b]| {
         f(fpscr, precision, a, b)
     })
 }
 
-fn multiply_add(
-    v: &mut Vsu,
-    w: Word,
-    precision: Precision,
-    kind: Fused,
-    target: Target,
-) -> Outcome {
+fn multiply_add(v: &mut Vsu, w: Word, precision: Precision, kind: Fused, target: Target) -> Outcome {
     let operands = roles(target, [w.xt(), w.xa(), w.xb()]);
-    elements(v, w, precision, operands, |fpscr, precision, x| fused(kind, fpscr, precision, x))
+    elements(v, w, precision, operands, |fpscr, precision, x| {
+        fused(kind, fpscr, precision, x)
+    })
 }
 
 /// Elements rounded to integral values.

@@ -1,6 +1,8 @@
 //! The least executable file that Linux loads: a header, three segments, no sections.
 
-use super::program::{CASES, CODE, MEMORY_PAGE};
+use power::insn::Endian;
+
+use super::program::{CASES, CODE, MEMORY_PAGES, MEMORY_PAGES_BYTES};
 
 const PAGE: u64 = 0x1_0000;
 const HEADER_BYTES: u64 = 64;
@@ -17,37 +19,39 @@ struct Segment {
     memory_bytes: u64,
 }
 
-impl Segment {
-    fn push(&self, file: &mut Vec<u8>) {
-        push32(file, 1); // PT_LOAD
-        push32(file, self.flags);
+/// The file in the making.
+struct File {
+    bytes: Vec<u8>,
+    endian: Endian,
+}
+
+impl File {
+    /// Appends the low `count` bytes of `value`.
+    fn push(&mut self, value: u64, count: usize) {
+        match self.endian {
+            Endian::Big => self.bytes.extend_from_slice(&value.to_be_bytes()[8 - count..]),
+            Endian::Little => self.bytes.extend_from_slice(&value.to_le_bytes()[..count]),
+        }
+    }
+
+    fn segment(&mut self, segment: &Segment) {
+        self.push(1, 4); // PT_LOAD
+        self.push(segment.flags.into(), 4);
         for word in [
-            self.offset,
-            self.address,
-            self.address,
-            self.file_bytes,
-            self.memory_bytes,
+            segment.offset,
+            segment.address,
+            segment.address,
+            segment.file_bytes,
+            segment.memory_bytes,
             PAGE,
         ] {
-            push64(file, word);
+            self.push(word, 8);
         }
     }
 }
 
-fn push16(file: &mut Vec<u8>, value: u16) {
-    file.extend_from_slice(&value.to_le_bytes());
-}
-
-fn push32(file: &mut Vec<u8>, value: u32) {
-    file.extend_from_slice(&value.to_le_bytes());
-}
-
-fn push64(file: &mut Vec<u8>, value: u64) {
-    file.extend_from_slice(&value.to_le_bytes());
-}
-
-/// A little-endian ELFv2 executable that starts at the first byte of `code`.
-pub fn executable(code: &[u8], cases: &[u8]) -> Vec<u8> {
+/// An ELFv2 executable that starts at the first byte of `code`.
+pub fn executable(code: &[u8], cases: &[u8], endian: Endian) -> Vec<u8> {
     let code_bytes = code.len() as u64;
     let cases_bytes = cases.len() as u64;
     let cases_offset = (PAGE + code_bytes).next_multiple_of(PAGE);
@@ -62,9 +66,9 @@ pub fn executable(code: &[u8], cases: &[u8]) -> Vec<u8> {
         Segment {
             flags: READ_WRITE,
             offset: 0,
-            address: MEMORY_PAGE,
+            address: MEMORY_PAGES,
             file_bytes: 0,
-            memory_bytes: PAGE,
+            memory_bytes: MEMORY_PAGES_BYTES,
         },
         Segment {
             flags: READ_WRITE,
@@ -74,20 +78,28 @@ pub fn executable(code: &[u8], cases: &[u8]) -> Vec<u8> {
             memory_bytes: cases_bytes,
         },
     ];
-    let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    push16(&mut file, 2); // ET_EXEC
-    push16(&mut file, 21); // EM_PPC64
-    push32(&mut file, 1);
+    let data = match endian {
+        Endian::Little => 1,
+        Endian::Big => 2,
+    };
+    let mut file = File {
+        bytes: vec![0x7f, b'E', b'L', b'F', 2, data, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        endian,
+    };
+    file.push(2, 2); // ET_EXEC
+    file.push(21, 2); // EM_PPC64
+    file.push(1, 4);
     for word in [CODE, HEADER_BYTES, 0] {
-        push64(&mut file, word);
+        file.push(word, 8);
     }
-    push32(&mut file, 2); // ELFv2
+    file.push(2, 4); // ELFv2
     for half in [HEADER_BYTES, SEGMENT_BYTES, segments.len() as u64, 64, 0, 0] {
-        push16(&mut file, half as u16);
+        file.push(half, 2);
     }
-    for segment in segments {
-        segment.push(&mut file);
+    for segment in &segments {
+        file.segment(segment);
     }
+    let mut file = file.bytes;
     file.resize(PAGE as usize, 0);
     file.extend_from_slice(code);
     file.resize(cases_offset as usize, 0);

@@ -1,6 +1,6 @@
 //! An independent processor to compare with: QEMU in user mode, emulating a POWER8.
 //!
-//! [`run`] takes cases, each one instruction and the state before it, and answers with the states
+//! [`run`] takes cases, each some instructions and the state before them, and answers with the states
 //! after them. All cases run in one little program (`program.rs`) that QEMU executes once.
 
 mod elf;
@@ -11,15 +11,17 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The address that [`State::memory`] has for the instruction.
+use power::insn::Endian;
+
+/// The address that [`State::memory`] has for the instructions. Two pages meet in its middle.
 pub const MEMORY: u64 = program::MEMORY;
-/// The address that the instruction stands at. It continues at the next one; nothing else may be
-/// branched to.
-pub const INSTRUCTION: u64 = program::SLOT;
+/// The address of a case's first instruction. They may branch among themselves, and must end by
+/// running past the last.
+pub const INSTRUCTIONS: u64 = program::SLOT;
 /// Bytes of [`State::memory`].
 pub const MEMORY_BYTES: usize = 256;
 
-/// Everything that an instruction of a program may read and write.
+/// Everything that the instructions of a case may read and write.
 #[derive(Clone, PartialEq, Eq)]
 pub struct State {
     pub cr: u32,
@@ -50,41 +52,63 @@ impl Default for State {
     }
 }
 
-/// One instruction and the state before it.
+/// Instructions and the state before them.
 #[derive(Clone)]
 pub struct Case {
-    /// The instruction.
-    pub word: u32,
-    /// The state that it finds.
+    /// The instructions: at least one.
+    pub code: Vec<u32>,
+    /// The state that they find.
     pub before: State,
 }
 
+/// `ori 0,0,0`
+const NO_OPERATION: u32 = 0x6000_0000;
+
 impl Case {
+    /// The first instruction: the only one in tests of one instruction.
+    pub fn word(&self) -> u32 {
+        self.code[0]
+    }
+
     /// The case as the program reads it; the state as it comes back has the same layout.
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self, instructions: usize, endian: Endian) -> Vec<u8> {
         let state = &self.before;
-        let mut bytes = Vec::with_capacity(program::STRIDE);
-        let word = self.word.into();
+        let stride = program::stride(instructions);
+        let mut bytes = Vec::with_capacity(stride);
         let [cr, vscr] = [state.cr, state.vscr].map(u64::from);
-        let special = [word, cr, state.xer, state.lr, state.ctr, state.fpscr, 0, vscr];
+        let special = [cr, state.xer, state.lr, state.ctr, state.fpscr, 0, 0, vscr];
         let vectors = state.vsr.iter().flat_map(|&vsr| [(vsr >> 64) as u64, vsr as u64]);
         for value in special.into_iter().chain(state.gpr).chain(vectors) {
-            bytes.extend_from_slice(&value.to_le_bytes());
+            bytes.extend_from_slice(&match endian {
+                Endian::Little => value.to_le_bytes(),
+                Endian::Big => value.to_be_bytes(),
+            });
         }
         bytes.extend_from_slice(&state.memory);
+        for n in 0..instructions {
+            let word = self.code.get(n).copied().unwrap_or(NO_OPERATION);
+            bytes.extend_from_slice(&match endian {
+                Endian::Little => word.to_le_bytes(),
+                Endian::Big => word.to_be_bytes(),
+            });
+        }
+        bytes.resize(stride, 0);
         bytes
     }
 }
 
 impl State {
-    fn from_bytes(bytes: &[u8]) -> Self {
-        let mut words = bytes
-            .chunks_exact(8)
-            .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("a chunk has eight bytes")));
+    fn from_bytes(bytes: &[u8], endian: Endian) -> Self {
+        let mut words = bytes.chunks_exact(8).map(|chunk| {
+            let chunk = chunk.try_into().expect("a chunk has eight bytes");
+            match endian {
+                Endian::Little => u64::from_le_bytes(chunk),
+                Endian::Big => u64::from_be_bytes(chunk),
+            }
+        });
         let mut next = || words.next().expect("a state has all its words");
-        next();
         let cr = next() as u32;
-        let [xer, lr, ctr, fpscr, _, vscr] = std::array::from_fn(|_| next());
+        let [xer, lr, ctr, fpscr, _, _, vscr] = std::array::from_fn(|_| next());
         Self {
             cr,
             xer,
@@ -94,7 +118,9 @@ impl State {
             vscr: vscr as u32,
             gpr: std::array::from_fn(|_| next()),
             vsr: std::array::from_fn(|_| u128::from(next()) << 64 | u128::from(next())),
-            memory: bytes[program::STRIDE - MEMORY_BYTES..].try_into().expect("the rest is memory"),
+            memory: bytes[program::STATE - MEMORY_BYTES..program::STATE]
+                .try_into()
+                .expect("the rest is memory"),
         }
     }
 }
@@ -103,32 +129,41 @@ impl State {
 ///
 /// # Panics
 /// If QEMU is missing, or if an instruction kills the program: then with that instruction.
-pub fn run(cases: &[Case]) -> Vec<State> {
-    match attempt(cases) {
+pub fn run(cases: &[Case], endian: Endian) -> Vec<State> {
+    match attempt(cases, endian) {
         Ok(states) => states,
-        Err(why) => panic!("{why} at {:#010x}", culprit(cases).word),
+        Err(why) => panic!("{why} at {:#010x?}", culprit(cases, endian).code),
     }
 }
 
 /// The case that kills the program, found by halves.
-fn culprit(mut cases: &[Case]) -> &Case {
+fn culprit(mut cases: &[Case], endian: Endian) -> &Case {
     while cases.len() > 1 {
         let (first, second) = cases.split_at(cases.len() / 2);
-        cases = if attempt(first).is_err() { first } else { second };
+        cases = if attempt(first, endian).is_err() {
+            first
+        } else {
+            second
+        };
     }
     &cases[0]
 }
 
-fn attempt(cases: &[Case]) -> Result<Vec<State>, String> {
-    let data: Vec<u8> = cases.iter().flat_map(Case::to_bytes).collect();
+fn attempt(cases: &[Case], endian: Endian) -> Result<Vec<State>, String> {
+    let instructions = cases.iter().map(|case| case.code.len()).max().unwrap_or(1);
+    let data: Vec<u8> = cases
+        .iter()
+        .flat_map(|case| case.to_bytes(instructions, endian))
+        .collect();
     let mut file = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .tempfile()
         .expect("a temporary file can be made");
-    file.write_all(&elf::executable(&program::code(cases.len()), &data))
+    let code = program::code(cases.len(), instructions, endian);
+    file.write_all(&elf::executable(&code, &data, endian))
         .expect("the program can be written");
     let path = file.into_temp_path();
-    let output = Command::new(qemu())
+    let output = Command::new(qemu(endian))
         .args(["-cpu", "power8"])
         .arg(&path)
         .stderr(Stdio::inherit())
@@ -137,16 +172,28 @@ fn attempt(cases: &[Case]) -> Result<Vec<State>, String> {
     if !output.status.success() || output.stdout.len() != data.len() {
         return Err(format!("the program under QEMU ended with {}", output.status));
     }
-    Ok(output.stdout.chunks_exact(program::STRIDE).map(State::from_bytes).collect())
+    Ok(output
+        .stdout
+        .chunks_exact(program::stride(instructions))
+        .map(|bytes| State::from_bytes(bytes, endian))
+        .collect())
 }
 
 /// Where QEMU is.
-fn qemu() -> PathBuf {
+fn qemu(endian: Endian) -> PathBuf {
     if let Some(path) = std::env::var_os("PTEG_QEMU_USER") {
-        return path.into();
+        let little = PathBuf::from(path);
+        // The big-endian one comes in the same package.
+        return match (endian, little.file_name().and_then(std::ffi::OsStr::to_str)) {
+            (Endian::Big, Some(name)) => little.with_file_name(name.replace("ppc64le", "ppc64")),
+            _ => little,
+        };
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["qemu-ppc64le-static", "qemu-ppc64le"];
+    let names = match endian {
+        Endian::Little => ["qemu-ppc64le-static", "qemu-ppc64le"],
+        Endian::Big => ["qemu-ppc64-static", "qemu-ppc64"],
+    };
     std::env::split_paths(&path)
         .flat_map(|folder| names.map(|name| folder.join(name)))
         .find(|candidate| candidate.is_file())

@@ -86,7 +86,15 @@ impl Random {
     fn style(&mut self) -> Style {
         use Style::{Bits, Decimals, Doubles, Integers, NearbyDoubles, NearbySingles, Singles};
         self.pick(&[
-            Bits, Doubles, Doubles, NearbyDoubles, Singles, Singles, NearbySingles, Integers, Decimals,
+            Bits,
+            Doubles,
+            Doubles,
+            NearbyDoubles,
+            Singles,
+            Singles,
+            NearbySingles,
+            Integers,
+            Decimals,
         ])
     }
 
@@ -132,7 +140,9 @@ impl Random {
             4 => 1 << self.below(52),
             _ => fraction,
         };
-        let special = self.pick(&[0, 0, 0x7ff, 0x7ff, 1, 0x7fe, 0x381, 0x380, 0x369, 0x47e, 0x43d, 0x433, 0x41e]);
+        let special = self.pick(&[
+            0, 0, 0x7ff, 0x7ff, 1, 0x7fe, 0x381, 0x380, 0x369, 0x47e, 0x43d, 0x433, 0x41e,
+        ]);
         let ordinary = (0x3ff + self.below(spread)).wrapping_sub(spread / 2);
         let exponent = if self.below(4) == 0 { special } else { ordinary & 0x7ff };
         sign | exponent << 52 | fraction

@@ -8,6 +8,7 @@
     reason = "loom checks who is at its cells; they are not Sync"
 )]
 
+mod footprint;
 mod remove;
 mod search;
 mod shootdown;

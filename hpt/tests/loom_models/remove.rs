@@ -30,7 +30,7 @@ fn visit(hpt: &Hpt, shootdown: &Shootdown, memory: &Memory) -> bool {
 }
 
 fn race(floor: usize, change: fn(&Hpt) -> HpteR) {
-    explore(2, floor, move || {
+    explore(3, floor, move || {
         let shootdown = shootdown(1);
         let hpt = machine(Arc::clone(&shootdown));
         let memory: Memory = Arc::new(UnsafeCell::new(0));
@@ -57,12 +57,12 @@ fn race(floor: usize, change: fn(&Hpt) -> HpteR) {
 
 #[test]
 fn a_remover_finds_every_mark_and_then_owns_the_page() {
-    race(50, |hpt| hpt.remove(0, 0, 0).unwrap().r);
+    race(500, |hpt| hpt.remove(0, 0, 0).unwrap().r);
 }
 
 #[test]
 fn a_bulk_remover_finds_every_mark_and_then_owns_the_page() {
-    race(50, |hpt| {
+    race(500, |hpt| {
         let mut specifiers = [hpt::Specifier { high: 3 << 62, low: 0 }; 4];
         specifiers[0].high = 1 << 62;
         let _ = hpt.bulk_remove(&mut specifiers);
@@ -73,7 +73,7 @@ fn a_bulk_remover_finds_every_mark_and_then_owns_the_page() {
 /// After a protection that forbids stores, the page is as good as the writer's; R is cleared, C is kept.
 #[test]
 fn protection_keeps_c_and_ends_stores() {
-    explore(2, 50, || {
+    explore(3, 500, || {
         let shootdown = shootdown(1);
         let hpt = machine(Arc::clone(&shootdown));
         let memory: Memory = Arc::new(UnsafeCell::new(0));
@@ -101,7 +101,7 @@ fn protection_keeps_c_and_ends_stores() {
 /// after it and R is set again.
 #[test]
 fn clearing_r_in_place_loses_no_walk() {
-    explore(2, 50, || {
+    explore(3, 200, || {
         let shootdown = shootdown(1);
         let hpt = machine(Arc::clone(&shootdown));
         let memory: Memory = Arc::new(UnsafeCell::new(0));

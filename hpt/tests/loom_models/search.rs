@@ -37,7 +37,7 @@ impl RealMap for Everything {
 }
 
 /// The modelled processors leave by themselves; loom sees a writer that would wait for ever.
-struct NoBell;
+pub(crate) struct NoBell;
 
 impl Kick for NoBell {
     fn kick(&self) {}
@@ -61,9 +61,16 @@ pub(crate) fn machine(shadow: impl Shadow + 'static) -> Arc<Hpt> {
     Arc::new(Hpt::new(table, Box::new(Everything), Box::new(shadow)))
 }
 
-/// Page `number`, each with another AVPN.
+/// Page `number`, each with another AVPN. Their hash ends in eleven zeros: what the AVPN leaves out is found again
+/// from the number of the group, which is 0 in a table of one group.
 pub(crate) fn page(number: u64) -> Vpn {
-    Vpn::new(5, SegmentSize::Size256M, PageSize::Size4K, number << 23)
+    const VSID: u64 = 5;
+    Vpn::new(
+        VSID,
+        SegmentSize::Size256M,
+        PageSize::Size4K,
+        (number << 23) | (VSID << 12),
+    )
 }
 
 /// Enters page `number` into slot 0, at real page `real`, with R and C as in `marks`; as a writer that must succeed.

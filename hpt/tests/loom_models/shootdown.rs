@@ -1,9 +1,10 @@
 //! Models of the seat's protocol (`seat.rs`): when a writer has its answer, no processor uses what it named.
 
 use crate::search::{explore, shootdown};
-use hpt::{Batch, Invalidation, Seat, Shadow, Shootdown};
+use hpt::{Batch, Invalidation, Kick, Seat, Shadow, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ impl World {
 /// The processor holds the translation from before; this visit races the writer, and so does the next.
 #[test]
 fn nothing_is_used_after_the_writer_has_its_answer() {
-    explore(3, 200, || {
+    explore(3, 400, || {
         let world = World::new(1);
         let processor = thread::spawn({
             let world = Arc::clone(&world);
@@ -81,7 +82,7 @@ fn nothing_is_used_after_the_writer_has_its_answer() {
 
 #[test]
 fn a_writer_waits_for_every_processor() {
-    explore(2, 200, || {
+    explore(2, 1000, || {
         let world = World::new(2);
         let processors = [0, 1].map(|cpu| {
             let world = Arc::clone(&world);
@@ -101,7 +102,7 @@ fn a_writer_waits_for_every_processor() {
 /// Both sleep for one visit: a wake-up that is lost is a deadlock, which loom reports.
 #[test]
 fn two_writers_are_woken_by_one_leave() {
-    explore(2, 200, || {
+    explore(2, 3000, || {
         let world = World::new(1);
         let writers = [(); 2].map(|()| {
             let world = Arc::clone(&world);
@@ -117,7 +118,7 @@ fn two_writers_are_woken_by_one_leave() {
 /// Two processors in hypercalls: each has left its own seat, and posts to the other's.
 #[test]
 fn two_processors_in_hypercalls_do_not_wait_for_each_other() {
-    explore(2, 100, || {
+    explore(3, 2000, || {
         let world = World::new(2);
         let processors = [0, 1].map(|cpu| {
             let world = Arc::clone(&world);
@@ -135,5 +136,72 @@ fn two_processors_in_hypercalls_do_not_wait_for_each_other() {
         for processor in processors {
             processor.join().expect("no panic");
         }
+    });
+}
+
+/// A doorbell that a processor in the guest sleeps on: it leaves only when it is told to.
+#[derive(Clone)]
+struct Bell(Arc<(Mutex<Rung>, Condvar)>);
+
+#[derive(Default)]
+struct Rung {
+    kicked: bool,
+    /// The model is over; outlasts [`Bell::mute`].
+    over: bool,
+}
+
+impl Bell {
+    fn new() -> Self {
+        Self(Arc::new((Mutex::new(Rung::default()), Condvar::new())))
+    }
+
+    fn ring(&self, how: impl FnOnce(&mut Rung)) {
+        how(&mut self.0.0.lock().expect("no panic"));
+        self.0.1.notify_all();
+    }
+
+    fn mute(&self) {
+        self.0.0.lock().expect("no panic").kicked = false;
+    }
+
+    fn wait(&self) {
+        let mut rung = self.0.0.lock().expect("no panic");
+        while !rung.kicked && !rung.over {
+            rung = self.0.1.wait(rung).expect("no panic");
+        }
+    }
+}
+
+impl Kick for Bell {
+    fn kick(&self) {
+        self.ring(|rung| rung.kicked = true);
+    }
+}
+
+/// A writer that found the processor in its first visit must not wait for the second, which nobody ends:
+/// its kick went to the first. With "inside" as a mere flag this is a deadlock.
+#[test]
+fn a_writer_waits_for_one_visit_only() {
+    explore(3, 300, || {
+        let bell = Bell::new();
+        let shootdown = Arc::new(Shootdown::new(vec![Box::new(bell.clone())]));
+        let processor = thread::spawn({
+            let (bell, shootdown) = (bell.clone(), Arc::clone(&shootdown));
+            move || {
+                let seat = shootdown.seat(0);
+                seat.enter(|_| ());
+                seat.leave();
+                bell.mute();
+                seat.enter(|_| ());
+                bell.wait();
+                seat.leave();
+            }
+        });
+        let writer = thread::spawn(move || {
+            shootdown.invalidate(&Batch::new());
+            bell.ring(|rung| rung.over = true);
+        });
+        writer.join().expect("no panic");
+        processor.join().expect("no panic");
     });
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 #[test]
 fn a_walker_sees_all_of_a_new_entry_or_nothing() {
-    explore(3, 20, || {
+    explore(3, 40, || {
         let hpt = machine(NoShadow);
         let writer = thread::spawn({
             let hpt = Arc::clone(&hpt);
@@ -30,7 +30,7 @@ fn a_walker_sees_all_of_a_new_entry_or_nothing() {
 /// The reader is in no seat, so that only the order of the doublewords protects it.
 #[test]
 fn a_reader_never_mixes_two_entries_of_one_slot() {
-    explore(3, 100, || {
+    explore(3, 1500, || {
         let hpt = machine(NoShadow);
         enter(&hpt, 1, 0x5, 0);
         let writer = thread::spawn({
@@ -64,7 +64,7 @@ fn a_reader_never_mixes_two_entries_of_one_slot() {
 #[test]
 fn a_walker_never_mixes_two_entries_of_one_slot() {
     for (number, real) in [(1, 0x5), (2, 0x6)] {
-        explore(3, 100, move || {
+        explore(3, 400, move || {
             let hpt = machine(NoShadow);
             enter(&hpt, 1, 0x5, HpteR::R);
             let writer = thread::spawn({
@@ -90,7 +90,7 @@ fn a_walker_never_mixes_two_entries_of_one_slot() {
 
 #[test]
 fn two_writers_never_take_one_slot() {
-    explore(3, 20, || {
+    explore(3, 30, || {
         let hpt = machine(NoShadow);
         let writers = [1, 2].map(|number| {
             let hpt = Arc::clone(&hpt);
@@ -131,7 +131,7 @@ fn a_remover_gets_all_of_an_entry_that_was_just_made() {
 /// Two removers of one entry: one gets it.
 #[test]
 fn an_entry_is_removed_once() {
-    explore(3, 20, || {
+    explore(3, 100, || {
         let hpt = machine(NoShadow);
         enter(&hpt, 1, 0x5, 0);
         let removers = [(); 2].map(|()| {

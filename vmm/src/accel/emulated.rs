@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use emulator::{Cpu, Line, Shared, Timebase};
-use hpt::{Batch, Kick, Order, Shadow, Shootdown, Table};
+use hpt::{Footprint, Invalidation, Kick, Order, Shootdown, Table};
 use power::msr::Msr;
 use power::spr::Spr;
 
@@ -20,6 +20,7 @@ use crate::memory::GuestRam;
 pub(crate) struct Emulated {
     shared: Arc<Shared>,
     lines: Vec<Arc<Line>>,
+    footprints: Vec<Arc<Footprint>>,
     shootdown: Arc<Shootdown>,
     timebase: Timebase,
     table: Arc<Table>,
@@ -32,38 +33,73 @@ impl Emulated {
         let timebase = Timebase::new();
         let shared = Shared::new(Arc::clone(ram.mapping()), Arc::clone(&table), timebase);
         let lines: Vec<_> = (0..count).map(|_| Arc::new(Line::default())).collect();
-        let kicks = lines.iter().map(|line| Box::new(Ring(Arc::clone(line))) as Box<dyn Kick>);
-        let shootdown = Arc::new(Shootdown::new(kicks.collect()));
-        Ok(Self { shared, lines, shootdown, timebase, table })
+        let footprints: Vec<Arc<Footprint>> = lines.iter().map(|_| Arc::default()).collect();
+        let processors = lines.iter().zip(&footprints).map(|(line, footprint)| {
+            let kick: Box<dyn Kick> = Box::new(Ring(Arc::clone(line)));
+            (kick, Arc::clone(footprint))
+        });
+        let shootdown = Arc::new(Shootdown::with_footprints(processors.collect()));
+        Ok(Self {
+            shared,
+            lines,
+            footprints,
+            shootdown,
+            timebase,
+            table,
+        })
     }
 
     /// What a machine is made of.
     pub(crate) fn parts(&self) -> Parts {
         Parts {
-            wires: self.lines.iter().map(|line| Arc::clone(line) as Arc<dyn Wire>).collect(),
+            wires: self
+                .lines
+                .iter()
+                .map(|line| Arc::clone(line) as Arc<dyn Wire>)
+                .collect(),
             partition: Arc::new(SharedModes {
                 shared: Arc::clone(&self.shared),
                 timebase: self.timebase,
                 changing: Mutex::new(()),
             }),
             table: Arc::clone(&self.table),
-            shadow: Box::new(AllSeats(Arc::clone(&self.shootdown))),
+            shadow: Box::new(Arc::clone(&self.shootdown)),
         }
     }
 
     /// The processor `server`, to be run by one thread. What it needs is allocated now.
     pub(crate) fn processor(&self, server: usize) -> EmulatedProcessor {
         let number = u32::try_from(server).expect("there are at most 64");
-        let cpu = Cpu::new(number, Arc::clone(&self.shared), Arc::clone(&self.lines[server]));
-        EmulatedProcessor { cpu, shootdown: Arc::clone(&self.shootdown), server }
+        let cpu = Cpu::new(
+            number,
+            Arc::clone(&self.shared),
+            Arc::clone(&self.lines[server]),
+            Arc::clone(&self.footprints[server]),
+        );
+        EmulatedProcessor {
+            cpu,
+            shootdown: Arc::clone(&self.shootdown),
+            server,
+            was_disturbed: false,
+            kicks: 0,
+        }
     }
 }
+
+/// A processor that writers have kicked so often drops everything: its footprint starts afresh and
+/// names what it uses now. To fill its caches again costs it less than two more kicks; and it may be
+/// one that waits in a loop while another changes thousands of pages that it has met long ago.
+const MOST_KICKS: u32 = 16;
 
 /// One emulated processor and its seat.
 pub(crate) struct EmulatedProcessor {
     cpu: Cpu,
     shootdown: Arc<Shootdown>,
     server: usize,
+    /// The last visit to the guest ended because somebody rang.
+    was_disturbed: bool,
+    /// Visits that a writer of the table ended, since everything was dropped because of them.
+    kicks: u32,
 }
 
 impl Processor for EmulatedProcessor {
@@ -73,9 +109,21 @@ impl Processor for EmulatedProcessor {
 
     fn run(&mut self) -> Exit {
         let seat = self.shootdown.seat(self.server);
-        seat.enter(|invalidation| self.cpu.invalidate(invalidation));
+        let mut told = false;
+        seat.enter(|invalidation| {
+            self.cpu.invalidate(invalidation);
+            told = true;
+        });
+        if told && std::mem::take(&mut self.was_disturbed) {
+            self.kicks += 1;
+            if self.kicks == MOST_KICKS {
+                self.kicks = 0;
+                self.cpu.invalidate(&Invalidation::All);
+            }
+        }
         let exit = self.cpu.run();
         seat.leave();
+        self.was_disturbed = exit == emulator::Exit::Attention;
         match exit {
             emulator::Exit::Hypercall => Exit::Hypercall,
             emulator::Exit::Attention => Exit::Attention,
@@ -100,7 +148,9 @@ impl Processor for EmulatedProcessor {
     }
 
     fn set_spr(&mut self, number: Spr, value: u64) {
-        self.cpu.set_spr(number.number(), value).expect("a POWER8 has every register that hypercalls set");
+        self.cpu
+            .set_spr(number.number(), value)
+            .expect("a POWER8 has every register that hypercalls set");
     }
 
     fn interrupt_pending(&self) -> bool {
@@ -117,6 +167,10 @@ impl Processor for EmulatedProcessor {
 
     fn unknown_instructions(&self) -> BTreeMap<u32, u64> {
         self.cpu.unknown_instructions().clone()
+    }
+
+    fn instructions(&self) -> u64 {
+        self.cpu.instructions()
     }
 }
 
@@ -136,15 +190,6 @@ struct Ring(Arc<Line>);
 impl Kick for Ring {
     fn kick(&self) {
         self.0.ring();
-    }
-}
-
-/// The seats, which the table and the processors both hold.
-struct AllSeats(Arc<Shootdown>);
-
-impl Shadow for AllSeats {
-    fn invalidate(&self, batch: &Batch) {
-        self.0.invalidate(batch);
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) trait Processor {
     fn set_msr(&mut self, msr: Msr);
     /// Sets a special purpose register.
     fn set_spr(&mut self, number: Spr, value: u64);
-    /// Whether an external or decrementer interrupt waits, whatever MSR[EE] says.
+    /// Whether an external or decrementer interrupt waits, whatever MSR\[EE\] says.
     fn interrupt_pending(&self) -> bool;
     /// Time until the decrementer asks for an interrupt.
     fn decrementer_remaining(&self) -> Duration;
@@ -44,6 +44,8 @@ pub(crate) trait Processor {
     fn registers(&self) -> String;
     /// Instructions that it did not know, with how often each was met.
     fn unknown_instructions(&self) -> BTreeMap<u32, u64>;
+    /// How many instructions it has executed.
+    fn instructions(&self) -> u64;
 }
 
 /// How other threads reach a processor that may be in the guest.

@@ -1,14 +1,15 @@
-//! The kernel: an ELF file for 64-bit POWER of either byte order, checked first and then read straight
-//! into guest memory.
+//! The kernel: an ELF file for 64-bit POWER of either byte order, checked first and then copied
+//! into guest memory by the host.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Endianness, ReadCache};
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::memory::GuestRam;
 use crate::size::Size;
@@ -118,10 +119,35 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// Reads and checks the headers of the file at `path`, for a guest with `size` of RAM.
     pub(crate) fn open(path: &Path, size: Size) -> Result<Self, KernelError> {
-        let failed = |cause| KernelError { path: path.to_owned(), cause };
-        let mut file = File::open(path).map_err(|error| failed(error.into()))?;
-        let (segments, entry) = headers(&mut file).and_then(|found| fitting(found, size)).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, segments, entry })
+        Self::check(path, size, File::open(path))
+    }
+
+    /// The same for a program that is no file of the user's: its bytes, under a name for messages.
+    pub(crate) fn from_bytes(name: &str, elf: &[u8], size: Size) -> Result<Self, KernelError> {
+        let file = || {
+            let mut file = File::from(memfd_create(name, MemfdFlags::CLOEXEC)?);
+            file.write_all(elf)?;
+            file.rewind()?;
+            Ok(file)
+        };
+        Self::check(Path::new(name), size, file())
+    }
+
+    fn check(path: &Path, size: Size, file: io::Result<File>) -> Result<Self, KernelError> {
+        let failed = |cause| KernelError {
+            path: path.to_owned(),
+            cause,
+        };
+        let mut file = file.map_err(|error| failed(error.into()))?;
+        let (segments, entry) = headers(&mut file)
+            .and_then(|found| fitting(found, size))
+            .map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            segments,
+            entry,
+        })
     }
 
     /// Real address of the first instruction.
@@ -135,11 +161,14 @@ impl Kernel {
         start..self.segments.iter().map(|s| s.real.end).max().unwrap_or(0)
     }
 
-    /// Reads the segments into `ram`, which is fresh: what the file does not fill is zero already.
-    pub(crate) fn load(mut self, ram: &GuestRam) -> Result<(), KernelError> {
+    /// Copies the segments into `ram`, which is fresh: what the file does not fill is zero already.
+    pub(crate) fn load(self, ram: &GuestRam) -> Result<(), KernelError> {
         for segment in &self.segments {
-            ram.load(&mut self.file, segment.offset, segment.real.start, segment.file_bytes)
-                .map_err(|error| KernelError { path: self.path.clone(), cause: error.into() })?;
+            ram.load(&self.file, segment.offset, segment.real.start, segment.file_bytes)
+                .map_err(|error| KernelError {
+                    path: self.path.clone(),
+                    cause: error.into(),
+                })?;
         }
         Ok(())
     }
@@ -149,7 +178,9 @@ impl Kernel {
 fn headers(file: &mut File) -> Result<(Vec<Segment>, u64), Cause> {
     let length = file.metadata()?.len();
     let mut start = Vec::new();
-    file.by_ref().take(size_of::<FileHeader64<Endianness>>() as u64).read_to_end(&mut start)?;
+    (&*file)
+        .take(size_of::<FileHeader64<Endianness>>() as u64)
+        .read_to_end(&mut start)?;
     match start.as_slice() {
         [0x7f, b'E', b'L', b'F', class, ..] if *class == elf::ELFCLASS64.0 => {}
         [0x7f, b'E', b'L', b'F', class, ..] if *class == elf::ELFCLASS32.0 => return Err(Cause::NotElf64),
@@ -158,7 +189,9 @@ fn headers(file: &mut File) -> Result<(Vec<Segment>, u64), Cause> {
     file.rewind()?;
     let data = ReadCache::new(file);
     let header = FileHeader64::<Endianness>::parse(&data).map_err(|_| Cause::Damaged("its header ends early"))?;
-    let endian = header.endian().map_err(|_| Cause::Damaged("its byte order is unknown"))?;
+    let endian = header
+        .endian()
+        .map_err(|_| Cause::Damaged("its byte order is unknown"))?;
     match header.e_machine(endian) {
         elf::EM_PPC64 => {}
         other => return Err(Cause::Machine(other)),
@@ -174,8 +207,15 @@ fn headers(file: &mut File) -> Result<(Vec<Segment>, u64), Cause> {
     let virtual_entry = header.e_entry(endian);
     let mut entry = None;
     let mut segments = Vec::new();
-    for program in programs.iter().filter(|p| p.p_type(endian) == elf::PT_LOAD && p.p_memsz(endian) != 0) {
-        let (offset, file_bytes, bytes) = (program.p_offset(endian), program.p_filesz(endian), program.p_memsz(endian));
+    for program in programs
+        .iter()
+        .filter(|p| p.p_type(endian) == elf::PT_LOAD && p.p_memsz(endian) != 0)
+    {
+        let (offset, file_bytes, bytes) = (
+            program.p_offset(endian),
+            program.p_filesz(endian),
+            program.p_memsz(endian),
+        );
         if offset.checked_add(file_bytes).is_none_or(|end| end > length) {
             return Err(Cause::Damaged("a segment lies outside the file"));
         }
@@ -183,12 +223,18 @@ fn headers(file: &mut File) -> Result<(Vec<Segment>, u64), Cause> {
             return Err(Cause::Damaged("a segment is larger in the file than in memory"));
         }
         let real = program.p_paddr(endian) & REAL;
-        let end = real.checked_add(bytes).ok_or(Cause::Damaged("a segment ends beyond any memory"))?;
+        let end = real
+            .checked_add(bytes)
+            .ok_or(Cause::Damaged("a segment ends beyond any memory"))?;
         let into = virtual_entry.wrapping_sub(program.p_vaddr(endian));
         if into < bytes {
             entry = entry.or(Some(real + into));
         }
-        segments.push(Segment { offset, file_bytes, real: real..end });
+        segments.push(Segment {
+            offset,
+            file_bytes,
+            real: real..end,
+        });
     }
     Ok((segments, entry.ok_or(Cause::Entry(virtual_entry))?))
 }

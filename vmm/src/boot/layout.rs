@@ -53,7 +53,11 @@ pub(crate) struct LayoutError {
 impl Layout {
     /// Places `contents` around a kernel at `kernel` in `size` of memory.
     pub(crate) fn new(size: Size, kernel: &Range<u64>, contents: Contents) -> Result<Self, LayoutError> {
-        let fail = |what| LayoutError { what, kernel_end: kernel.end, size };
+        let fail = |what| LayoutError {
+            what,
+            kernel_end: kernel.end,
+            size,
+        };
         let low_top = size.bytes().min(LOW_MEMORY);
         let rtas = below(low_top, contents.rtas, kernel).ok_or(fail("the RTAS stub"))?;
         let fdt = below(rtas.start, contents.fdt, kernel).ok_or(fail("the device tree"))?;
@@ -61,7 +65,10 @@ impl Layout {
             None => None,
             Some(bytes) if size.bytes() > LOW_MEMORY => {
                 let high = below(size.bytes(), bytes, kernel).filter(|range| range.start >= LOW_MEMORY);
-                Some(high.or_else(|| below(fdt.start, bytes, kernel)).ok_or(fail("the initial RAM disk"))?)
+                Some(
+                    high.or_else(|| below(fdt.start, bytes, kernel))
+                        .ok_or(fail("the initial RAM disk"))?,
+                )
             }
             Some(bytes) => Some(below(fdt.start, bytes, kernel).ok_or(fail("the initial RAM disk"))?),
         };
@@ -83,7 +90,11 @@ mod tests {
     const KERNEL: Range<u64> = 0..48 << 20;
 
     fn contents(initrd: Option<u64>) -> Contents {
-        Contents { rtas: 20, fdt: 5000, initrd }
+        Contents {
+            rtas: 20,
+            fdt: 5000,
+            initrd,
+        }
     }
 
     #[test]
@@ -103,9 +114,19 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        let said = |initrd| Layout::new(Size::from_mib(48), &KERNEL, contents(initrd)).unwrap_err().to_string();
-        assert!(said(None).contains("RTAS stub") && said(None).contains("48 MiB"), "{}", said(None));
-        let said = Layout::new(Size::from_mib(64), &KERNEL, contents(Some(16 << 20))).unwrap_err().to_string();
+        let said = |initrd| {
+            Layout::new(Size::from_mib(48), &KERNEL, contents(initrd))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(
+            said(None).contains("RTAS stub") && said(None).contains("48 MiB"),
+            "{}",
+            said(None)
+        );
+        let said = Layout::new(Size::from_mib(64), &KERNEL, contents(Some(16 << 20)))
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("initial RAM disk"), "{said}");
         assert!(Layout::new(Size::from_mib(64), &KERNEL, contents(Some(u64::MAX))).is_err());
     }

@@ -10,8 +10,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub(crate) use elf::KernelError;
 use elf::Kernel;
+pub(crate) use elf::KernelError;
 use fdt::{SEED_BYTES, Tree};
 use layout::{Contents, Layout, LayoutError};
 
@@ -21,11 +21,25 @@ use crate::memory::GuestRam;
 #[derive(Debug)]
 pub(crate) struct Files {
     /// ELF file of the kernel.
-    pub(crate) kernel: PathBuf,
+    pub(crate) kernel: KernelFile,
     /// Initial RAM disk.
     pub(crate) initrd: Option<PathBuf>,
     /// The kernel's command line.
     pub(crate) command_line: String,
+}
+
+/// Where a kernel is from.
+#[derive(Debug)]
+pub(crate) enum KernelFile {
+    /// A file.
+    Path(PathBuf),
+    /// A program that came with pteg.
+    BuiltIn {
+        /// What the user calls it.
+        name: &'static str,
+        /// The bytes of its ELF file.
+        elf: Vec<u8>,
+    },
 }
 
 /// What the device tree says of the machine.
@@ -76,7 +90,10 @@ pub(crate) struct Entry {
 
 /// Loads `files` into `ram`, which is fresh, and describes `machine` beside them.
 pub(crate) fn load(files: &Files, machine: Machine, ram: &GuestRam) -> Result<Entry, BootError> {
-    let kernel = Kernel::open(&files.kernel, ram.size())?;
+    let kernel = match &files.kernel {
+        KernelFile::Path(path) => Kernel::open(path, ram.size())?,
+        KernelFile::BuiltIn { name, elf } => Kernel::from_bytes(name, elf, ram.size())?,
+    };
     let initrd = files.initrd.as_deref().map(Initrd::open).transpose()?;
     let mut seed = [0; SEED_BYTES];
     crate::random::fill(&mut seed).map_err(BootError::Seed)?;
@@ -91,15 +108,25 @@ pub(crate) fn load(files: &Files, machine: Machine, ram: &GuestRam) -> Result<En
     let flatten = |layout: &Layout| tree.flatten(layout).map_err(BootError::Tree);
 
     // Its size decides where the tree lies, and its contents say where all lies: so it is made twice.
-    let placeholder = Layout { rtas: 0..1, fdt: 0..1, initrd: initrd.as_ref().map(|_| 0..1) };
+    let placeholder = Layout {
+        rtas: 0..1,
+        fdt: 0..1,
+        initrd: initrd.as_ref().map(|_| 0..1),
+    };
     let draft = flatten(&placeholder)?;
     let rtas = rtas_stub::code();
-    let contents =
-        Contents { rtas: rtas.len() as u64, fdt: draft.len() as u64, initrd: initrd.as_ref().map(|disk| disk.bytes) };
+    let contents = Contents {
+        rtas: rtas.len() as u64,
+        fdt: draft.len() as u64,
+        initrd: initrd.as_ref().map(|disk| disk.bytes),
+    };
     let layout = Layout::new(ram.size(), &kernel.extent(), contents)?;
     let device_tree = flatten(&layout)?;
 
-    let entry = Entry { pc: kernel.entry(), device_tree: layout.fdt.start };
+    let entry = Entry {
+        pc: kernel.entry(),
+        device_tree: layout.fdt.start,
+    };
     kernel.load(ram)?;
     if let (Some(disk), Some(place)) = (initrd, &layout.initrd) {
         disk.load(place.start, ram)?;
@@ -119,17 +146,27 @@ struct Initrd<'a> {
 
 impl<'a> Initrd<'a> {
     fn open(path: &'a Path) -> Result<Self, BootError> {
-        let failed = |source| BootError::Initrd { path: path.to_owned(), source };
+        let failed = |source| BootError::Initrd {
+            path: path.to_owned(),
+            source,
+        };
         let file = File::open(path).map_err(failed)?;
         let about = file.metadata().map_err(failed)?;
         if !about.is_file() {
             return Err(failed(io::Error::other("not a regular file")));
         }
-        Ok(Self { path, file, bytes: about.len() })
+        Ok(Self {
+            path,
+            file,
+            bytes: about.len(),
+        })
     }
 
-    fn load(mut self, real: u64, ram: &GuestRam) -> Result<(), BootError> {
-        let failed = |source| BootError::Initrd { path: self.path.to_owned(), source };
-        ram.load(&mut self.file, 0, real, self.bytes).map_err(failed)
+    fn load(self, real: u64, ram: &GuestRam) -> Result<(), BootError> {
+        let failed = |source| BootError::Initrd {
+            path: self.path.to_owned(),
+            source,
+        };
+        ram.load(&self.file, 0, real, self.bytes).map_err(failed)
     }
 }

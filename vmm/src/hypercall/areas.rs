@@ -2,7 +2,9 @@
 //! in them: LoPAR, Logical Partitioning Option, 11.1 and 11.3.2.
 
 use power::hcall::Status;
-use power::hcall::register_vpa::{BOUNDARY_BYTES, DISPATCH_LOG_BYTES_MIN, Function, SLB_SHADOW_BYTES_MIN, VPA_BYTES_MIN};
+use power::hcall::register_vpa::{
+    BOUNDARY_BYTES, DISPATCH_LOG_BYTES_MIN, Function, SLB_SHADOW_BYTES_MIN, VPA_BYTES_MIN,
+};
 
 use super::dispatch_log::{DispatchLog, Wait};
 use crate::accel::Processor;
@@ -38,7 +40,12 @@ pub(crate) struct Areas {
 impl Default for Areas {
     /// Of a stopped processor.
     fn default() -> Self {
-        Self { vpa: None, slb_shadow: None, dispatch_log: None, dispatches: 1 }
+        Self {
+            vpa: None,
+            slb_shadow: None,
+            dispatch_log: None,
+            dispatches: 1,
+        }
     }
 }
 
@@ -62,7 +69,8 @@ impl Areas {
 
     fn show(&self, ram: &GuestRam) {
         if let Some(vpa) = self.vpa {
-            ram.write(vpa + vpa::DISPATCHES, &self.dispatches.to_be_bytes()).expect(REGISTERED);
+            ram.write(vpa + vpa::DISPATCHES, &self.dispatches.to_be_bytes())
+                .expect(REGISTERED);
         }
     }
 

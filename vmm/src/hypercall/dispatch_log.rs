@@ -44,7 +44,10 @@ pub(super) struct DispatchLog {
 impl DispatchLog {
     /// The log in the `bytes` bytes at `at`, which has room for an entry at least.
     pub(super) fn new(at: u64, bytes: u64) -> Self {
-        Self { at, entries: bytes / ENTRY }
+        Self {
+            at,
+            entries: bytes / ENTRY,
+        }
     }
 
     /// Adds an entry for a wait from `began` to `ended` (time base), if the area at `vpa` asks for it.

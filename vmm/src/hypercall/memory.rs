@@ -54,5 +54,9 @@ pub(super) fn logical_icbi<P: Processor>(machine: &Machine, cpu: &mut P) -> Stat
 
 /// `H_LOGICAL_DCBF`: address of a cache block to write back: there is no cache to write back.
 pub(super) fn logical_dcbf<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
-    if machine.ram.contains(cpu.gpr(4), 1) { Status::Success } else { Status::Parameter }
+    if machine.ram.contains(cpu.gpr(4), 1) {
+        Status::Success
+    } else {
+        Status::Parameter
+    }
 }

@@ -88,6 +88,4 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, cpu: &mut P) -> Next {
 }
 
 #[cfg(test)]
-mod test_machine;
-#[cfg(test)]
 mod tests;

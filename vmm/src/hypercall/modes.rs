@@ -40,7 +40,9 @@ fn set_interrupt_location(machine: &Machine, mode: u64) -> Status {
     if mode == 1 {
         return RESERVED;
     }
-    machine.partition.change_lpcr(lpcr::AIL, mode << lpcr::AIL.trailing_zeros());
+    machine
+        .partition
+        .change_lpcr(lpcr::AIL, mode << lpcr::AIL.trailing_zeros());
     Status::Success
 }
 
@@ -53,7 +55,9 @@ fn set_interrupt_endianness(machine: &Machine, little: u64, msr: Msr) -> Status 
     if msr.has(Msr::EE) {
         return Status::BadMode;
     }
-    machine.partition.change_lpcr(lpcr::ILE, little << lpcr::ILE.trailing_zeros());
+    machine
+        .partition
+        .change_lpcr(lpcr::ILE, little << lpcr::ILE.trailing_zeros());
     Status::Success
 }
 
@@ -63,8 +67,14 @@ fn set_interrupt_endianness(machine: &Machine, little: u64, msr: Msr) -> Status 
 /// that is not told so pays for them on every interrupt.
 pub(super) fn get_cpu_characteristics<P: Processor>(cpu: &mut P) -> Status {
     use cpu_characteristics as bits;
-    cpu.set_gpr(4, bits::BCCTR_SERIALISED | bits::L1D_THREAD_PRIVATE | bits::COUNT_CACHE_DISABLED);
-    cpu.set_gpr(5, bits::NO_L1D_FLUSH_ON_ENTRY | bits::NO_L1D_FLUSH_ON_USER_ACCESS | bits::NO_STORE_FORWARD_BARRIER);
+    cpu.set_gpr(
+        4,
+        bits::BCCTR_SERIALISED | bits::L1D_THREAD_PRIVATE | bits::COUNT_CACHE_DISABLED,
+    );
+    cpu.set_gpr(
+        5,
+        bits::NO_L1D_FLUSH_ON_ENTRY | bits::NO_L1D_FLUSH_ON_USER_ACCESS | bits::NO_STORE_FORWARD_BARRIER,
+    );
     Status::Success
 }
 

@@ -63,8 +63,10 @@ fn cleared<P: Processor>(cpu: &mut P, answer: Result<HpteR, Status>) -> Status {
 
 /// `H_BULK_REMOVE`: four translation specifiers in r4 to r11, whose answers take their places.
 pub(super) fn bulk_remove<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
-    let mut specifiers: [Specifier; bulk_remove::SPECIFIERS] =
-        std::array::from_fn(|n| Specifier { high: cpu.gpr(4 + 2 * n), low: cpu.gpr(5 + 2 * n) });
+    let mut specifiers: [Specifier; bulk_remove::SPECIFIERS] = std::array::from_fn(|n| Specifier {
+        high: cpu.gpr(4 + 2 * n),
+        low: cpu.gpr(5 + 2 * n),
+    });
     let status = hpt.bulk_remove(&mut specifiers);
     for (register, specifier) in (4..).step_by(2).zip(specifiers) {
         cpu.set_gpr(register, specifier.high);

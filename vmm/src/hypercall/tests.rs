@@ -1,0 +1,311 @@
+//! Hypercalls as a guest makes them, through the dispatcher.
+
+use std::sync::Arc;
+
+use power::hcall::{Status, access, set_mode};
+use power::msr::lpcr;
+
+use super::*;
+use crate::accel::Partition as _;
+use crate::stop::Ending;
+use crate::test_machine::{Modes, Paper, RAM, Registers, machine, machine_with};
+
+#[test]
+fn an_unknown_number_is_h_function() {
+    let machine = machine(1);
+    for number in [0, 1, 0x45c, 0x328, u64::MAX] {
+        let mut cpu = Registers::default();
+        cpu.gprs[3] = number;
+        assert_eq!(
+            dispatch(
+                Caller {
+                    machine: &machine,
+                    server: 0
+                },
+                &mut cpu
+            ),
+            Next::Run
+        );
+        cpu.assert_answer(Status::Function);
+    }
+}
+
+#[test]
+fn a_call_from_problem_state_is_h_privilege() {
+    let machine = machine(1);
+    let mut cpu = Registers {
+        msr: Msr::PR,
+        ..Registers::default()
+    };
+    cpu.call(&machine, 0, Hcall::SetSprg0, [7]);
+    cpu.assert_answer(Status::Privilege);
+    assert_eq!(cpu.sprg0, 0);
+}
+
+/// Whatever stands in the registers, a call answers and the machine goes on.
+#[test]
+fn no_argument_whatever_brings_the_machine_down() {
+    use proptest::prelude::*;
+    let machine = machine(2);
+    let edge = prop_oneof![
+        any::<u64>(),
+        0_u64..64,
+        (0_u64..64).prop_map(|bit| 1 << bit),
+        (0_u64..RAM / 128).prop_map(|block| block * 128),
+        Just(u64::MAX),
+        Just(RAM - 1),
+        Just(RAM),
+    ];
+    let calls: Vec<Hcall> = Hcall::ALL
+        .iter()
+        .copied()
+        // These two sleep, and power off is among the tokens of the third.
+        .filter(|call| !matches!(call, Hcall::Cede | Hcall::Confer | Hcall::Rtas))
+        .collect();
+    proptest!(ProptestConfig::with_cases(2000), |(call in proptest::sample::select(calls), args in prop::array::uniform8(edge))| {
+        let mut cpu = Registers::default();
+        prop_assert_eq!(cpu.call(&machine, 0, call, args), Next::Run);
+    });
+    assert!(!machine.stop.is_requested());
+}
+
+#[test]
+fn an_entry_goes_in_is_read_and_comes_out() {
+    let machine = machine(1);
+    let mut cpu = Registers::default();
+    // One page of 64 KiB in a segment of 1 TiB, at 1 MiB.
+    let (v, r) = (0x4000_0000_0000_0005, 0x0010_1190);
+    cpu.call(&machine, 0, Hcall::Enter, [0, 16, v, r]);
+    cpu.assert_answer(Status::Success);
+    let at = cpu.gprs[4];
+    assert_eq!(at / 8, 2);
+    cpu.call(&machine, 0, Hcall::Read, [access::READ_4, at]);
+    cpu.assert_answer(Status::Success);
+    assert_eq!((cpu.gprs[4], cpu.gprs[5], cpu.gprs[6]), (v, r, 0));
+    cpu.call(&machine, 0, Hcall::Remove, [access::AVPN, at, v & !0x7f]);
+    cpu.assert_answer(Status::Success);
+    assert_eq!((cpu.gprs[4], cpu.gprs[5]), (v, r));
+    cpu.call(&machine, 0, Hcall::Remove, [access::AVPN, at, v & !0x7f]);
+    cpu.assert_answer(Status::NotFound);
+}
+
+#[test]
+fn bulk_remove_answers_in_the_places_of_its_requests() {
+    let machine = machine(1);
+    let mut cpu = Registers::default();
+    cpu.call(&machine, 0, Hcall::Enter, [0, 16, 0x4000_0000_0000_0005, 0x0010_1190]);
+    let at = cpu.gprs[4];
+    cpu.call(
+        &machine,
+        0,
+        Hcall::BulkRemove,
+        [1 << 62 | at, 0, 1 << 62 | 8, 0, 3 << 62, 0],
+    );
+    cpu.assert_answer(Status::Success);
+    assert_eq!(cpu.gprs[4], 1 << 63 | 1 << 59 | 1 << 58 | at, "removed, with R and C");
+    assert_eq!(cpu.gprs[6], 1 << 63 | 1 << 60 | 8, "not found");
+    assert_eq!(cpu.gprs[8], 3 << 62);
+}
+
+#[test]
+fn interrupts_can_be_made_little_endian_only_while_they_are_off() {
+    let modes = Arc::new(Modes::default());
+    let machine = machine_with(1, Arc::clone(&modes), Box::new(Paper::default()));
+    let mut cpu = Registers {
+        msr: Msr::EE,
+        ..Registers::default()
+    };
+    cpu.call(&machine, 0, Hcall::SetMode, [1, set_mode::LITTLE_ENDIAN, 0, 0]);
+    cpu.assert_answer(Status::BadMode);
+    cpu.msr = 0;
+    cpu.call(&machine, 0, Hcall::SetMode, [1, set_mode::LITTLE_ENDIAN, 0, 0]);
+    cpu.assert_answer(Status::Success);
+    assert_eq!(modes.lpcr(), lpcr::ILE);
+    cpu.call(
+        &machine,
+        0,
+        Hcall::SetMode,
+        [3, set_mode::ADDRESS_TRANSLATION_MODE, 0, 0],
+    );
+    cpu.assert_answer(Status::Success);
+    assert_eq!(modes.lpcr(), lpcr::ILE | lpcr::AIL_3);
+    cpu.call(&machine, 0, Hcall::SetMode, [0, set_mode::LITTLE_ENDIAN, 0, 0]);
+    assert_eq!(modes.lpcr(), lpcr::AIL_3);
+}
+
+#[test]
+fn each_wrong_mode_has_its_answer() {
+    let machine = machine(1);
+    let answers = [
+        ([0, 0, 0, 0], Status::P2),
+        ([0, set_mode::CIABR, 0, 0], Status::P2),
+        ([0, 5, 0, 0], Status::P2),
+        ([0, set_mode::ADDRESS_TRANSLATION_MODE, 1, 0], Status::P3),
+        ([0, set_mode::LITTLE_ENDIAN, 0, 1], Status::P4),
+        (
+            [1, set_mode::ADDRESS_TRANSLATION_MODE, 0, 0],
+            Status::UnsupportedFlag(62),
+        ),
+        (
+            [4, set_mode::ADDRESS_TRANSLATION_MODE, 0, 0],
+            Status::UnsupportedFlag(61),
+        ),
+        ([2, set_mode::LITTLE_ENDIAN, 0, 0], Status::UnsupportedFlag(62)),
+    ];
+    for (arguments, status) in answers {
+        let mut cpu = Registers::default();
+        cpu.call(&machine, 0, Hcall::SetMode, arguments);
+        cpu.assert_answer(status);
+    }
+    assert_eq!(machine.partition.lpcr(), 0);
+}
+
+#[test]
+fn a_page_is_zeroed_or_copied_and_its_instructions_dropped() {
+    let modes = Arc::new(Modes::default());
+    let machine = machine_with(1, Arc::clone(&modes), Box::new(Paper::default()));
+    machine.ram.write(0x3000, &[5; 4096]).unwrap();
+    let mut cpu = Registers::default();
+    cpu.call(&machine, 0, Hcall::PageInit, [access::COPY_PAGE, 0x5000, 0x3000]);
+    cpu.assert_answer(Status::Success);
+    assert_eq!(machine.ram.read(0x5000), Some([5; 4096]));
+    cpu.call(&machine, 0, Hcall::PageInit, [access::ZERO_PAGE, 0x3000, u64::MAX]);
+    cpu.assert_answer(Status::Success);
+    assert_eq!(machine.ram.read(0x3000), Some([0; 4096]));
+    modes.wrote.lock().unwrap().clear();
+    cpu.call(&machine, 0, Hcall::PageInit, [access::ICACHE_SYNCHRONIZE, 0x3000, 0]);
+    cpu.assert_answer(Status::Success);
+    assert_eq!(*modes.wrote.lock().unwrap(), [(0x3000, 4096)]);
+    for wrong in [
+        [access::ZERO_PAGE, 0x3001, 0],
+        [access::ZERO_PAGE, RAM, 0],
+        [access::COPY_PAGE, 0, RAM],
+    ] {
+        cpu.call(&machine, 0, Hcall::PageInit, wrong);
+        cpu.assert_answer(Status::Parameter);
+    }
+}
+
+#[test]
+fn a_ceding_processor_returns_with_interrupts_on_when_one_waits() {
+    let machine = machine(1);
+    machine.processors.by_server(0).areas().arrive(&machine.ram);
+    let mut cpu = Registers {
+        interrupt: true,
+        ..Registers::default()
+    };
+    cpu.call(&machine, 0, Hcall::Cede, []);
+    cpu.assert_answer(Status::Success);
+    assert_eq!(cpu.msr, Msr::EE);
+}
+
+#[test]
+fn a_prod_wakes_a_ceded_processor() {
+    let machine = machine(2);
+    for processor in machine.processors.iter() {
+        processor.areas().arrive(&machine.ram);
+    }
+    std::thread::scope(|scope| {
+        let sleeper = scope.spawn(|| Registers::default().call(&machine, 1, Hcall::Cede, []));
+        let mut cpu = Registers::default();
+        cpu.call(&machine, 0, Hcall::Prod, [1]);
+        cpu.assert_answer(Status::Success);
+        assert_eq!(sleeper.join().unwrap(), Next::Run);
+    });
+    let mut cpu = Registers::default();
+    cpu.call(&machine, 0, Hcall::Prod, [2]);
+    cpu.assert_answer(Status::Parameter);
+}
+
+#[test]
+fn conferring_to_a_running_processor_or_to_all_returns() {
+    let machine = machine(2);
+    machine.processors.by_server(0).areas().arrive(&machine.ram);
+    let mut cpu = Registers::default();
+    for (target, dispatches, status) in [
+        (1, 1, Status::Success),
+        (1, 2, Status::Success),
+        (u64::MAX, 0, Status::Success),
+        (u64::from(u32::MAX), 0, Status::Success),
+        (2, 0, Status::Parameter),
+    ] {
+        cpu.call(&machine, 0, Hcall::Confer, [target, dispatches]);
+        cpu.assert_answer(status);
+    }
+    machine.processors.by_server(0).prod();
+    cpu.call(&machine, 0, Hcall::Confer, [0, 0]);
+    cpu.assert_answer(Status::Success);
+}
+
+#[test]
+fn the_console_prints_and_says_when_it_cannot() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let paper = Paper::default();
+    let printing = machine_with(1, Arc::default(), Box::new(paper.clone()));
+    let mut cpu = Registers::default();
+    cpu.call(
+        &printing,
+        0,
+        Hcall::PutTermChar,
+        [0, 3, u64::from_be_bytes(*b"abc\0\0\0\0\0"), 0],
+    );
+    cpu.assert_answer(Status::Success);
+    assert_eq!(*paper.0.lock().unwrap(), b"abc");
+    printing.console.push_input(b"xyz");
+    cpu.call(&printing, 0, Hcall::GetTermChar, [0]);
+    assert_eq!((cpu.gprs[4], cpu.gprs[5]), (3, u64::from_be_bytes(*b"xyz\0\0\0\0\0")));
+
+    let full = machine_with(1, Arc::default(), Box::new(Full));
+    cpu.call(&full, 0, Hcall::PutTermChar, [0, 3, 0, 0]);
+    cpu.assert_answer(Status::Hardware);
+    assert!(matches!(full.stop.take(), Some(Ending::Output(error)) if error.kind() == std::io::ErrorKind::StorageFull));
+}
+
+#[test]
+fn an_interrupt_between_processors_is_accepted_and_ended() {
+    let machine = machine(2);
+    let mut cpu = Registers::default();
+    cpu.call(&machine, 1, Hcall::Cppr, [0xff]);
+    cpu.call(&machine, 0, Hcall::Ipi, [1, 4]);
+    cpu.assert_answer(Status::Success);
+    cpu.call(&machine, 0, Hcall::Ipoll, [1]);
+    assert_eq!((cpu.gprs[4], cpu.gprs[5]), (0xff00_0002, 4));
+    cpu.call(&machine, 1, Hcall::XirrX, []);
+    assert_eq!((cpu.gprs[4], cpu.gprs[5]), (0xff00_0002, 0x1234_5678_9abc));
+    cpu.call(&machine, 0, Hcall::Ipi, [1, 0xff]);
+    cpu.call(&machine, 1, Hcall::Eoi, [0xff00_0002]);
+    cpu.assert_answer(Status::Success);
+    cpu.call(&machine, 1, Hcall::Xirr, []);
+    assert_eq!(cpu.gprs[4], 0xff00_0000);
+}
+
+#[test]
+fn the_guest_is_told_that_no_flush_is_needed() {
+    use power::hcall::cpu_characteristics as bits;
+    let machine = machine(1);
+    let mut cpu = Registers::default();
+    cpu.call(&machine, 0, Hcall::GetCpuCharacteristics, []);
+    cpu.assert_answer(Status::Success);
+    assert_eq!(
+        cpu.gprs[5] & (bits::FAVOUR_SECURITY | bits::FLUSH_COUNT_CACHE | bits::FLUSH_LINK_STACK),
+        0
+    );
+    assert_ne!(cpu.gprs[5] & bits::NO_L1D_FLUSH_ON_ENTRY, 0);
+}
+
+#[test]
+fn random_numbers_differ() {
+    let machine = machine(1);
+    let (mut first, mut second) = (Registers::default(), Registers::default());
+    first.call(&machine, 0, Hcall::Random, []);
+    second.call(&machine, 0, Hcall::Random, []);
+    assert_ne!(first.gprs[4], second.gprs[4]);
+}

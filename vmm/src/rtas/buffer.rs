@@ -26,7 +26,13 @@ impl<'a> Buffer<'a> {
         let [token, inputs, outputs] = words(ram, at)?;
         let whole = (3 + u64::from(inputs) + u64::from(outputs)) * WORD;
         let right = inputs <= MOST && outputs <= MOST && ram.contains(at, whole);
-        right.then_some(Self { ram, at, token, inputs, outputs })
+        right.then_some(Self {
+            ram,
+            at,
+            token,
+            inputs,
+            outputs,
+        })
     }
 
     /// Which call this is.
@@ -55,7 +61,9 @@ impl<'a> Buffer<'a> {
         let first = self.at + (3 + u64::from(self.inputs)) * WORD;
         let all = std::iter::once(status.to_word()).chain(results.iter().copied());
         for (n, word) in (0..u64::from(self.outputs)).zip(all) {
-            self.ram.write(first + n * WORD, &word.to_be_bytes()).expect("parse checked the whole buffer");
+            self.ram
+                .write(first + n * WORD, &word.to_be_bytes())
+                .expect("parse checked the whole buffer");
         }
     }
 }

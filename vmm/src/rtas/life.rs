@@ -36,7 +36,13 @@ pub(super) fn os_term(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
         .map(|[byte]| byte)
         .take_while(|&byte| byte != 0)
         // They go to a terminal: no control characters of the guest's.
-        .map(|byte| if (b' '..=b'~').contains(&byte) { char::from(byte) } else { ' ' })
+        .map(|byte| {
+            if (b' '..=b'~').contains(&byte) {
+                char::from(byte)
+            } else {
+                ' '
+            }
+        })
         .collect::<String>();
     machine.stop.request(Ending::Died(words.trim().to_owned()));
     RtasStatus::Success.into()
@@ -65,10 +71,23 @@ pub(super) fn start_cpu(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
         return RtasStatus::ParameterError.into();
     };
     // As after a system reset: the interrupts' endianness, not the manual's 0.
-    let little = if machine.partition.lpcr() & lpcr::ILE != 0 { Msr::LE } else { 0 };
+    let little = if machine.partition.lpcr() & lpcr::ILE != 0 {
+        Msr::LE
+    } else {
+        0
+    };
     let msr = Msr::from_raw(Msr::SF | Msr::ME | little);
-    let started = processor.start(Start { pc: pc.into(), r3: r3.into(), msr });
-    if started { RtasStatus::Success } else { RtasStatus::HardwareError }.into()
+    let started = processor.start(Start {
+        pc: pc.into(),
+        r3: r3.into(),
+        msr,
+    });
+    if started {
+        RtasStatus::Success
+    } else {
+        RtasStatus::HardwareError
+    }
+    .into()
 }
 
 /// `stop-self`. When nobody is left who could start a processor, the run is over.
@@ -76,7 +95,11 @@ pub(super) fn stop_self(Caller { machine, server }: Caller<'_>) -> Next {
     let processor = machine.processors.by_server(server);
     processor.areas().leave(&machine.ram);
     processor.stop();
-    if machine.processors.iter().all(|processor| processor.stopped_state() == CpuStoppedState::Stopped) {
+    if machine
+        .processors
+        .iter()
+        .all(|processor| processor.stopped_state() == CpuStoppedState::Stopped)
+    {
         machine.stop.request(Ending::AllStopped);
     }
     Next::Stopped

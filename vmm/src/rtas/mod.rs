@@ -58,7 +58,10 @@ struct Answer {
 impl Answer {
     /// Success, with `results`.
     fn with<const N: usize>(results: [u32; N]) -> Self {
-        let mut answer = Self { count: N, ..Self::from(RtasStatus::Success) };
+        let mut answer = Self {
+            count: N,
+            ..Self::from(RtasStatus::Success)
+        };
         answer.results[..N].copy_from_slice(&results);
         answer
     }
@@ -70,7 +73,11 @@ impl Answer {
 
 impl From<RtasStatus> for Answer {
     fn from(status: RtasStatus) -> Self {
-        Self { status, results: [0; 7], count: 0 }
+        Self {
+            status,
+            results: [0; 7],
+            count: 0,
+        }
     }
 }
 

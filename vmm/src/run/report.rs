@@ -1,5 +1,6 @@
 //! What pteg says when a run is over, and the exit status that goes with it.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use power::insn::disassemble;
@@ -30,7 +31,9 @@ pub(super) fn ending(ending: &Ending) -> ExitCode {
             failure
         }
         Ending::Checkstop { server, why, registers } => {
-            say(&format!("pteg: processor {server} of the guest cannot go on: {why}\n{registers}"));
+            say(&format!(
+                "pteg: processor {server} of the guest cannot go on: {why}\n{registers}"
+            ));
             failure
         }
         Ending::Output(error) => {
@@ -54,7 +57,41 @@ pub(super) fn unknown_instructions(machine: &Machine) {
     let mut unknown: Vec<(u32, u64)> = machine.unknown_instructions().into_iter().collect();
     unknown.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
     for (word, count) in unknown {
-        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-        say(&format!("pteg: the guest met an instruction that is not emulated: {} ({word:#010x}), {times}", disassemble(word, 0)));
+        let times = if count == 1 {
+            "once".to_owned()
+        } else {
+            format!("{count} times")
+        };
+        say(&format!(
+            "pteg: the guest met an instruction that is not emulated: {} ({word:#010x}), {times}",
+            disassemble(word, 0)
+        ));
+    }
+}
+
+/// Says how many instructions were executed.
+pub(super) fn instructions(by_processor: &BTreeMap<usize, u64>) {
+    say(&instructions_line(by_processor));
+}
+
+fn instructions_line(by_processor: &BTreeMap<usize, u64>) -> String {
+    let each: Vec<String> = by_processor
+        .iter()
+        .map(|(server, count)| format!("processor {server}: {count}"))
+        .collect();
+    let all: u64 = by_processor.values().sum();
+    format!("pteg: instructions executed: {all} ({})", each.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_are_told_in_all_and_by_processor() {
+        assert_eq!(
+            instructions_line(&BTreeMap::from([(0, 40), (2, 2)])),
+            "pteg: instructions executed: 42 (processor 0: 40, processor 2: 2)"
+        );
     }
 }

@@ -25,14 +25,19 @@ pub(super) enum Source {
 const MOST_TYPED: usize = 64 << 10;
 
 /// How often a guest that did not read is offered its input again while keys are watched.
-const RETRY: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+const RETRY: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
 
 /// Makes the thread that reads stdin. It is left behind when the run ends: nothing wakes a read of a terminal.
 pub(super) fn forward(machine: Arc<Machine>, source: Source) -> io::Result<()> {
-    thread::Builder::new().name("input".into()).spawn(move || match source {
-        Source::Keyboard(keys) => read_keys(&machine, keys),
-        Source::Stream => read_stream(&machine),
-    })?;
+    thread::Builder::new()
+        .name("input".into())
+        .spawn(move || match source {
+            Source::Keyboard(keys) => read_keys(&machine, keys),
+            Source::Stream => read_stream(&machine),
+        })?;
     Ok(())
 }
 
@@ -85,7 +90,10 @@ fn read(buffer: &mut [u8]) -> Option<&[u8]> {
             Err(Errno::INTR) => {}
             // Somebody shares stdin with us and has set it so.
             Err(Errno::AGAIN) => {
-                is_readable_within(Timespec { tv_sec: 3600, tv_nsec: 0 });
+                is_readable_within(Timespec {
+                    tv_sec: 3600,
+                    tv_nsec: 0,
+                });
             }
             // As good as its end: a guest does not stop because nobody can type.
             Err(error) => {

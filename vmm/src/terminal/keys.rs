@@ -62,7 +62,12 @@ mod tests {
 
     #[test]
     fn ctrl_a_and_a_letter_is_a_wish_even_in_two_reads() {
-        for (letter, wish) in [(b'x', Wish::Quit), (b'X', Wish::Quit), (b'h', Wish::Help), (b'H', Wish::Help)] {
+        for (letter, wish) in [
+            (b'x', Wish::Quit),
+            (b'X', Wish::Quit),
+            (b'h', Wish::Help),
+            (b'H', Wish::Help),
+        ] {
             let (mut keys, mut typed) = (Keys::default(), Vec::new());
             assert_eq!(keys.read(&[b'a', ESCAPE], &mut typed), None);
             assert_eq!(keys.read(&[letter, b'b'], &mut typed), Some((wish, &b"b"[..])));

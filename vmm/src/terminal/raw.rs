@@ -37,8 +37,8 @@ impl Stdin {
         if !isatty(stdin()) {
             return Ok(Self::Stream);
         }
-        // A background job that touches the terminal is stopped by the kernel.
-        if tcgetpgrp(stdin())? != getpgrp() {
+        // A background job that touches its terminal is stopped by the kernel; one that is not its own is free to use.
+        if tcgetpgrp(stdin()).is_ok_and(|front| front != getpgrp()) {
             return Ok(Self::Foreign);
         }
         let settings = tcgetattr(stdin())?;

@@ -12,8 +12,8 @@ const RAM: Size = Size::from_mib(32);
 struct Image {
     little: bool,
     class: u8,
-    machine: u16,
-    kind: u16,
+    machine: elf::Machine,
+    kind: elf::FileType,
     entry: u64,
     offset: u64,
     vaddr: u64,
@@ -49,7 +49,7 @@ impl Image {
         let u64 = |n: u64| if self.little { n.to_le_bytes() } else { n.to_be_bytes() };
         let mut bytes = vec![0x7f, b'E', b'L', b'F', self.class, 2 - u8::from(self.little), 1, 0];
         bytes.resize(16, 0);
-        for half in [self.kind, self.machine] {
+        for half in [self.kind.0, self.machine.0] {
             bytes.extend(u16(half));
         }
         bytes.extend(u32(1));
@@ -61,7 +61,7 @@ impl Image {
             bytes.extend(u16(half));
         }
         assert_eq!(bytes.len(), 64);
-        bytes.extend(u32(elf::PT_LOAD));
+        bytes.extend(u32(elf::PT_LOAD.0));
         bytes.extend(u32(7));
         for double in [self.offset, self.vaddr, self.paddr, self.filesz, self.memsz, 0x1_0000] {
             bytes.extend(u64(double));
@@ -89,7 +89,14 @@ fn said<T>(result: Result<T, KernelError>) -> Result<T, String> {
 fn a_kernel_of_either_byte_order_lands_at_its_physical_address() {
     for little in [true, false] {
         for kind in [elf::ET_EXEC, elf::ET_DYN] {
-            let kernel = Image { little, kind, paddr: 0x40_0000, ..Image::default() }.open().unwrap();
+            let kernel = Image {
+                little,
+                kind,
+                paddr: 0x40_0000,
+                ..Image::default()
+            }
+            .open()
+            .unwrap();
             assert_eq!(kernel.entry(), 0x40_0100);
             assert_eq!(kernel.extent(), 0x40_0000..0x40_1000);
             let ram = GuestRam::new(RAM).unwrap();
@@ -102,25 +109,104 @@ fn a_kernel_of_either_byte_order_lands_at_its_physical_address() {
 
 #[test]
 fn a_virtual_base_in_the_physical_address_is_dropped() {
-    let kernel = Image { paddr: 0xc000_0000_0000_2000, ..Image::default() }.open().unwrap();
+    let kernel = Image {
+        paddr: 0xc000_0000_0000_2000,
+        ..Image::default()
+    }
+    .open()
+    .unwrap();
     assert_eq!((kernel.entry(), kernel.extent()), (0x2100, 0x2000..0x3000));
 }
 
 #[test]
 fn each_wrong_file_is_told_what_it_is() {
     let wrong = [
-        (Image { machine: elf::EM_X86_64, ..Image::default() }, "for x86-64, not for 64-bit POWER"),
-        (Image { machine: 9999, ..Image::default() }, "ELF machine 9999"),
-        (Image { class: 1, ..Image::default() }, "32 bits"),
-        (Image { kind: elf::ET_REL, ..Image::default() }, "cannot be started"),
-        (Image { entry: 0x1000, ..Image::default() }, "entry 0x1000 is in none"),
-        (Image { filesz: 17, ..Image::default() }, "outside the file"),
-        (Image { offset: u64::MAX, ..Image::default() }, "outside the file"),
-        (Image { memsz: 15, ..Image::default() }, "larger in the file"),
-        (Image { memsz: u64::MAX, paddr: 0x1000, ..Image::default() }, "beyond any memory"),
-        (Image { memsz: 0, filesz: 0, ..Image::default() }, "in none"),
-        (Image { program_headers: 1000, ..Image::default() }, "program headers lie outside"),
-        (Image { paddr: RAM.bytes() - 0xfff, ..Image::default() }, "--mem gives 32 MiB"),
+        (
+            Image {
+                machine: elf::EM_X86_64,
+                ..Image::default()
+            },
+            "for x86-64, not for 64-bit POWER",
+        ),
+        (
+            Image {
+                machine: elf::Machine(9999),
+                ..Image::default()
+            },
+            "ELF machine 9999",
+        ),
+        (
+            Image {
+                class: 1,
+                ..Image::default()
+            },
+            "32 bits",
+        ),
+        (
+            Image {
+                kind: elf::ET_REL,
+                ..Image::default()
+            },
+            "cannot be started",
+        ),
+        (
+            Image {
+                entry: 0x1000,
+                ..Image::default()
+            },
+            "entry 0x1000 is in none",
+        ),
+        (
+            Image {
+                filesz: 17,
+                ..Image::default()
+            },
+            "outside the file",
+        ),
+        (
+            Image {
+                offset: u64::MAX,
+                ..Image::default()
+            },
+            "outside the file",
+        ),
+        (
+            Image {
+                memsz: 15,
+                ..Image::default()
+            },
+            "larger in the file",
+        ),
+        (
+            Image {
+                memsz: u64::MAX,
+                paddr: 0x1000,
+                ..Image::default()
+            },
+            "beyond any memory",
+        ),
+        (
+            Image {
+                memsz: 0,
+                filesz: 0,
+                ..Image::default()
+            },
+            "in none",
+        ),
+        (
+            Image {
+                program_headers: 1000,
+                ..Image::default()
+            },
+            "program headers lie outside",
+        ),
+        (
+            Image {
+                paddr: RAM.bytes() - 0xfff,
+                ..Image::default()
+            },
+            "--mem gives 32 MiB",
+        ),
     ];
     for (image, words) in wrong {
         let said = image.open().unwrap_err();
@@ -143,6 +229,14 @@ fn a_file_that_is_not_elf_is_named_with_what_would_be_right() {
 #[test]
 fn a_missing_file_and_a_directory_say_so() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(said(Kernel::open(&folder.path().join("vmlinux"), RAM)).unwrap_err().contains("No such file"));
-    assert!(said(Kernel::open(folder.path(), RAM)).unwrap_err().contains("directory"));
+    assert!(
+        said(Kernel::open(&folder.path().join("vmlinux"), RAM))
+            .unwrap_err()
+            .contains("No such file")
+    );
+    assert!(
+        said(Kernel::open(folder.path(), RAM))
+            .unwrap_err()
+            .contains("directory")
+    );
 }

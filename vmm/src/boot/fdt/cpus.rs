@@ -25,8 +25,18 @@ struct Cache {
     ways: u32,
 }
 
-const CACHES: [Cache; 2] =
-    [Cache { name: "d-cache", bytes: 64 << 10, ways: 8 }, Cache { name: "i-cache", bytes: 32 << 10, ways: 8 }];
+const CACHES: [Cache; 2] = [
+    Cache {
+        name: "d-cache",
+        bytes: 64 << 10,
+        ways: 8,
+    },
+    Cache {
+        name: "i-cache",
+        bytes: 32 << 10,
+        ways: 8,
+    },
+];
 
 /// Attributes of the architecture (LoPAR, Device Tree, CPU bindings, "ibm,pa-features", specifier type 0).
 /// Not offered: data breakpoints (DABR), pages without coherence, transactional memory.
@@ -102,5 +112,7 @@ fn segment_page_sizes() -> Vec<u32> {
 
 /// log2 of the segment sizes in the order of their encodings; all ones where there is none.
 fn segment_sizes() -> Vec<u32> {
-    (0..4).map(|b| SegmentSize::from_encoding(b).map_or(u32::MAX, SegmentSize::shift)).collect()
+    (0..4)
+        .map(|b| SegmentSize::from_encoding(b).map_or(u32::MAX, SegmentSize::shift))
+        .collect()
 }

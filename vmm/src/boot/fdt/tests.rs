@@ -17,16 +17,29 @@ fn tree(processors: u32) -> Tree<'static> {
 }
 
 fn layout() -> Layout {
-    Layout { rtas: 0x3fff_0000..0x3fff_0014, fdt: 0x3ffe_0000..0x3ffe_4000, initrd: Some(0xf000_0000..0x1_0000_0000) }
+    Layout {
+        rtas: 0x3fff_0000..0x3fff_0014,
+        fdt: 0x3ffe_0000..0x3ffe_4000,
+        initrd: Some(0xf000_0000..0x1_0000_0000),
+    }
 }
 
 fn cells(node: FdtNode<'_, '_>, name: &str) -> Vec<u32> {
-    let value = node.property(name).unwrap_or_else(|| panic!("{} has no {name}", node.name)).value;
-    value.chunks_exact(4).map(|cell| u32::from_be_bytes(cell.try_into().unwrap())).collect()
+    let value = node
+        .property(name)
+        .unwrap_or_else(|| panic!("{} has no {name}", node.name))
+        .value;
+    value
+        .chunks_exact(4)
+        .map(|cell| u32::from_be_bytes(cell.try_into().unwrap()))
+        .collect()
 }
 
 fn text<'a>(node: FdtNode<'_, 'a>, name: &str) -> &'a str {
-    node.property(name).unwrap_or_else(|| panic!("{} has no {name}", node.name)).as_str().unwrap()
+    node.property(name)
+        .unwrap_or_else(|| panic!("{} has no {name}", node.name))
+        .as_str()
+        .unwrap()
 }
 
 fn check(processors: u32, look: impl Fn(&Fdt<'_>)) {
@@ -67,7 +80,10 @@ fn every_rtas_call_has_its_token() {
 fn the_stub_is_reserved_and_the_boot_processor_is_the_first() {
     let blob = tree(4).flatten(&layout()).unwrap();
     let fdt = Fdt::new(&blob).unwrap();
-    let reserved: Vec<_> = fdt.memory_reservations().map(|r| (r.address() as u64, r.size())).collect();
+    let reserved: Vec<_> = fdt
+        .memory_reservations()
+        .map(|r| (r.address() as u64, r.size()))
+        .collect();
     assert_eq!(reserved, [(0x3fff_0000, 0x1_0000)]);
     // boot_cpuid_phys is the eighth word of the header.
     assert_eq!(blob[28..32], [0; 4]);
@@ -107,7 +123,10 @@ fn page_and_segment_sizes_are_those_of_the_table() {
         ]
         .concat();
         assert_eq!(cells(node, "ibm,segment-page-sizes"), sizes);
-        assert_eq!(cells(node, "ibm,processor-segment-sizes"), [0x1c, 0x28, u32::MAX, u32::MAX]);
+        assert_eq!(
+            cells(node, "ibm,processor-segment-sizes"),
+            [0x1c, 0x28, u32::MAX, u32::MAX]
+        );
         let features = node.property("ibm,pa-features").unwrap().value;
         assert_eq!(features.len(), 2 + usize::from(features[0]));
         assert_eq!(features[1], 0, "specifier type");
@@ -118,7 +137,10 @@ fn page_and_segment_sizes_are_those_of_the_table() {
 #[test]
 fn memory_command_line_disk_and_seed_are_passed() {
     check(1, |fdt| {
-        assert_eq!(fdt.find_node("/memory@0").unwrap().property("reg").unwrap().value, [[0; 8], (4_u64 << 30).to_be_bytes()].concat());
+        assert_eq!(
+            fdt.find_node("/memory@0").unwrap().property("reg").unwrap().value,
+            [[0; 8], (4_u64 << 30).to_be_bytes()].concat()
+        );
         let chosen = fdt.find_node("/chosen").unwrap();
         assert_eq!(text(chosen, "bootargs"), "console=hvc0 quiet");
         assert_eq!(cells(chosen, "linux,initrd-start"), [0, 0xf000_0000]);
@@ -144,13 +166,29 @@ fn the_console_is_where_stdout_points_and_has_its_interrupt() {
 
 #[test]
 fn a_tree_without_disk_has_no_trace_of_one() {
-    let blob = tree(1).flatten(&Layout { initrd: None, ..layout() }).unwrap();
+    let blob = tree(1)
+        .flatten(&Layout {
+            initrd: None,
+            ..layout()
+        })
+        .unwrap();
     let fdt = Fdt::new(&blob).unwrap();
-    assert!(fdt.find_node("/chosen").unwrap().property("linux,initrd-start").is_none());
+    assert!(
+        fdt.find_node("/chosen")
+            .unwrap()
+            .property("linux,initrd-start")
+            .is_none()
+    );
 }
 
 #[test]
 fn the_size_does_not_depend_on_the_addresses() {
-    let draft = Layout { initrd: Some(0..0), ..Layout::default() };
-    assert_eq!(tree(4).flatten(&draft).unwrap().len(), tree(4).flatten(&layout()).unwrap().len());
+    let draft = Layout {
+        initrd: Some(0..0),
+        ..Layout::default()
+    };
+    assert_eq!(
+        tree(4).flatten(&draft).unwrap().len(),
+        tree(4).flatten(&layout()).unwrap().len()
+    );
 }

@@ -1,0 +1,119 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures pteg beside QEMU
+///
+/// Runs the same guests with pteg and with qemu-system-ppc64, in turns, and prints what both needed. It takes about
+/// ten minutes; the machine should have nothing else to do.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to measure [default: boot start]
+    ///
+    /// What to measure. Default: boot and start, and hvbench if --hvbench is given.
+    #[arg(value_name = "NAME")]
+    pub benchmarks: Vec<Benchmark>,
+
+    /// Rounds that count [default: 5]
+    ///
+    /// How many rounds count; each contender runs once in a round. What is read from disk is read once before the
+    /// first. Default: 5.
+    #[arg(long, value_name = "N", default_value_t = 5, hide_default_value = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+
+    /// Put the results into benches/README.md
+    ///
+    /// Put the results into benches/README.md, and the pictures beside it, in the place of those that are there.
+    /// Default: only print them.
+    #[arg(long)]
+    pub write: bool,
+
+    /// Directory of the bare-metal benchmark guest
+    ///
+    /// Directory with the bare-metal benchmark guest that hvbench measures: payload-le.elf, payload-be.elf, and
+    /// bootrom.bin for QEMU. Default: none, and hvbench cannot be measured. Example: --hvbench guests/hvbench
+    #[arg(long, value_name = "DIR")]
+    pub hvbench: Option<PathBuf>,
+
+    /// How much that guest does, in percent [default: 25]
+    ///
+    /// How much the bare-metal guest does, in percent of its usual amount. Default: 25. Example: --scale 100
+    #[arg(long, value_name = "PERCENT", default_value_t = 25, hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub scale: u32,
+}
+
+const EXAMPLES: &str = "Examples:\n  cargo xtask bench\n  cargo xtask bench boot --runs 1\n  cargo xtask bench --write";
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Benchmark {
+    /// Debian's kernels to a first process, fixed work, power-off
+    Boot,
+    /// Process start to first guest instruction
+    Start,
+    /// Single operations, by a bare-metal guest
+    Hvbench,
+}
+
+impl Benchmark {
+    /// What the command line calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boot => "boot",
+            Self::Start => "start",
+            Self::Hvbench => "hvbench",
+        }
+    }
+
+    /// File name of its picture.
+    pub fn picture(self) -> &'static str {
+        match self {
+            Self::Hvbench => "hvbench.svg",
+            Self::Boot | Self::Start => "results.svg",
+        }
+    }
+}
+
+impl Cli {
+    /// What is to be measured, or why that cannot be.
+    pub fn selection(&self) -> Result<Vec<Benchmark>, String> {
+        let mut selection = self.benchmarks.clone();
+        if selection.is_empty() {
+            selection.extend([Benchmark::Boot, Benchmark::Start]);
+            selection.extend(self.hvbench.is_some().then_some(Benchmark::Hvbench));
+        }
+        if selection.contains(&Benchmark::Hvbench) && self.hvbench.is_none() {
+            return Err("hvbench needs --hvbench with the directory of its guest".to_owned());
+        }
+        Ok(selection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn selection(arguments: &[&str]) -> Result<Vec<Benchmark>, String> {
+        Cli::parse_from(["bench"].iter().chain(arguments)).selection()
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+        for benchmark in Benchmark::value_variants() {
+            assert_eq!(Benchmark::from_str(benchmark.name(), false), Ok(*benchmark));
+        }
+    }
+
+    #[test]
+    fn the_bare_metal_guest_is_measured_where_it_is() {
+        assert_eq!(selection(&[]).unwrap(), [Benchmark::Boot, Benchmark::Start]);
+        assert_eq!(selection(&["--hvbench", "x"]).unwrap(), Benchmark::value_variants());
+        assert_eq!(selection(&["start"]).unwrap(), [Benchmark::Start]);
+        assert!(selection(&["hvbench"]).unwrap_err().contains("--hvbench"));
+    }
+}

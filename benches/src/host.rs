@@ -1,0 +1,55 @@
+//! The machine that the figures are from.
+
+use std::fs;
+use std::thread;
+
+use crate::contender::{MEMORY, Programs};
+use crate::error::Result;
+
+/// One sentence about the machine and the programs.
+pub fn description(programs: &Programs, rounds: usize) -> Result<String> {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let release = read("/proc/sys/kernel/osrelease");
+    let load = read("/proc/loadavg");
+    let (pteg, qemu) = programs.versions()?;
+    Ok(format!(
+        "{rounds} rounds; guests have {MEMORY}. Host: {}, {} processors, Linux {}, load {} before the first round. \
+         {pteg}; {}.",
+        model(&cpuinfo),
+        thread::available_parallelism().map_or(1, usize::from),
+        release.trim(),
+        load.split_whitespace().next().unwrap_or("unknown"),
+        qemu.as_deref().unwrap_or("no QEMU was there"),
+    ))
+}
+
+/// The processors' name.
+fn model(cpuinfo: &str) -> &str {
+    let value = |name| {
+        let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim())
+    };
+    // x86 and others; POWER.
+    value("model name")
+        .or_else(|| value("cpu\t"))
+        .unwrap_or("unknown processor")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processors_name_is_found() {
+        assert_eq!(
+            model("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Fast CPU @ 2 GHz\n"),
+            "Fast CPU @ 2 GHz"
+        );
+        assert_eq!(
+            model("processor\t: 0\ncpu\t\t: POWER8 (raw), altivec supported\n"),
+            "POWER8 (raw), altivec supported"
+        );
+        assert_eq!(model(""), "unknown processor");
+    }
+}

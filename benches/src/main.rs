@@ -1,0 +1,95 @@
+//! Measures pteg beside `qemu-system-ppc64`: the same guests, in turns, and what both needed.
+//!
+//! - `contender` knows how each is started, `process` watches it, `procfs` asks the system what it used;
+//!   `guest` is what the guests do.
+//! - `boot`, `start` and `hvbench` are the benchmarks; `rounds` gives the contenders their turns.
+//! - `statistics`, `table`, `chart`, `host` and `report` say what came out.
+//!
+//! `cargo xtask bench` builds pteg and runs this. No figure is judged here: that is for people.
+
+#![forbid(unsafe_code)]
+
+mod boot;
+mod chart;
+mod cli;
+mod contender;
+mod error;
+mod guest;
+mod host;
+mod hvbench;
+mod process;
+mod procfs;
+mod report;
+mod rounds;
+mod start;
+mod statistics;
+mod table;
+
+use std::error::Error as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Benchmark, Cli};
+use crate::contender::{Contender, Programs, QEMU};
+use crate::error::Result;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let selection = match cli.selection() {
+        Ok(selection) => selection,
+        Err(why) => {
+            eprintln!("benches: {why}");
+            return ExitCode::from(2);
+        }
+    };
+    match measure(&cli, &selection) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut line = format!("benches: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                line += &format!(": {error}");
+                cause = error.source();
+            }
+            eprintln!("{line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
+    let programs = Programs::find();
+    if programs.present(&[Contender::Qemu]).is_empty() {
+        eprintln!(
+            "benches: SKIPPED: QEMU, as there is no {QEMU} in PATH, so nothing is compared: \
+             `apt install qemu-system-ppc` brings it"
+        );
+    }
+    let rounds = usize::from(cli.runs);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for &benchmark in selection {
+        let host = host::description(&programs, rounds)?;
+        let report = match (benchmark, &cli.hvbench) {
+            (Benchmark::Boot, _) => boot::measure(&programs, rounds)?,
+            (Benchmark::Start, _) => start::measure(&programs, rounds)?,
+            (Benchmark::Hvbench, Some(guest)) => hvbench::measure(&programs, rounds, guest, cli.scale)?,
+            (Benchmark::Hvbench, None) => continue,
+        };
+        let text = format!("{host}\n\n{}", report.markdown);
+        print(&format!("# {}\n\n{text}\n", benchmark.name()));
+        if cli.write {
+            if let Some(picture) = &report.picture {
+                report::write(&directory.join(benchmark.picture()), picture)?;
+            }
+            report::write_section(&directory.join("README.md"), benchmark.name(), &text)?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the tables are what this program is for")]
+fn print(text: &str) {
+    print!("{text}");
+}

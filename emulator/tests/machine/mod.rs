@@ -1,0 +1,114 @@
+//! The least machine that a processor runs in: memory, a page table, and nothing else.
+
+use std::sync::Arc;
+
+use emulator::{Cpu, Line, Shared, Timebase};
+use hpt::{Batch, Hpt, Order, RealKind, RealMap, Shadow, Table};
+use power::hpte::HpteV;
+use power::page::{PagePair, SegmentSize, Vpn};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+
+/// `sc 1`: ends [`Cpu::run`].
+pub const STOP: u32 = 0x4400_0022;
+
+/// First byte past the interrupt vectors.
+pub const VECTORS_END: u64 = 0x2000;
+
+/// Memory and what the processors of a partition share.
+pub struct Machine {
+    memory: Arc<GuestMemoryMmap<()>>,
+    /// What the processors share.
+    pub shared: Arc<Shared>,
+    hpt: Hpt,
+}
+
+/// All real addresses are memory; nobody holds translations that are ever taken away.
+struct Space;
+
+impl RealMap for Space {
+    fn kind(&self, _: u64, _: u64) -> Option<RealKind> {
+        Some(RealKind::Ram)
+    }
+    fn zero(&self, _: u64, _: u64) {}
+    fn synchronize_instructions(&self, _: u64, _: u64) {}
+}
+
+impl Shadow for Space {
+    fn invalidate(&self, _: &Batch) {}
+}
+
+impl Machine {
+    /// A machine with this much memory, of which nothing is in use.
+    pub fn new(ram_bytes: usize) -> Self {
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), ram_bytes)]).expect("memory can be mapped");
+        let memory = Arc::new(memory);
+        let table = Arc::new(Table::new(Order::MIN).expect("a small table can be made"));
+        let shared = Shared::new(Arc::clone(&memory), Arc::clone(&table), Timebase::new());
+        Self {
+            memory,
+            shared,
+            hpt: Hpt::new(table, Box::new(Space), Box::new(Space)),
+        }
+    }
+
+    /// Processor number `server`, and the wires into it.
+    pub fn cpu(&self, server: u32) -> (Cpu, Arc<Line>) {
+        let line = Arc::new(Line::default());
+        (Cpu::new(server, Arc::clone(&self.shared), Arc::clone(&line), Arc::default()), line)
+    }
+
+    /// Writes memory as a device would.
+    pub fn write(&self, real: u64, bytes: &[u8]) {
+        self.memory
+            .write_slice(bytes, GuestAddress(real))
+            .expect("the machine has memory there");
+        self.shared.written(real, bytes.len() as u64);
+    }
+
+    /// Writes instructions.
+    pub fn write_code(&self, real: u64, words: &[u32], little: bool) {
+        let bytes: Vec<u8> = words
+            .iter()
+            .flat_map(|word| if little { word.to_le_bytes() } else { word.to_be_bytes() })
+            .collect();
+        self.write(real, &bytes);
+    }
+
+    /// Makes every interrupt stop the processor.
+    pub fn stop_at_vectors(&self, little: bool) {
+        self.write_code(0, &[STOP; VECTORS_END as usize / 4], little);
+    }
+
+    /// Reads memory.
+    pub fn read<const BYTES: usize>(&self, real: u64) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        self.memory
+            .read_slice(&mut bytes, GuestAddress(real))
+            .expect("the machine has memory there");
+        bytes
+    }
+
+    /// Maps the page at `offset` bytes into the segment `vsid` to `real`, with these low bits
+    /// (C, R, WIMG, N, PP) of the second doubleword beside coherence.
+    pub fn map(&self, vsid: u64, segment: SegmentSize, pair: PagePair, offset: u64, real: u64, rights: u64) {
+        let page = Vpn::new(vsid, segment, pair.base(), offset);
+        let group = page.hash() & (Order::MIN.groups() - 1);
+        let encoding = if pair.is_large() { pair.encoding() << 12 } else { 0 };
+        self.hpt
+            .enter(
+                0,
+                group * 8,
+                HpteV::new(page, pair, false).raw(),
+                real | encoding | 0x10 | rights,
+            )
+            .expect("there is room in the table");
+    }
+}
+
+/// What `slbmte` takes in RS and RB for a segment of 256 MiB: entry number `index`.
+pub fn segment(ea: u64, vsid: u64, pair: PagePair, index: u64) -> (u64, u64) {
+    (
+        vsid << 12 | pair.base().slb_encoding(),
+        ea & !0x0fff_ffff | 1 << 27 | index,
+    )
+}

@@ -1,0 +1,154 @@
+//! Guest programs without an operating system: assembled here, started from an ELF file, judged by their last line.
+//!
+//! Each says `VERDICT <name>: pass`, or `VERDICT <name>: fail <what> expected <value> got <value>`, and powers
+//! off. They come in either byte order, and run on any machine that starts an ELF program at its entry in real
+//! mode with the device tree's address in r3, so that another hypervisor can confirm what they expect.
+//!
+//! - `runtime/` is the part they share: entry, interrupts, console, device tree, RTAS, verdict.
+//! - `hello`, `echo`, `decrementer` and `smp` are assembler text; `hypercalls` and `page_faults` are lists of steps, which
+//!   [`script`] turns into such text.
+
+mod elf;
+mod hypercalls;
+mod page_faults;
+mod script;
+
+use power::insn::{Endian, assemble};
+
+/// Where programs lie in memory.
+const BASE: u64 = 0x40_0000;
+
+/// First byte of the processors' areas, behind every program's bytes.
+const AREAS: u64 = 0x50_0000;
+
+/// First byte behind the areas: 64 of 8 KiB each.
+const END: u64 = AREAS + 64 * 0x2000;
+
+/// What every program is made of, before its own part.
+const RUNTIME: [&str; 6] = [
+    include_str!("runtime/entry.s"),
+    include_str!("runtime/interrupts.s"),
+    include_str!("runtime/console.s"),
+    include_str!("runtime/tree.s"),
+    include_str!("runtime/rtas.s"),
+    include_str!("runtime/verdict.s"),
+];
+
+/// What a processor that comes in with the other byte order executes: it changes its own and goes on behind this.
+const CHANGE_ORDER: &str = "
+    mfmsr   r4
+    xori    r4,r4,1
+    mtsrr1  r4
+    bcl     20,31,.+4
+    mflr    r5
+    addi    r5,r5,16
+    mtsrr0  r5
+    rfid
+";
+
+/// A place named `label` where a processor may come in with either byte order and goes on at `target` with the program's.
+fn entry(label: &str, target: &str, endian: Endian) -> String {
+    let other = match endian {
+        Endian::Big => Endian::Little,
+        Endian::Little => Endian::Big,
+    };
+    let bytes = assemble(CHANGE_ORDER, 0, other).expect("it is right").bytes;
+    let bytes: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    // The trap never happens; in the other byte order it is a branch over the next instruction.
+    format!(
+        "{label}:\n    tdi 0,0,0x48\n    b {target}\n    .byte {}\n    b {target}\n",
+        bytes.join(",")
+    )
+}
+
+/// A guest program.
+#[derive(Debug)]
+pub struct Program {
+    /// What users and verdict lines call it.
+    pub name: &'static str,
+    /// One line about it.
+    pub description: &'static str,
+    source: fn(Endian) -> String,
+}
+
+impl Program {
+    /// Every program.
+    pub const ALL: [Self; 6] = [
+        Self {
+            name: "hello",
+            description: "a greeting from a guest without an operating system",
+            source: |_| include_str!("hello.s").to_owned(),
+        },
+        Self {
+            name: "echo",
+            description: "what is typed comes back, until Ctrl-D",
+            source: |_| include_str!("echo.s").to_owned(),
+        },
+        Self {
+            name: "hypercalls",
+            description: "the page table's hypercalls and the console's: words, statuses, bad arguments",
+            source: |_| hypercalls::source(),
+        },
+        Self {
+            name: "decrementer",
+            description: "decrementer interrupts: when they come, and what they leave in the registers",
+            source: |_| include_str!("decrementer.s").to_owned(),
+        },
+        Self {
+            name: "smp",
+            description: "all processors at once: reservations, locks, barriers, inter-processor interrupts",
+            source: |endian| entry("secondary_entry", "secondary", endian) + include_str!("smp.s"),
+        },
+        Self {
+            name: "page_faults",
+            description: "storage and segment interrupts, protection, R and C, page and segment sizes, stale translations",
+            source: |_| page_faults::source(),
+        },
+    ];
+
+    /// The program of this name.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        const ALL: &[Program] = &Program::ALL;
+        ALL.iter().find(|program| program.name == name)
+    }
+
+    /// The program as an ELF file of the given byte order.
+    pub fn elf(&self, endian: Endian) -> Vec<u8> {
+        let source = [
+            &format!(".equ AREAS,{AREAS:#x}\n"),
+            &entry("entry", "start", endian),
+            &RUNTIME.concat(),
+            &(self.source)(endian),
+            &format!("program_name: .asciz \"{}\"\n", self.name),
+        ];
+        let source = source.map(String::as_str).join("\n");
+        let program = assemble(&source, BASE, endian).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        elf::executable(&program.bytes, BASE, END, endian)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_assembles_in_either_byte_order_and_ends_before_the_areas() {
+        for program in &Program::ALL {
+            for endian in [Endian::Big, Endian::Little] {
+                let bytes = program.elf(endian).len() as u64;
+                assert!(bytes < AREAS - BASE, "{}: {bytes} bytes", program.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_is_found_by_its_name() {
+        for program in &Program::ALL {
+            assert_eq!(
+                Program::by_name(program.name).map(|found| found.name),
+                Some(program.name)
+            );
+        }
+        assert!(Program::by_name("goodbye").is_none());
+    }
+}

@@ -1,0 +1,165 @@
+//! How a run ends, and what pipes do to it.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
+
+use crate::guest::{echoing, guest, spinning};
+use crate::{finish, pteg, run, signal, wait_for_ready, without_choice};
+
+fn run_guest(source: &str, more: &[&str]) -> (Option<i32>, String, String) {
+    let kernel = guest(source);
+    let mut args = vec!["run", "--mem", "16M", "--kernel", kernel.path().to_str().unwrap()];
+    args.extend(more);
+    let (status, stdout, stderr) = run(&args);
+    (status, stdout, without_choice(&stderr))
+}
+
+#[test]
+fn a_guest_that_powers_off_is_a_success_without_words() {
+    let hello = "li r5,6; lis r6,text@h; ori r6,r6,text@l; bl print; b power_off; .align 3; text: .ascii \"hello\\n          \"";
+    assert_eq!(run_guest(hello, &[]), (Some(0), "hello\n".into(), String::new()));
+    assert_eq!(
+        run_guest(hello, &["--smp", "64"]),
+        (Some(0), "hello\n".into(), String::new())
+    );
+}
+
+#[test]
+fn the_built_in_program_says_hello() {
+    let (status, stdout, stderr) = run(&["run", "hello"]);
+    assert_eq!((status, without_choice(&stderr)), (Some(0), String::new()));
+    assert_eq!(stdout.lines().last(), Some("VERDICT hello: pass"), "{stdout}");
+}
+
+#[test]
+fn the_choice_of_accelerator_is_said_only_when_it_was_ours() {
+    let kernel = guest("b power_off");
+    let path = kernel.path().to_str().unwrap();
+    let (_, _, stderr) = run(&["run", "--mem", "16M", "--kernel", path]);
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("emulating"), "{stderr}");
+    let (_, _, stderr) = run(&["run", "--mem", "16M", "--kernel", path, "--accel", "emulated"]);
+    assert_eq!(stderr, "");
+}
+
+#[test]
+fn the_executed_instructions_are_counted_on_request() {
+    let kernel = guest("nop; nop; b power_off");
+    let path = kernel.path().to_str().unwrap();
+    let arguments = [
+        "run", "--mem", "16M", "--kernel", path, "--accel", "emulated", "--stats",
+    ];
+    let (_, _, first) = run(&arguments);
+    assert!(first.starts_with("pteg: instructions executed: "), "{first}");
+    assert!(
+        first.contains("(processor 0: ") && !first.contains("processor 1"),
+        "{first}"
+    );
+    let (_, _, second) = run(&arguments);
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_guest_whose_processors_all_stopped_is_a_failure() {
+    let (status, _, stderr) = run_guest("b stop_self", &["--smp", "2"]);
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("stopped itself"), "{stderr}");
+}
+
+#[test]
+fn a_checkstop_shows_the_registers() {
+    // Memory holds no interrupt handlers: zeros are no instruction.
+    let (status, _, stderr) = run_guest("lis r17,0x1234; .long 0", &[]);
+    assert_eq!(status, Some(1), "{stderr}");
+    assert!(stderr.contains("processor 0 of the guest cannot go on"), "{stderr}");
+    assert!(stderr.contains("12340000"), "{stderr}");
+}
+
+/// The handler of program interrupts, at 0x700, is made before the unknown instruction is met.
+#[test]
+fn an_unknown_instruction_is_named_at_the_end() {
+    let source = "
+        lis r3,handler@h; ori r3,r3,handler@l
+        ld r4,0(r3); std r4,0x700(0); ld r4,8(r3); std r4,0x708(0)
+        icbi 0,r3; isync
+        .long 0x00000200
+        .align 3
+    handler: lis r5,power_off@h; ori r5,r5,power_off@l; mtctr r5; bctr";
+    let (status, _, stderr) = run_guest(source, &[]);
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(stderr.contains("0x00000200") && stderr.contains("once"), "{stderr}");
+}
+
+#[test]
+fn signals_stop_the_guest_and_set_the_status() {
+    let kernel = spinning();
+    for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("QUIT", 3)] {
+        let mut child = pteg(&["run", "--mem", "16M", "--kernel", kernel.path().to_str().unwrap()])
+            .spawn()
+            .unwrap();
+        wait_for_ready(&mut child);
+        signal(&child, name);
+        let (status, stderr) = finish(child);
+        assert_eq!((status.signal(), status.code()), (None, Some(128 + number)), "{stderr}");
+        assert_eq!(stderr, format!("pteg: stopped by SIG{name}"));
+    }
+}
+
+#[test]
+fn a_script_drives_the_guest_through_a_pipe_and_its_end_does_not_stop_it() {
+    let kernel = echoing();
+    let mut child = pteg(&["run", "--mem", "16M", "--kernel", kernel.path().to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // More than any queue on the way holds, with Ctrl-A among it.
+    let text: Vec<u8> = (0..100_000_u32)
+        .map(|n| if n % 7 == 0 { 1 } else { b'a' + (n % 16) as u8 })
+        .collect();
+    let mut pipe = child.stdin.take().unwrap();
+    let sent = text.clone();
+    let writer = std::thread::spawn(move || {
+        pipe.write_all(&sent).unwrap();
+        pipe.write_all(b"q").unwrap();
+    });
+    let mut echo = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut echo).unwrap();
+    writer.join().unwrap();
+    assert!(echo.strip_suffix(b"q") == Some(&text));
+    assert_eq!(finish(child).0.code(), Some(0));
+}
+
+#[test]
+fn output_that_nobody_takes_ends_the_run() {
+    let chatter = "again: li r5,16; lis r6,text@h; ori r6,r6,text@l; bl print; b again; .align 3; text: .ascii \"0123456789abcde\\n\"";
+    let kernel = guest(chatter);
+    let args = ["run", "--mem", "16M", "--kernel", kernel.path().to_str().unwrap()];
+    let mut child = pteg(&args).spawn().unwrap();
+    drop(child.stdout.take());
+    let (status, stderr) = finish(child);
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("writing the guest's output: Broken pipe"), "{stderr}");
+
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (status, stderr) = finish(pteg(&args).stdout(full).spawn().unwrap());
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+}
+
+#[test]
+fn a_reader_that_stalls_does_not_keep_a_signal_from_ending_the_run() {
+    let chatter = "again: li r5,16; lis r6,text@h; ori r6,r6,text@l; bl print; b again; .align 3; text: .ascii \"ready\\n789abcde\\n\"";
+    let kernel = guest(chatter);
+    let child = pteg(&["run", "--mem", "16M", "--kernel", kernel.path().to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    let pipe = child.stdout.as_ref().unwrap();
+    let room = rustix::pipe::fcntl_getpipe_size(pipe).unwrap() as u64;
+    while rustix::io::ioctl_fionread(pipe).unwrap() + 16 <= room {
+        std::thread::yield_now();
+    }
+    signal(&child, "TERM");
+    let (status, _) = finish(child);
+    assert_eq!(status.code(), Some(143));
+}

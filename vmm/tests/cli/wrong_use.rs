@@ -1,0 +1,164 @@
+//! Wrong use and wrong inputs: one sentence on stderr that says what would be right, and exit status 2 (or 1
+//! where the machine is to blame).
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::guest::spinning;
+use crate::{pteg, run};
+
+#[track_caller]
+fn assert_sentence((status, stdout, stderr): &(Option<i32>, String, String), code: i32, words: &[&str]) {
+    assert_eq!(*status, Some(code), "{stderr}");
+    assert_eq!(stdout, "");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("pteg: "), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "no {word:?} in {stderr:?}");
+    }
+}
+
+#[test]
+fn wrong_flags_are_told_what_is_right() {
+    for (args, words) in [
+        (&["run", "debian", "--smp", "0"][..], &["--smp", "1 to 64"][..]),
+        (&["run", "debian", "--smp", "65"], &["--smp", "1 to 64"]),
+        (&["run", "debian", "--hpt-order", "17"], &["--hpt-order", "18 to 46"]),
+        (&["run", "debian", "--hpt-order", "47"], &["--hpt-order", "18 to 46"]),
+        (&["run", "debian", "--mem", "much"], &["--mem", "512M"]),
+        (&["run", "debian", "--mem", "1K"], &["1 KiB", "multiple of 16 MiB"]),
+        (&["run", "debian", "--mem", "10T"], &["10 TiB", "this machine has"]),
+        (&["run", "debian", "--accel", "magic"], &["--accel", "emulated"]),
+        (&["run", "debian", "--colour"], &["--colour", "--help"]),
+        (&["run", "debian", "--kernel", "vmlinux"], &["cannot be used with"]),
+        (&["walk"], &["walk"]),
+    ] {
+        assert_sentence(&run(args), 2, words);
+    }
+}
+
+#[test]
+fn an_unknown_image_is_told_the_known_ones() {
+    assert_sentence(&run(&["run", "beos"]), 2, &["beos", "debian", "hello"]);
+}
+
+#[test]
+fn kvm_is_not_there_and_says_so() {
+    assert_sentence(
+        &run(&["run", "debian", "--accel", "kvm"]),
+        1,
+        &["KVM", "--accel emulated"],
+    );
+}
+
+#[test]
+fn wrong_kernels_are_named_with_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, contents: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, contents).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let missing = folder.path().join("missing").to_str().unwrap().to_owned();
+    let own = fs::read(env!("CARGO_BIN_EXE_pteg")).unwrap();
+    for (path, words) in [
+        (missing, "No such file"),
+        (file("script", b"#!/bin/sh\n"), "not an ELF file"),
+        (file("empty", b""), "not an ELF file"),
+        (file("packed", b"\x1f\x8b\x08\x00"), "gunzip"),
+        (file("program", &own), "for x86-64"),
+    ] {
+        if words == "for x86-64" && !cfg!(target_arch = "x86_64") {
+            continue;
+        }
+        assert_sentence(&run(&["run", "--kernel", &path]), 2, &[&path, words]);
+    }
+}
+
+#[test]
+fn a_ram_disk_that_is_missing_or_too_large_says_so() {
+    let kernel = spinning();
+    let kernel = kernel.path().to_str().unwrap();
+    let missing = run(&["run", "--kernel", kernel, "--initrd", "/nonexistent"]);
+    assert_sentence(&missing, 2, &["/nonexistent", "No such file"]);
+    let folder = run(&["run", "--kernel", kernel, "--initrd", "/"]);
+    assert_sentence(&folder, 2, &["/: not a regular file"]);
+    let large = tempfile::NamedTempFile::new().unwrap();
+    large.as_file().set_len(17 << 20).unwrap();
+    let large = run(&[
+        "run",
+        "--kernel",
+        kernel,
+        "--mem",
+        "16M",
+        "--initrd",
+        large.path().to_str().unwrap(),
+    ]);
+    assert_sentence(&large, 2, &["16 MiB", "initial RAM disk"]);
+}
+
+#[test]
+fn a_host_without_address_space_is_to_blame_itself() {
+    let kernel = spinning();
+    let shell = format!(
+        "ulimit -v 1000000; exec {} run --kernel {} --mem 2G",
+        env!("CARGO_BIN_EXE_pteg"),
+        kernel.path().display()
+    );
+    let output = std::process::Command::new("sh").args(["-c", &shell]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_sentence(
+        &(output.status.code(), String::new(), said),
+        1,
+        &["mapping 2 GiB", "Cannot allocate memory"],
+    );
+}
+
+#[test]
+fn an_image_that_cannot_be_kept_names_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let output = pteg(&["run", "debian"]).env("PTEG_CACHE", &file).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_sentence(
+        &(output.status.code(), String::new(), said),
+        1,
+        &[file.to_str().unwrap()],
+    );
+}
+
+#[test]
+fn run_alone_lists_the_images() {
+    let (status, stdout, stderr) = run(&["run"]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    for image in ["debian ", "debian:6.12 ", "debian:6.12-64k ", "hello "] {
+        assert!(stdout.contains(image), "{stdout}");
+    }
+}
+
+#[test]
+fn help_is_a_line_a_flag_or_a_paragraph_each() {
+    let (status, short, _) = run(&["run", "-h"]);
+    assert_eq!(status, Some(0));
+    let (status, long, _) = run(&["run", "--help"]);
+    assert_eq!(status, Some(0));
+    for flag in [
+        "--kernel",
+        "--initrd",
+        "--append",
+        "--mem",
+        "--smp",
+        "--hpt-order",
+        "--accel",
+        "--stats",
+    ] {
+        assert!(short.contains(flag) && long.contains(flag), "{flag}");
+    }
+    assert!(long.lines().count() > 2 * short.lines().count());
+    let words: Vec<&str> = long.split_whitespace().collect();
+    assert_eq!(words.join(" ").matches("Example: --").count(), 6, "{long}");
+    let (status, top, _) = run(&["--help"]);
+    assert!(status == Some(0) && top.contains("Exit status"), "{top}");
+}
