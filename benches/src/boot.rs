@@ -6,7 +6,7 @@ use guest_images::{Cache, Image, Prepared, Stderr};
 
 use crate::contender::{Contender, Guest, Programs};
 use crate::error::{Error, Result};
-use crate::guest::{AT_END, AT_INIT, workload};
+use crate::guest::{AT_INIT, PARTS, workload};
 use crate::process::Running;
 use crate::procfs::{self, Resident};
 use crate::report::Report;
@@ -51,7 +51,9 @@ const AT_KERNEL: &str = "[    0.";
 struct Run {
     /// Processor seconds of the host when the first process started.
     to_init: f64,
-    /// Processor seconds of the host in all.
+    /// Those of each part of the work.
+    parts: [f64; PARTS.len()],
+    /// All.
     to_end: f64,
     /// Memory when the first process started.
     resident: Resident,
@@ -81,6 +83,7 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Report> {
         all.push((boot.name, runs));
     }
     Ok(Report {
+        rounds,
         markdown: tables::markdown(&contenders, &all),
         picture: Some(tables::chart(&contenders, &all).svg()?),
     })
@@ -101,7 +104,14 @@ fn run(contender: Contender, command: std::process::Command) -> Result<Run> {
     running.wait_for(AT_INIT)?;
     let to_init = procfs::cpu_time(running.id())?.as_secs_f64();
     let resident = Resident::of(running.id())?;
-    running.wait_for(AT_END)?;
+    let mut parts = [0.0; PARTS.len()];
+    let mut before = to_init;
+    for (part, (_, done)) in parts.iter_mut().zip(PARTS) {
+        running.wait_for(done)?;
+        let now = procfs::cpu_time(running.id())?.as_secs_f64();
+        *part = now - before;
+        before = now;
+    }
     let ended = running.wait_for_end()?;
     let kernel = ended
         .console
@@ -109,6 +119,7 @@ fn run(contender: Contender, command: std::process::Command) -> Result<Run> {
         .and_then(|(_, rest)| rest.split_whitespace().next());
     Ok(Run {
         to_init,
+        parts,
         to_end: ended.cpu_time.as_secs_f64(),
         resident,
         instructions: match contender {

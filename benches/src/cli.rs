@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 /// Runs the same guests with pteg and with qemu-system-ppc64, in turns, and prints what both needed. It takes about
 /// ten minutes; the machine should have nothing else to do.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask bench", after_help = EXAMPLES)]
+#[command(bin_name = "cargo xtask bench", after_help = EXAMPLES)]
 pub struct Cli {
     /// What to measure [default: boot start]
     ///

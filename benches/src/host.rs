@@ -7,14 +7,14 @@ use crate::contender::{MEMORY, Programs};
 use crate::error::Result;
 
 /// One sentence about the machine and the programs.
-pub fn description(programs: &Programs, rounds: usize) -> Result<String> {
+pub fn description(programs: &Programs) -> Result<String> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
     let release = read("/proc/sys/kernel/osrelease");
     let load = read("/proc/loadavg");
     let (pteg, qemu) = programs.versions()?;
     Ok(format!(
-        "{rounds} rounds; guests have {MEMORY}. Host: {}, {} processors, Linux {}, load {} before the first round. \
+        "Guests have {MEMORY} of memory. Host: {}, {} processors, Linux {}, load {} before the first round. \
          {pteg}; {}.",
         model(&cpuinfo),
         thread::available_parallelism().map_or(1, usize::from),

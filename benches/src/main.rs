@@ -70,14 +70,14 @@ fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
     let rounds = usize::from(cli.runs);
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
     for &benchmark in selection {
-        let host = host::description(&programs, rounds)?;
+        let host = host::description(&programs)?;
         let report = match (benchmark, &cli.hvbench) {
             (Benchmark::Boot, _) => boot::measure(&programs, rounds)?,
             (Benchmark::Start, _) => start::measure(&programs, rounds)?,
             (Benchmark::Hvbench, Some(guest)) => hvbench::measure(&programs, rounds, guest, cli.scale)?,
             (Benchmark::Hvbench, None) => continue,
         };
-        let text = format!("{host}\n\n{}", report.markdown);
+        let text = format!("Rounds: {}. {host}\n\n{}", report.rounds, report.markdown);
         print(&format!("# {}\n\n{text}\n", benchmark.name()));
         if cli.write {
             if let Some(picture) = &report.picture {

@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 
 /// What a benchmark found.
 pub struct Report {
+    /// How many rounds counted.
+    pub rounds: usize,
     /// The tables.
     pub markdown: String,
     /// A picture, in SVG.

@@ -23,6 +23,7 @@ const TIMES: usize = 4;
 
 /// Measures starts.
 pub fn measure(programs: &Programs, rounds: usize) -> Result<Report> {
+    let rounds = rounds * TIMES;
     let contenders = programs.present(&CONTENDERS);
     let image = Image::by_name("debian").expect("it is an image");
     let prepared = image.prepare(&Cache::from_environment()?, &Stderr::new(), &ImageOptions::default())?;
@@ -44,7 +45,7 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Report> {
     };
     // Warms up.
     contenders.iter().try_for_each(|&contender| run(contender).map(drop))?;
-    let results = Results::measure("start", rounds * TIMES, &contenders, run)?;
+    let results = Results::measure("start", rounds, &contenders, run)?;
 
     let names = contenders.iter().map(|contender| contender.name().to_owned()).collect();
     let mut table = Table::comparing_first("guest", names);
@@ -58,6 +59,7 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Report> {
         table.markdown()
     );
     Ok(Report {
+        rounds,
         markdown,
         picture: None,
     })

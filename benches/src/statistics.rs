@@ -81,12 +81,15 @@ impl fmt::Display for Ratio {
     }
 }
 
-/// A number with three digits that count, or its whole part.
+/// A number with three digits that count, or its whole part; from a million on, in millions.
 #[derive(Clone, Copy)]
 pub struct Figure(pub f64);
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 >= 1e6 {
+            return write!(f, "{} M", Self(self.0 / 1e6));
+        }
         let digits = match self.0.abs() {
             0.0 => 0,
             ..0.995 => 3,

@@ -103,12 +103,16 @@ pub fn rotate_word(value: u64, by: u32) -> u64 {
     double_word((value as u32).rotate_left(by))
 }
 
-/// Sum and carry out.
+/// Sum, and the carry out of its low `BITS` bits: 64, or in 32-bit mode 32.
 #[inline(always)]
-pub fn add_with_carry(left: u64, right: u64, carry: u64) -> (u64, u64) {
+pub fn add_with_carry<const BITS: u32>(left: u64, right: u64, carry: u64) -> (u64, u64) {
     let (sum, first) = left.overflowing_add(right);
     let (sum, second) = sum.overflowing_add(carry);
-    (sum, u64::from(first | second))
+    if BITS == 64 {
+        return (sum, u64::from(first | second));
+    }
+    // What was carried into the next bit.
+    (sum, (left ^ right ^ sum) >> BITS & 1)
 }
 
 /// MASK(first, last) of the manual: ones from bit `first` to bit `last`, around the end if `first`

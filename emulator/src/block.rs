@@ -2,14 +2,15 @@
 //!
 //! A block starts at a real address and is decoded for one [`Mode`]. It may be left in the middle
 //! by a taken branch; each such exit has a *link* that remembers the next block. Links and the jump
-//! cache (by effective address) hold for one generation of fetch translation; then the block is
-//! found again by real address, and decoded again when its page has been written to.
+//! cache lead from an effective address to a block, for as long as the fetch translation stands that
+//! they were found through ([`crate::fetch`]); then the block is found again by real address, and
+//! decoded again when its page has been written to.
 
 use rustc_hash::FxHashMap;
 
 use crate::core::Mode;
+use crate::fetch::{FetchCache, Stamp};
 use crate::ir::{Call, Op};
-use crate::tlb::Context;
 
 /// Operations of all blocks together, at most: 24 MiB. Then everything is decoded anew.
 const MOST_OPS: usize = 3 << 19;
@@ -29,25 +30,29 @@ pub struct Block {
     generation: u32,
 }
 
-/// What a link or a jump-cache entry remembers.
+/// What a link or a jump-cache entry remembers: where the block at an effective address is.
 #[derive(Clone, Copy)]
 struct Way {
+    pc: u64,
     block: BlockId,
-    generation: u32,
+    stamp: Stamp,
 }
 
-/// A generation that the fetch cache never has: it starts at 1 and would need 2^32 changes.
-const NOWHERE: Way = Way {
-    block: 0,
-    generation: 0,
-};
+/// The way from an address that no instruction has.
+const NOWHERE: Way = Way { pc: 1, block: 0, stamp: Stamp::NONE };
 
+impl Way {
+    #[inline(always)]
+    fn leads_from(self, pc: u64, fetch: &FetchCache) -> bool {
+        self.pc == pc && fetch.is_current(pc, self.stamp)
+    }
+}
+
+/// A way that mode-changing instructions may take too.
 #[derive(Clone, Copy)]
 struct Jump {
-    pc: u64,
     way: Way,
     mode: u8,
-    context: Context,
 }
 
 /// What decoding makes.
@@ -73,12 +78,7 @@ pub struct Blocks {
 
 impl Default for Blocks {
     fn default() -> Self {
-        let jump = Jump {
-            pc: 0,
-            way: NOWHERE,
-            mode: 0,
-            context: Context::Real,
-        };
+        let jump = Jump { way: NOWHERE, mode: 0 };
         Self {
             ops: Vec::new(),
             calls: Vec::new(),
@@ -108,39 +108,32 @@ impl Blocks {
         self.calls[number as usize]
     }
 
-    /// The block that a link leads to, in this generation of fetch translation.
+    /// The block at `pc` that a link leads to. A block may be executed at several addresses, so the
+    /// link must be one from `pc`.
     #[inline(always)]
-    pub fn follow(&self, link: u32, generation: u32) -> Option<BlockId> {
+    pub fn follow(&self, link: u32, pc: u64, fetch: &FetchCache) -> Option<BlockId> {
         let way = self.links[link as usize];
-        (way.generation == generation).then_some(way.block)
+        way.leads_from(pc, fetch).then_some(way.block)
     }
 
-    /// Makes a link lead to a block.
-    pub fn set_link(&mut self, link: u32, block: BlockId, generation: u32) {
+    /// Makes a link lead from `pc`, whose translation has this stamp, to a block.
+    pub fn set_link(&mut self, link: u32, pc: u64, block: BlockId, stamp: Stamp) {
         // The block cache may have been emptied since the link was taken.
         if let Some(way) = self.links.get_mut(link as usize) {
-            *way = Way { block, generation };
+            *way = Way { pc, block, stamp };
         }
     }
 
-    /// The block at an effective address, if it was found there in this generation.
+    /// The block at `pc`, if it was found there under its present translation.
     #[inline]
-    pub fn jump(&self, pc: u64, mode: Mode, context: Context, generation: u32) -> Option<BlockId> {
+    pub fn jump(&self, pc: u64, mode: Mode, fetch: &FetchCache) -> Option<BlockId> {
         let jump = &self.jumps[jump_slot(pc)];
-        let hit =
-            jump.pc == pc && jump.way.generation == generation && jump.mode == mode.index() && jump.context == context;
-        hit.then_some(jump.way.block)
+        (jump.way.leads_from(pc, fetch) && jump.mode == mode.index()).then_some(jump.way.block)
     }
 
-    /// Remembers where the block at an effective address is.
-    pub fn set_jump(&mut self, pc: u64, mode: Mode, context: Context, block: BlockId, generation: u32) {
-        let way = Way { block, generation };
-        self.jumps[jump_slot(pc)] = Jump {
-            pc,
-            way,
-            mode: mode.index(),
-            context,
-        };
+    /// Remembers where the block at `pc`, whose translation has this stamp, is.
+    pub fn set_jump(&mut self, pc: u64, mode: Mode, block: BlockId, stamp: Stamp) {
+        self.jumps[jump_slot(pc)] = Jump { way: Way { pc, block, stamp }, mode: mode.index() };
     }
 
     /// The block at a real address, if it was decoded under this generation of its page.

@@ -9,12 +9,12 @@
 //! | decode | processor B | sets the page's code bit, reads its generation, posts a *revocation* of the page to all others, rings; then reads the instructions | A's fill; A's attention |
 //! | fill | processor A | may cache "stores to this page go straight through" only while the code bit is clear | B's decode |
 //! | store | processor A, no such entry | clears the code bit, bumps the page's generation and the epoch; then stores | B's look |
-//! | revoke | processor A, between two blocks | drops its entry; if it had one it may have stored meanwhile, so it counts as a store | B's look |
-//! | look | processor B, at isync, rfid, an interrupt, attention | compares the epoch; a new one makes every cached way to a block check the page's generation again | |
+//! | revoke | processor A, between two blocks and before any entry goes | drops its entry; if it had one it may have stored meanwhile, so it counts as a store | B's look |
+//! | look | processor B, at isync, rfid, an interrupt, attention | compares the epoch; a new one makes it forget every way to a block, and finding one again checks the page's generation | |
 //!
-//! A store through an old entry and the bump are separated by no `isync` of the storer: `isync`
-//! ends a block, and revocations are taken between blocks. So what a processor publishes after
-//! `isync` is published after the bump.
+//! A store through an old entry and the bump are separated by no `icbi` or `isync` of the storer:
+//! `icbi` ends a block, `isync` does when the processor has been rung, and revocations are taken
+//! between blocks. So what a processor publishes after either is published after the bump.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};

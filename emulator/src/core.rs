@@ -233,7 +233,7 @@ impl Core {
         let epoch = self.shared.code.epoch();
         if epoch != self.epoch {
             self.epoch = epoch;
-            self.fetch.next_generation();
+            self.fetch.forget_all();
         }
     }
 

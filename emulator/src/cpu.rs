@@ -88,7 +88,7 @@ impl Cpu {
                 self.take_interrupt();
                 from = None;
             }
-            let block = match self.next_block(from) {
+            let mut block = match self.next_block(from) {
                 Ok(block) => block,
                 Err(Fault) => {
                     let pc = self.core.pc;
@@ -99,12 +99,24 @@ impl Cpu {
                     continue;
                 }
             };
-            let (stop, executed) = execute(&mut self.core, &self.blocks, self.blocks.ops(block));
-            self.instructions += u64::from(executed);
-            self.slice -= executed as i32;
-            if executed > 0 {
-                self.interrupts = 0;
-            }
+            // From block to block along known links: what happens there makes no interrupt due.
+            let stop = loop {
+                let (stop, executed) = execute(&mut self.core, &self.blocks, self.blocks.ops(block));
+                self.instructions += u64::from(executed);
+                self.slice -= executed as i32;
+                if executed > 0 {
+                    self.interrupts = 0;
+                }
+                if let Stop::Link(link) = stop
+                    && self.slice > 0
+                    && !self.core.line.attention()
+                    && let Some(next) = self.blocks.follow(link, self.core.pc, &self.core.fetch)
+                {
+                    block = next;
+                    continue;
+                }
+                break stop;
+            };
             from = None;
             match stop {
                 Stop::Link(link) => from = Some(link),
@@ -156,27 +168,9 @@ impl Cpu {
         if !self.core.line.answer() {
             return false;
         }
-        self.drop_revoked();
+        self.core.drop_revoked();
         self.core.look_at_code();
         true
-    }
-
-    /// Gives up the right to store straight through to pages that others have decoded.
-    fn drop_revoked(&mut self) {
-        let Some(revocations) = self.core.subscription.take() else {
-            return;
-        };
-        if revocations.all {
-            self.core.tlb.revoke_all_stores();
-            self.core.shared.code.mark_all_written();
-            return;
-        }
-        for page in revocations.pages {
-            if self.core.tlb.revoke_store(page) {
-                // It may have stored since the other decoded.
-                self.core.shared.code.mark_written(page << crate::code_pages::SHIFT);
-            }
-        }
     }
 
     fn take_interrupt(&mut self) {
@@ -195,18 +189,15 @@ impl Cpu {
     /// The block at the program counter, by link, jump cache, real address, or newly decoded.
     #[inline(always)]
     fn next_block(&mut self, from: Option<u32>) -> Result<BlockId, Fault> {
-        let generation = self.core.fetch.generation();
+        let pc = self.core.pc;
         if let Some(link) = from
-            && let Some(block) = self.blocks.follow(link, generation)
+            && let Some(block) = self.blocks.follow(link, pc, &self.core.fetch)
         {
             return Ok(block);
         }
-        if let Some(block) = self
-            .blocks
-            .jump(self.core.pc, self.core.mode(), self.core.fetch.context(), generation)
-        {
+        if let Some(block) = self.blocks.jump(pc, self.core.mode(), &self.core.fetch) {
             if let Some(link) = from {
-                self.blocks.set_link(link, block, generation);
+                self.blocks.set_link(link, pc, block, self.core.fetch.stamp(pc));
             }
             return Ok(block);
         }
@@ -236,10 +227,10 @@ impl Cpu {
                 self.decode(real, generation)
             }
         };
-        let ways = self.core.fetch.generation();
-        self.blocks.set_jump(pc, mode, self.core.fetch.context(), block, ways);
+        let stamp = self.core.fetch.stamp(pc);
+        self.blocks.set_jump(pc, mode, block, stamp);
         if let Some(link) = from {
-            self.blocks.set_link(link, block, ways);
+            self.blocks.set_link(link, pc, block, stamp);
         }
         Ok(block)
     }

@@ -8,10 +8,18 @@ use crate::alu;
 use crate::regs::{CA, CR, OV, Reg, Regs, SO};
 use crate::vsu::{Handler, Outcome};
 
-/// The function for an instruction that is executed by one.
-pub fn handler(opcode: Opcode, word: Word) -> Option<Handler> {
+/// The function for an instruction that is executed by one, in 64-bit mode or not.
+pub fn handler(opcode: Opcode, word: Word, wide: bool) -> Option<Handler> {
     if word.oe() && records_overflow(opcode) {
-        return overflowing(opcode);
+        return if wide {
+            sums::<64>(opcode).or_else(|| overflowing(opcode))
+        } else {
+            sums::<32>(opcode).or_else(|| overflowing(opcode))
+        };
+    }
+    // Operations carry out of bit 0, which is right in 64-bit mode alone.
+    if !wide && carries(opcode) {
+        return sums::<32>(opcode);
     }
     Some(match opcode {
         Opcode::Divde => |_, regs, word| to_rt(regs, word, |a, b| divide_extended(a, b).unwrap_or(0)),
@@ -92,19 +100,47 @@ pub fn records_overflow(opcode: Opcode) -> bool {
     )
 }
 
+/// Whether the instruction is a sum that sets CA.
+fn carries(opcode: Opcode) -> bool {
+    matches!(
+        opcode,
+        Opcode::Addic
+            | Opcode::AddicDot
+            | Opcode::Subfic
+            | Opcode::Addc
+            | Opcode::Subfc
+            | Opcode::Adde
+            | Opcode::Subfe
+            | Opcode::Addme
+            | Opcode::Subfme
+            | Opcode::Addze
+            | Opcode::Subfze
+    )
+}
+
+/// Sums whose carry and overflow are those of the low `BITS` bits: 64, or in 32-bit mode 32.
+fn sums<const BITS: u32>(opcode: Opcode) -> Option<Handler> {
+    Some(match opcode {
+        Opcode::Add => |_, regs, word| sum::<BITS>(regs, word, |a, b, _| (a, b, 0), Carry::Keep),
+        Opcode::Subf => |_, regs, word| sum::<BITS>(regs, word, |a, b, _| (!a, b, 1), Carry::Keep),
+        Opcode::Neg => |_, regs, word| sum::<BITS>(regs, word, |a, _, _| (!a, 0, 1), Carry::Keep),
+        Opcode::Addc => |_, regs, word| sum::<BITS>(regs, word, |a, b, _| (a, b, 0), Carry::Set),
+        Opcode::Subfc => |_, regs, word| sum::<BITS>(regs, word, |a, b, _| (!a, b, 1), Carry::Set),
+        Opcode::Adde => |_, regs, word| sum::<BITS>(regs, word, |a, b, ca| (a, b, ca), Carry::Set),
+        Opcode::Subfe => |_, regs, word| sum::<BITS>(regs, word, |a, b, ca| (!a, b, ca), Carry::Set),
+        Opcode::Addme => |_, regs, word| sum::<BITS>(regs, word, |a, _, ca| (a, u64::MAX, ca), Carry::Set),
+        Opcode::Subfme => |_, regs, word| sum::<BITS>(regs, word, |a, _, ca| (!a, u64::MAX, ca), Carry::Set),
+        Opcode::Addze => |_, regs, word| sum::<BITS>(regs, word, |a, _, ca| (a, 0, ca), Carry::Set),
+        Opcode::Subfze => |_, regs, word| sum::<BITS>(regs, word, |a, _, ca| (!a, 0, ca), Carry::Set),
+        Opcode::Addic | Opcode::AddicDot => |_, regs, word| sum_immediate::<BITS>(regs, word, |a, si| (a, si, 0)),
+        Opcode::Subfic => |_, regs, word| sum_immediate::<BITS>(regs, word, |a, si| (!a, si, 1)),
+        _ => return None,
+    })
+}
+
+/// Products and quotients, whose overflow does not depend on the mode.
 fn overflowing(opcode: Opcode) -> Option<Handler> {
     Some(match opcode {
-        Opcode::Add => |_, regs, word| sum(regs, word, |a, b, _| (a, b, 0), Carry::Keep),
-        Opcode::Subf => |_, regs, word| sum(regs, word, |a, b, _| (!a, b, 1), Carry::Keep),
-        Opcode::Neg => |_, regs, word| sum(regs, word, |a, _, _| (!a, 0, 1), Carry::Keep),
-        Opcode::Addc => |_, regs, word| sum(regs, word, |a, b, _| (a, b, 0), Carry::Set),
-        Opcode::Subfc => |_, regs, word| sum(regs, word, |a, b, _| (!a, b, 1), Carry::Set),
-        Opcode::Adde => |_, regs, word| sum(regs, word, |a, b, ca| (a, b, ca), Carry::Set),
-        Opcode::Subfe => |_, regs, word| sum(regs, word, |a, b, ca| (!a, b, ca), Carry::Set),
-        Opcode::Addme => |_, regs, word| sum(regs, word, |a, _, ca| (a, u64::MAX, ca), Carry::Set),
-        Opcode::Subfme => |_, regs, word| sum(regs, word, |a, _, ca| (!a, u64::MAX, ca), Carry::Set),
-        Opcode::Addze => |_, regs, word| sum(regs, word, |a, _, ca| (a, 0, ca), Carry::Set),
-        Opcode::Subfze => |_, regs, word| sum(regs, word, |a, _, ca| (!a, 0, ca), Carry::Set),
         Opcode::Mulld => |_, regs, word| {
             checked(
                 regs,
@@ -179,14 +215,25 @@ enum Carry {
 /// The three terms of a sum from RA, RB and CA.
 type Terms = fn(u64, u64, u64) -> (u64, u64, u64);
 
-fn sum(regs: &mut Regs, word: Word, terms: Terms, carry: Carry) -> Outcome {
+fn sum<const BITS: u32>(regs: &mut Regs, word: Word, terms: Terms, carry: Carry) -> Outcome {
     let (left, right, extra) = terms(regs[word.ra() as Reg], regs[word.rb() as Reg], regs[CA]);
-    let (result, out) = alu::add_with_carry(left, right, extra);
-    // Terms of one sign and a sum of the other.
-    set_overflow(regs, ((left ^ result) & (right ^ result)) >> 63 != 0);
+    let (result, out) = alu::add_with_carry::<BITS>(left, right, extra);
+    if word.oe() {
+        // Terms of one sign and a sum of the other.
+        let signs = (left ^ result) & (right ^ result);
+        set_overflow(regs, signs >> (BITS - 1) & 1 != 0);
+    }
     if carry == Carry::Set {
         regs[CA] = out;
     }
+    regs[word.rt() as Reg] = result;
+    Outcome::Done
+}
+
+fn sum_immediate<const BITS: u32>(regs: &mut Regs, word: Word, terms: fn(u64, u64) -> (u64, u64, u64)) -> Outcome {
+    let (left, right, extra) = terms(regs[word.ra() as Reg], word.si() as u64);
+    let (result, out) = alu::add_with_carry::<BITS>(left, right, extra);
+    regs[CA] = out;
     regs[word.rt() as Reg] = result;
     Outcome::Done
 }

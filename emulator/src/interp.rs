@@ -175,7 +175,7 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
                 reg!(CA) = u64::from(carry);
             }
             Code::AddExtended => {
-                let (sum, carry) = alu::add_with_carry(reg!(op.b), reg!(op.c), reg!(CA));
+                let (sum, carry) = alu::add_with_carry::<64>(reg!(op.b), reg!(op.c), reg!(CA));
                 set!(sum);
                 reg!(CA) = carry;
             }
@@ -190,7 +190,7 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
                 reg!(CA) = u64::from(!borrow);
             }
             Code::SubtractFromExtended => {
-                let (sum, carry) = alu::add_with_carry(!reg!(op.b), reg!(op.c), reg!(CA));
+                let (sum, carry) = alu::add_with_carry::<64>(!reg!(op.b), reg!(op.c), reg!(CA));
                 set!(sum);
                 reg!(CA) = carry;
             }
@@ -268,12 +268,17 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
             Code::LightFence => {
                 // What x86-64 does by itself is left to it; the compiler must not reorder either.
                 if cfg!(target_arch = "x86_64") {
-                    compiler_fence(Ordering::AcqRel)
+                    compiler_fence(Ordering::AcqRel);
                 } else {
-                    fence(Ordering::AcqRel)
+                    fence(Ordering::AcqRel);
                 }
             }
             Code::Isync => {
+                // After a conditional branch, what is loaded from here on is loaded after what the branch
+                // tested: x86-64 orders loads by itself.
+                if !cfg!(target_arch = "x86_64") {
+                    fence(Ordering::Acquire);
+                }
                 if core.shared.code.epoch() != core.epoch {
                     core.look_at_code();
                     core.pc = next(core, op);

@@ -28,6 +28,7 @@ mod mmu;
 mod ram;
 pub mod regs;
 mod reservation;
+mod revoke;
 mod shared;
 mod slb;
 mod special;

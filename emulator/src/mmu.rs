@@ -94,6 +94,8 @@ impl Core {
         if real >= self.shared.ram.bytes() {
             return self.raise(Trap::MachineCheck { dar: ea });
         }
+        // Another entry is about to go. Not later: the new entry must be there when the next revocation is taken.
+        self.drop_revoked();
         if self.shared.code.holds_code(real) {
             if store {
                 self.shared.code.mark_written(real);
@@ -147,23 +149,26 @@ impl Core {
     /// `slbia`.
     pub(crate) fn slb_invalidate_all(&mut self) {
         self.slb.invalidate_all();
+        self.drop_revoked();
         self.tlb.flush_translated();
         self.fetch.flush();
     }
 
     /// What was translated through a segment entry is gone; what is known by virtual page stays.
     fn forget_half(&mut self, upper: bool) {
+        self.drop_revoked();
         self.tlb.flush_half(upper);
         self.fetch.flush_half(upper);
     }
 
     /// Drops translations that the table no longer gives.
     pub(crate) fn invalidate(&mut self, what: &Invalidation) {
+        self.drop_revoked();
         match what {
             Invalidation::Page { page, actual } => {
                 let first = page.offset() & !actual.offset_mask();
                 self.tlb.drop_virtual(first, actual.bytes());
-                self.fetch.drop_virtual(page.vsid(), first, actual.bytes());
+                self.fetch.drop_virtual(*page, actual.bytes());
                 self.pages.invalidate(*page, *actual);
             }
             Invalidation::All => {

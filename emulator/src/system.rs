@@ -1,6 +1,8 @@
 //! Instructions that use more of the processor than its registers: caches, traps, the MSR, the SLB
 //! (Power ISA v2.07B, Books II and III-S).
 
+use std::sync::atomic::{Ordering, fence};
+
 use hpt::Access;
 use power::insn::Word;
 use power::msr::{Msr, program};
@@ -58,6 +60,8 @@ pub(crate) fn icbi(core: &mut Core, word: Word) -> Result<(), Fault> {
     if core.shared.code.epoch() != core.epoch {
         core.shared.code.ring_others(&core.subscription);
     }
+    // The block is over: before the next one the processor looks whether it was rung.
+    fence(Ordering::SeqCst);
     Ok(())
 }
 
@@ -124,9 +128,10 @@ fn set_msr_but(core: &mut Core, new: u64, kept: u64) {
     core.look_at_code();
 }
 
-/// `rfid`: returns to SRR0 under the MSR in SRR1.
+/// `rfid`: returns to SRR0 under the MSR in SRR1, of which only the hypervisor sets ME.
 pub(crate) fn rfid(core: &mut Core, _: Word) -> Result<(), Fault> {
-    core.set_msr(Msr::from_raw(core.special.srr1));
+    let kept = core.msr().raw() & Msr::ME;
+    core.set_msr(Msr::from_raw(core.special.srr1 & !Msr::ME | kept));
     core.pc = core.special.srr0 & !3 & core.pc_mask;
     core.look_at_code();
     Ok(())

@@ -4,6 +4,7 @@
 #[path = "instruction_text/execute.rs"]
 mod execute;
 #[path = "machine/mod.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod machine;
 #[path = "instruction_text/parse.rs"]
 mod parse;
@@ -12,7 +13,9 @@ use std::path::Path;
 
 /// Runs the tests of one file.
 fn file(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/instructions").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/instructions")
+        .join(name);
     let text = std::fs::read_to_string(&path).expect("the file can be read");
     let tests = parse::tests(&text).unwrap_or_else(|why| panic!("{name}: {why}"));
     assert!(!tests.is_empty(), "{name} has no tests");

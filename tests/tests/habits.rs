@@ -3,14 +3,14 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use power::insn::Endian;
 use rustix::io::ioctl_fionread;
 use rustix::pipe::fcntl_getpipe_size;
 use rustix::process::Signal;
 use rustix::termios::Termios;
-use tests::{ElfFile, Guest, Pty, pteg, write_program};
+use tests::{ElfFile, Guest, PATIENCE, Pty, pteg, write_program};
 
 /// A guest that sends back what it gets, until Ctrl-D.
 fn echo() -> (ElfFile, Vec<String>) {
@@ -199,8 +199,11 @@ fn an_output_that_nobody_reads_keeps_no_signal_out() {
     let (guest, mut stdin, stdout) = Guest::start_at_pipes(&arguments);
     // More comes back than the pipe holds.
     let typist = thread::spawn(move || stdin.write_all(&[b'x'; 1 << 20]));
-    let full = fcntl_getpipe_size(&stdout).unwrap() as u64;
-    while ioctl_fionread(&stdout).unwrap() < full {
+    // A pipe is full when none of its pages has room for one more word of the guest's.
+    let nearly_full = fcntl_getpipe_size(&stdout).unwrap() as u64 * 15 / 16;
+    let deadline = Instant::now() + PATIENCE;
+    while ioctl_fionread(&stdout).unwrap() < nearly_full {
+        assert!(Instant::now() < deadline, "the guest does not fill its output");
         thread::sleep(Duration::from_millis(10));
     }
     guest.signal(Signal::TERM);

@@ -73,7 +73,7 @@ pub(crate) struct RunArgs {
     ///
     /// File with the initial RAM disk, passed to the kernel as it is. Default: none.
     /// Example: --initrd initrd.img
-    #[arg(long, value_name = "FILE", requires = "kernel")]
+    #[arg(long, value_name = "FILE", requires = "kernel", conflicts_with = "image")]
     pub(crate) initrd: Option<PathBuf>,
 
     /// Text to add to the kernel's command line

@@ -2,7 +2,9 @@
 //!
 //! `checks` says which steps there are, `step` runs them one after another and reports, `output` decides
 //! which of a step's lines are shown while it runs, `tools` brings what the steps need and the machine lacks.
+//! `bench` starts the measurements, which are no step.
 
+mod bench;
 mod checks;
 mod output;
 mod step;
@@ -27,6 +29,8 @@ Commands:
   unit   Only the tests of the crates
   guest  Only the tests that start the program `pteg` with a guest
   loom   Only the models of the lock-free protocols
+  bench  [NAME…] [FLAGS]: measure pteg beside QEMU; part of no check. About ten minutes, with nothing else
+         running. `cargo xtask bench --help` has the names and flags; benches/README.md has the figures
   help   This page
 
 Environment:
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
             output::say(HELP.trim_end());
             return ExitCode::SUCCESS;
         }
+        ["bench", ref rest @ ..] => return bench::run(&Workspace::of_process(), rest),
         [] => return wrong_use("a command is missing"),
         [..] => return wrong_use(&format!("`{}` is not a command", arguments.join(" "))),
     };
@@ -57,6 +62,6 @@ fn main() -> ExitCode {
 }
 
 fn wrong_use(what: &str) -> ExitCode {
-    eprintln!("xtask: {what}: give one of test, lint, unit, guest, loom, help (cargo xtask help says more)");
+    eprintln!("xtask: {what}: give one of test, lint, unit, guest, loom, bench, help (cargo xtask help says more)");
     ExitCode::from(2)
 }

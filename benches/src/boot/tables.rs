@@ -3,6 +3,7 @@
 use super::Run;
 use crate::chart::{Bar, Chart, Group};
 use crate::contender::Contender;
+use crate::guest::PARTS;
 use crate::rounds::Results;
 use crate::statistics::Samples;
 use crate::table::Table;
@@ -31,6 +32,7 @@ pub(super) fn markdown(contenders: &[Contender], all: &Runs) -> String {
     };
     let to_end = compared(|run| run.to_end);
     let to_init = compared(|run| run.to_init);
+    let parts = parts(contenders, all);
     let instructions = listed(&[
         ("millions", Contender::Pteg, |run| millions(run)),
         (
@@ -50,11 +52,32 @@ pub(super) fn markdown(contenders: &[Contender], all: &Runs) -> String {
     format!(
         "**Processor seconds of the host until power-off**\n\n{to_end}\n\
          **Processor seconds of the host until the first process starts**\n\n{to_init}\n\
+         **Processor seconds of the host for each part of the work**\n\n{parts}\n\
          **Guest instructions until power-off**\n\n{instructions}\n\
          **Resident memory in MiB when the first process starts**\n\n{memory}\n\
          Kernels: {}.\n",
         kernels(all),
     )
+}
+
+/// The parts of the work, which SLOF has no part in.
+fn parts(contenders: &[Contender], all: &Runs) -> String {
+    let columns: Vec<Contender> = contenders
+        .iter()
+        .copied()
+        .filter(|&it| it != Contender::QemuWithoutSlof)
+        .collect();
+    let names = columns.iter().map(|contender| contender.name().to_owned()).collect();
+    let mut table = Table::comparing_first("guest and part", names);
+    for (name, results) in all {
+        for (n, (part, _)) in PARTS.iter().enumerate() {
+            let row = columns
+                .iter()
+                .map(|&contender| results.of(contender).iter().map(|run| run.parts[n]).collect());
+            table.rows.push((format!("{name}: {part}"), row.collect()));
+        }
+    }
+    table.markdown()
 }
 
 fn filled(mut table: Table, columns: &[Column], all: &Runs) -> String {

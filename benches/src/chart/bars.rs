@@ -59,34 +59,35 @@ impl Chart {
             .map(|bar| bar.whole.max)
             .fold(0.0, f64::max);
         let step = tick(most);
+        let decimals = (-step.log10().floor()).max(0.0) as usize;
         let (left, right) = (NAMES as i32, WIDTH as i32 - FIGURES);
         let x = |value: f64| left + (f64::from(right - left) * value / most.max(step)) as i32;
         picture(height.unsigned_abs(), |area| {
-            area.draw(&Text::new(self.title, (16, 22), text(18, HPos::Left)))?;
+            area.draw(&Text::new(self.title, (16, 22), text(18.0, HPos::Left)))?;
             for n in 0..=(most / step) as i32 {
                 let at = x(f64::from(n) * step);
                 area.draw(&PathElement::new([(at, HEAD - 6), (at, height - FOOT)], LINES))?;
-                let label = format!("{} s", Figure(f64::from(n) * step));
-                area.draw(&Text::new(label, (at, height - FOOT + 14), text(12, HPos::Center)))?;
+                let label = format!("{:.decimals$} s", f64::from(n) * step);
+                area.draw(&Text::new(label, (at, height - FOOT + 14), text(12.0, HPos::Center)))?;
             }
             let mut legend = 16;
             for (bar, colour) in self.groups.iter().flat_map(|group| &group.bars).zip(COLOURS) {
                 if self.groups[0].bars.iter().any(|first| first.name == bar.name) {
                     area.draw(&Rectangle::new([(legend, 44), (legend + 12, 56)], colour.filled()))?;
-                    area.draw(&Text::new(bar.name, (legend + 18, 50), text(13, HPos::Left)))?;
+                    area.draw(&Text::new(bar.name, (legend + 18, 50), text(13.0, HPos::Left)))?;
                     legend += 34 + 8 * bar.name.len() as i32;
                 }
             }
             area.draw(&Text::new(
                 format!("darker: {}; line: least to most", self.part),
                 (legend, 50),
-                text(13, HPos::Left),
+                text(13.0, HPos::Left),
             ))?;
 
             let mut y = HEAD;
             for group in &self.groups {
                 let middle = y + group.bars.len() as i32 * STEP / 2;
-                area.draw(&Text::new(&*group.name, (left - 10, middle), text(14, HPos::Right)))?;
+                area.draw(&Text::new(&*group.name, (left - 10, middle), text(14.0, HPos::Right)))?;
                 for (bar, colour) in group.bars.iter().zip(COLOURS) {
                     let Spread { min, median, max } = bar.whole;
                     let rectangle =
@@ -104,7 +105,7 @@ impl Chart {
                     area.draw(&Text::new(
                         figure,
                         (x(max).max(x(median)) + 6, y + THICK / 2),
-                        text(12, HPos::Left),
+                        text(12.0, HPos::Left),
                     ))?;
                     y += STEP;
                 }

@@ -57,8 +57,8 @@ fn picture<E: Display>(height: u32, draw: impl FnOnce(&Area<'_>) -> std::result:
 }
 
 /// Text of a size in pixels that ends, begins or has its middle at a place, in height its middle.
-fn text(size: u32, at: HPos) -> TextStyle<'static> {
-    TextStyle::from(("sans-serif", size).into_font())
-        .color(&INK)
-        .pos(Pos::new(at, VPos::Center))
+fn text(size: f64, at: HPos) -> TextStyle<'static> {
+    // The drawing library divides by this.
+    let font = ("sans-serif", size * 1.24).into_font();
+    TextStyle::from(font).color(&INK).pos(Pos::new(at, VPos::Center))
 }

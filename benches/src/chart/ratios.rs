@@ -38,7 +38,7 @@ impl Ratios {
             left + (f64::from(right - left) * share) as i32
         };
         picture(height.unsigned_abs(), |area| {
-            area.draw(&Text::new(self.title, (16, 22), text(18, HPos::Left)))?;
+            area.draw(&Text::new(self.title, (16, 22), text(18.0, HPos::Left)))?;
             for power in least..=most {
                 let ratio = 2_f64.powi(power);
                 let colour = if power == 0 { INK } else { LINES };
@@ -54,7 +54,7 @@ impl Ratios {
                 area.draw(&Text::new(
                     label,
                     (x(ratio), height - FOOT + 14),
-                    text(12, HPos::Center),
+                    text(12.0, HPos::Center),
                 ))?;
             }
             for (n, (name, ratio)) in self.rows.iter().enumerate() {
@@ -62,13 +62,13 @@ impl Ratios {
                 let middle = y + THICK / 2;
                 let at = x(ratio.of_medians);
                 let colour = COLOURS[usize::from(ratio.of_medians > 1.0)];
-                area.draw(&Text::new(&**name, (left - 10, middle), text(12, HPos::Right)))?;
+                area.draw(&Text::new(&**name, (left - 10, middle), text(12.0, HPos::Right)))?;
                 let (from, to) = (at.min(x(1.0)), at.max(x(1.0)));
                 area.draw(&Rectangle::new([(from, y), (to, y + THICK)], colour.filled()))?;
                 let spread = [(x(ratio.by_round.min), middle), (x(ratio.by_round.max), middle)];
                 area.draw(&PathElement::new(spread, INK))?;
                 let figure = format!("{:.2}", ratio.of_medians);
-                area.draw(&Text::new(figure, (right + 8, middle), text(11, HPos::Left)))?;
+                area.draw(&Text::new(figure, (right + 8, middle), text(11.0, HPos::Left)))?;
             }
             Ok::<_, plotters::drawing::DrawingAreaErrorKind<std::io::Error>>(())
         })

@@ -15,8 +15,12 @@ use crate::error::{Error, Result};
 /// On the console when the first process starts.
 pub const AT_INIT: &str = "bench: init";
 
-/// On the console when all the work was done, and rightly: 79,800 is what the small files hold.
-pub const AT_END: &str = "bench: files 79800";
+/// The parts of the work: name, and what is on the console when it was done, and rightly.
+pub const PARTS: [(&str, &str); 3] = [
+    ("processes", "bench: processes 200"),
+    ("mappings", "bench: mappings"),
+    ("files", "bench: files 79800"),
+];
 
 /// On the console when the first instruction has run.
 pub const AT_FIRST_INSTRUCTION: &str = "{first}";
@@ -95,6 +99,6 @@ mod tests {
     #[test]
     fn the_sum_of_the_files_is_the_one_that_is_waited_for() {
         let sum: u32 = (0..400).sum();
-        assert_eq!(AT_END, format!("bench: files {sum}"));
+        assert_eq!(PARTS[2].1, format!("bench: files {sum}"));
     }
 }

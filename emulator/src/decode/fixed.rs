@@ -11,10 +11,12 @@ use crate::regs::{CR, Reg, TEMP, ZERO};
 impl Builder {
     /// `None`: not an instruction of this kind.
     pub(super) fn fixed(&mut self, opcode: Opcode, word: Word) -> Option<Flow> {
-        if let Some(handler) = fixed_calls::handler(opcode, word) {
+        if let Some(handler) = fixed_calls::handler(opcode, word, self.mode.is_wide()) {
             self.call(Code::Compute, Call::Compute(handler, word));
             if fixed_calls::records_overflow(opcode) {
                 self.record(word, word.rt() as Reg);
+            } else if opcode == Opcode::AddicDot {
+                self.record(Word(word.0 | 1), word.rt() as Reg);
             }
             return Some(Flow::Next);
         }

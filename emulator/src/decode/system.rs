@@ -60,7 +60,6 @@ fn handler(opcode: Opcode) -> Option<Handler> {
     Some(match opcode {
         Opcode::Dcbz => system::dcbz,
         Opcode::Dcbst | Opcode::Dcbf => system::touch,
-        Opcode::Icbi => system::icbi,
         Opcode::Tdi => system::tdi,
         Opcode::Td => system::td,
         Opcode::Twi => system::twi,
@@ -123,6 +122,8 @@ impl Builder {
                     ..self.op(Code::SetInterrupts)
                 });
             }
+            // Ends the block, so that the processor learns who has decoded what it stored to.
+            Opcode::Icbi => return Some(self.synchronize(system::icbi, word)),
             Opcode::Mtmsr => return Some(self.synchronize(system::mtmsr, word)),
             Opcode::Mtmsrd => return Some(self.synchronize(system::mtmsrd, word)),
             Opcode::Rfid => return Some(self.synchronize(system::rfid, word)),

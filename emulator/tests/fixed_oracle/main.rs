@@ -10,6 +10,7 @@ mod report;
 mod sequence;
 mod single;
 mod undefined;
+mod units;
 
 use std::collections::BTreeMap;
 
@@ -46,7 +47,10 @@ fn every_instruction(endian: Endian, translations: &[Translation]) {
         .collect();
     let mut wrong = BTreeMap::<String, usize>::new();
     let mut cases = Vec::<(Opcode, Case)>::new();
-    for &opcode in Opcode::ALL.iter().filter(|&&opcode| single::kind(opcode) != Kind::Elsewhere) {
+    for &opcode in Opcode::ALL
+        .iter()
+        .filter(|&&opcode| single::kind(opcode) != Kind::Elsewhere)
+    {
         for _ in 0..CASES {
             let case = single::case(&mut random, opcode);
             match processors[0].run(&case) {
@@ -60,6 +64,7 @@ fn every_instruction(endian: Endian, translations: &[Translation]) {
         }
     }
     assert!(!cases.is_empty(), "{wrong:#?}");
+    let mut examples = String::new();
     let bare: Vec<Case> = cases.iter().map(|(_, case)| case.clone()).collect();
     for ((opcode, case), theirs) in cases.iter().zip(oracle::run(&bare, endian)) {
         for processor in &mut processors {
@@ -73,14 +78,15 @@ fn every_instruction(endian: Endian, translations: &[Translation]) {
             *count += 1;
             // A few of each instruction say enough.
             if *count <= 3 {
-                print!("{}{}", report::listing(case, endian), report::inputs(case));
-                print!("{}", report::differences(&case.before, &ours, &theirs));
+                examples += &report::listing(case, endian);
+                examples += &report::inputs(case);
+                examples += &report::differences(&case.before, &ours, &theirs);
             }
         }
     }
     assert!(
         wrong.is_empty(),
-        "seed {seed}: instructions that differ from QEMU, and how often: {wrong:#?}"
+        "seed {seed}: instructions that differ from QEMU, and how often: {wrong:#?}\n{examples}"
     );
 }
 

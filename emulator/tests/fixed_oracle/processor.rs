@@ -103,7 +103,9 @@ impl Processor {
 
     /// Where a case's address is in real memory.
     fn real(&self, ea: u64) -> u64 {
-        let Translation::Pages(pair) = self.translation else { return ea };
+        let Translation::Pages(pair) = self.translation else {
+            return ea;
+        };
         let size = pair.actual().bytes();
         let first = if ea < MEMORY { INSTRUCTIONS } else { MEMORY };
         let page = (ea / size - first / size) as usize + if ea < MEMORY { 0 } else { 2 };
@@ -129,7 +131,8 @@ impl Processor {
         self.machine.write(self.real(MEMORY + first.len() as u64), second);
         self.machine.write_code(ENTRY, &[RFID], self.little);
 
-        let mut msr = self.real_mode().raw() | Msr::FP | Msr::VEC | Msr::VSX;
+        // EE, so that the decrementer ends what does not end by itself.
+        let mut msr = self.real_mode().raw() | Msr::FP | Msr::VEC | Msr::VSX | Msr::EE;
         if self.translation != Translation::None {
             msr |= Msr::PR;
         }

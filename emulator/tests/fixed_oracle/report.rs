@@ -19,7 +19,11 @@ pub fn differences(before: &State, ours: &State, theirs: &State) -> String {
         .into();
         all.extend((0..).zip(state.gpr).map(|(n, gpr)| (format!("r{n}"), gpr.into())));
         all.extend((0..).zip(state.vsr).map(|(n, vsr)| (format!("vs{n}"), vsr)));
-        all.extend((MEMORY..).zip(state.memory).map(|(at, byte)| (format!("{at:#x}"), byte.into())));
+        all.extend(
+            (MEMORY..)
+                .zip(state.memory)
+                .map(|(at, byte)| (format!("{at:#x}"), byte.into())),
+        );
         all
     };
     let both = registers(ours).into_iter().zip(registers(theirs));

@@ -163,7 +163,7 @@ fn memory(random: &mut Random, opcode: Opcode) -> Case {
         let (ra, rb) = (fields.ra(), fields.rb());
         let invalid = has(opcode, Operand::RaUpdate) && (ra == 0 || loads && ra == fields.rt());
         let unreachable = if has(opcode, Operand::Rb) {
-            ra == rb && ea % 2 != 0
+            ra == rb && !ea.is_multiple_of(2)
         } else {
             ra == 0
         };

@@ -17,13 +17,12 @@ const HIGH_WORD: u64 = 0xffff_ffff_0000_0000;
 /// Whether a quotient cannot be represented, or there is none (3.3.8).
 fn overflows(opcode: Opcode, a: u64, b: u64) -> bool {
     let signed = |dividend: i128, divisor: i128, bits: u32| {
-        let fits = |quotient: i128| quotient >= -(1 << (bits - 1)) && quotient < 1 << (bits - 1);
-        !dividend.checked_div(divisor).is_some_and(fits)
+        let is_too_large = |quotient: i128| quotient < -(1 << (bits - 1)) || quotient >= 1 << (bits - 1);
+        dividend.checked_div(divisor).is_none_or(is_too_large)
     };
     let unsigned = |dividend: u128, divisor: u128, bits: u32| {
-        !dividend
-            .checked_div(divisor)
-            .is_some_and(|quotient| quotient < 1 << bits)
+        let is_too_large = |quotient: u128| quotient >= 1 << bits;
+        dividend.checked_div(divisor).is_none_or(is_too_large)
     };
     let (word_a, word_b) = (a as u32, b as u32);
     match opcode {
@@ -62,7 +61,8 @@ pub fn forgive(opcode: Opcode, case: &Case, ours: &State, theirs: &mut State) {
         theirs.vsr[n] = theirs.vsr[n] >> 64 << 64 | u128::from(ours.vsr[n] as u64);
     }
     // QEMU takes a quotient from 2^63 on for one that fits.
-    if opcode == Opcode::Divde && word.oe() && overflows(opcode, case.before.gpr[word.ra()], case.before.gpr[word.rb()]) {
+    if opcode == Opcode::Divde && word.oe() && overflows(opcode, case.before.gpr[word.ra()], case.before.gpr[word.rb()])
+    {
         theirs.xer |= XER_SO_OV;
         theirs.cr |= if word.record() { CR0_SO } else { 0 };
     }
@@ -89,5 +89,4 @@ pub fn everywhere(theirs: &mut State) {
     theirs.xer &= XER;
     // 6.3.2: QEMU keeps the reserved bits of the VSCR.
     theirs.vscr &= 0x1_0001;
-    // 4.2.2: no decimal rounding mode is compared; QEMU has no NI.
 }

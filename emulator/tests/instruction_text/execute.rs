@@ -98,7 +98,10 @@ fn compare(
         for (at, &expected) in (*real..).zip(bytes) {
             let [found] = machine.read::<1>(at);
             if found != expected {
-                wrong.push(format!("{}: {at:#x} holds {found:#04x}, not {expected:#04x}", test.name));
+                wrong.push(format!(
+                    "{}: {at:#x} holds {found:#04x}, not {expected:#04x}",
+                    test.name
+                ));
             }
         }
     }
@@ -128,7 +131,10 @@ fn gpr(name: &str) -> Option<usize> {
 }
 
 fn special(name: &str) -> Option<u16> {
-    let known = SPECIAL.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+    let known = SPECIAL
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, number)| *number);
     known.or_else(|| name.strip_prefix("spr")?.parse().ok())
 }
 

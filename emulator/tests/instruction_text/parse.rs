@@ -92,7 +92,7 @@ pub fn tests(text: &str) -> Result<Vec<Test>, String> {
     let mut tests = Vec::new();
     for draft in drafts {
         let name = draft.test.name.clone();
-        tests.extend(finish(draft).map_err(|why| format!("{name}: {why}"))?);
+        tests.extend(finish(&draft).map_err(|why| format!("{name}: {why}"))?);
     }
     Ok(tests)
 }
@@ -114,7 +114,9 @@ fn statement(draft: &mut Draft, line: &str) -> Result<(), String> {
             })?;
             test.segments.push((address(0)?, size(word(1)?)?, keys));
         }
-        "page" => test.pages.push((address(0)?, address(1)?, size(word(2)?)?, address(3)?)),
+        "page" => test
+            .pages
+            .push((address(0)?, address(1)?, size(word(2)?)?, address(3)?)),
         "memory" => test.memory.push((address(0)?, bytes(word(1)?)?)),
         "leaves" => test.leaves.push((address(0)?, bytes(word(1)?)?)),
         "set" => draft.set.extend(words.iter().map(|&word| word.to_owned())),
@@ -139,9 +141,9 @@ fn statement(draft: &mut Draft, line: &str) -> Result<(), String> {
 }
 
 /// The test, or with `each` a test for each of its instructions.
-fn finish(draft: Draft) -> Result<Vec<Test>, String> {
+fn finish(draft: &Draft) -> Result<Vec<Test>, String> {
     let Some(each) = draft.code.iter().position(|code| code.each) else {
-        return Ok(vec![resolve(&draft, &draft.code.iter().collect::<Vec<_>>())?]);
+        return Ok(vec![resolve(draft, &draft.code.iter().collect::<Vec<_>>())?]);
     };
     let mut tests = Vec::new();
     for line in &draft.code[each].lines {
@@ -149,8 +151,11 @@ fn finish(draft: Draft) -> Result<Vec<Test>, String> {
             lines: vec![line.clone()],
             ..draft.code[each]
         };
-        let code: Vec<&Text> = (0..).zip(&draft.code).map(|(n, code)| if n == each { &one } else { code }).collect();
-        let mut test = resolve(&draft, &code)?;
+        let code: Vec<&Text> = (0..)
+            .zip(&draft.code)
+            .map(|(n, code)| if n == each { &one } else { code })
+            .collect();
+        let mut test = resolve(draft, &code)?;
         test.name = format!("{}: {}", test.name, line.trim());
         tests.push(test);
     }
@@ -189,7 +194,10 @@ fn number(text: &str) -> Option<u64> {
     let plain = text.replace('_', "");
     match plain.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => plain.parse().ok().or_else(|| plain.parse::<i64>().ok().map(|signed| signed as u64)),
+        None => plain
+            .parse()
+            .ok()
+            .or_else(|| plain.parse::<i64>().ok().map(|signed| signed as u64)),
     }
 }
 
@@ -237,8 +245,11 @@ fn size(text: &str) -> Result<PagePair, String> {
 
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
     let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err("half a byte".to_owned());
     }
-    Ok(digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
+    Ok(digits
+        .chunks_exact(2)
+        .map(|pair| (pair[0] * 16 + pair[1]) as u8)
+        .collect())
 }

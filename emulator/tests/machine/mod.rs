@@ -54,7 +54,10 @@ impl Machine {
     /// Processor number `server`, and the wires into it.
     pub fn cpu(&self, server: u32) -> (Cpu, Arc<Line>) {
         let line = Arc::new(Line::default());
-        (Cpu::new(server, Arc::clone(&self.shared), Arc::clone(&line), Arc::default()), line)
+        (
+            Cpu::new(server, Arc::clone(&self.shared), Arc::clone(&line), Arc::default()),
+            line,
+        )
     }
 
     /// Writes memory as a device would.

@@ -140,11 +140,7 @@ pub fn run(cases: &[Case], endian: Endian) -> Vec<State> {
 fn culprit(mut cases: &[Case], endian: Endian) -> &Case {
     while cases.len() > 1 {
         let (first, second) = cases.split_at(cases.len() / 2);
-        cases = if attempt(first, endian).is_err() {
-            first
-        } else {
-            second
-        };
+        cases = if attempt(first, endian).is_err() { first } else { second };
     }
     &cases[0]
 }

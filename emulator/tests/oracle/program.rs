@@ -113,9 +113,7 @@ pub fn code(cases: usize, instructions: usize, endian: Endian) -> Vec<u8> {
            b after",
         4 * instructions
     ));
-    assemble(&text, CODE, endian)
-        .expect("the program is well-formed")
-        .bytes
+    assemble(&text, CODE, endian).expect("the program is well-formed").bytes
 }
 
 /// Copies the case's memory to where instructions find it, or back.

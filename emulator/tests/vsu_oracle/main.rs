@@ -165,10 +165,13 @@ fn no_word_and_no_state_makes_an_instruction_panic() {
             before.fpscr = random.next();
             before.vscr = random.next() as u32;
             let word = pattern.value | random.next() as u32 & !pattern.mask;
-            ours(opcode, &Case {
+            ours(
+                opcode,
+                &Case {
                     code: vec![word],
                     before,
-                });
+                },
+            );
         }
     }
 }

@@ -1,10 +1,10 @@
 # All processors at once. Every number that is checked is a sum or a count that does not depend on who was faster.
 
-# Rounds of each part.
-.equ ADDITIONS,20000
-.equ TURNS,2000
-.equ ROUNDS,40
-.equ MESSAGES,100
+# Rounds of each part, which the processors share: more of them take no longer.
+.equ ADDITIONS,1<<17
+.equ TURNS,1<<14
+.equ ROUNDS,1<<10
+.equ MESSAGES,1<<10
 .equ MSR_EE,0x8000
 
 # In the processor's area: inter-processor interrupts so far, and the last XIRR.
@@ -178,6 +178,11 @@ secondary:
     li      r5,1
     b       abandon
 
+# One processor's share of r4 rounds: r4.
+share:
+    divdu   r4,r4,r31
+    blr
+
 # What every processor does.
 work:
     mflr    r0
@@ -194,12 +199,15 @@ work:
 
 # Adds to a word and a doubleword with load-and-reserve and store-conditional.
 add_to_sums:
+    mflr    r0
+    lis     r4,ADDITIONS>>16
+    bl      share
+    mtctr   r4
+    mtlr    r0
     lis     r9,sum_word@ha
     addi    r9,r9,sum_word@l
     lis     r10,sum_doubleword@ha
     addi    r10,r10,sum_doubleword@l
-    li      r4,ADDITIONS
-    mtctr   r4
     # Carries out of the lower word.
     lis     r5,0x4000
 1:  lwarx   r4,0,r9
@@ -218,12 +226,13 @@ take_turns:
     mflr    r0
     std     r0,16(r1)
     stdu    r1,-64(r1)
+    li      r4,TURNS
+    bl      share
+    mtctr   r4
     lis     r9,turn_lock@ha
     addi    r9,r9,turn_lock@l
     lis     r10,turns@ha
     addi    r10,r10,turns@l
-    li      r4,TURNS
-    mtctr   r4
 1:  lwarx   r4,0,r9
     cmpwi   r4,0
     bnel    pause
@@ -258,7 +267,9 @@ meet:
     std     r0,16(r1)
     std     r29,-8(r1)
     stdu    r1,-80(r1)
-    li      r29,ROUNDS
+    li      r4,ROUNDS
+    bl      share
+    mr      r29,r4
 1:  ld      r3,ROUND(r13)
     addi    r3,r3,1
     std     r3,ROUND(r13)
@@ -355,6 +366,9 @@ pass_messages:
     li      r4,0xff
     sc      1
     bl      barrier
+    li      r4,MESSAGES
+    bl      share
+    mr      r28,r4
     li      r29,0
     # The first begins.
     cmpdi   r30,0
@@ -365,13 +379,13 @@ pass_messages:
     # The message ends where it began.
     cmpdi   r30,0
     bne     2f
-    cmpdi   r29,MESSAGES
+    cmpd    r29,r28
     beq     3f
 2:  bl      interrupt_next
-    cmpdi   r29,MESSAGES
+    cmpd    r29,r28
     bne     1b
 3:  bl      barrier
-    li      r4,MESSAGES
+    mr      r4,r28
     ld      r5,COUNT(r13)
     cmpd    r4,r5
     beq     4f
@@ -462,7 +476,8 @@ totals:
     mflr    r0
     std     r0,16(r1)
     stdu    r1,-64(r1)
-    li      r4,ADDITIONS
+    lis     r4,ADDITIONS>>16
+    bl      share
     mulld   r4,r4,r31
     sldi    r4,r4,1
     lis     r5,sum_word@ha
@@ -470,7 +485,8 @@ totals:
     lis     r3,text_word@ha
     addi    r3,r3,text_word@l
     bl      expect
-    li      r4,ADDITIONS
+    lis     r4,ADDITIONS>>16
+    bl      share
     mulld   r4,r4,r31
     sldi    r4,r4,31
     lis     r5,sum_doubleword@ha
@@ -479,6 +495,7 @@ totals:
     addi    r3,r3,text_doubleword@l
     bl      expect
     li      r4,TURNS
+    bl      share
     mulld   r4,r4,r31
     sldi    r4,r4,1
     lis     r5,turns@ha

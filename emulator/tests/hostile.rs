@@ -1,0 +1,93 @@
+//! Random bytes as a guest: whatever it executes, the processor neither panics nor hangs, and reports what stops it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use emulator::{Cpu, Exit, Line, Shared, Timebase};
+use hpt::{Order, Table};
+use power::insn::Opcode;
+use power::msr::Msr;
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+
+const RAM: u64 = 1 << 20;
+
+/// xorshift64*: a test's numbers must only be the same every time.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// An instruction word that is likely to be one: a row of the table with random operands.
+    fn word(&mut self) -> u32 {
+        let row = Opcode::ALL[self.below(Opcode::ALL.len() as u64) as usize].row();
+        match self.below(16) {
+            0 => self.next() as u32,
+            // sc 1
+            1 => 0x4400_0022,
+            _ => row.pattern.value | (self.next() as u32 & !row.pattern.mask),
+        }
+    }
+}
+
+/// Runs one guest of random code for a millisecond or until it cannot go on; the instructions that it executed.
+fn run(seed: u64) -> u64 {
+    let mut random = Random(seed | 1);
+    let memory = Arc::new(GuestMemoryMmap::from_ranges(&[(GuestAddress(0), RAM as usize)]).expect("a megabyte"));
+    let little = random.below(2) == 0;
+    for at in (0..RAM).step_by(4) {
+        let word = random.word();
+        let bytes = if little { word.to_le_bytes() } else { word.to_be_bytes() };
+        memory.write_slice(&bytes, GuestAddress(at)).expect("inside");
+    }
+    let table = Arc::new(Table::new(Order::MIN).expect("256 KiB"));
+    let shared = Shared::new(memory, table, Timebase::new());
+    shared.set_lpcr(if little { power::msr::lpcr::ILE } else { 0 });
+    let line = Arc::new(Line::default());
+    let mut cpu = Cpu::new(0, shared, Arc::clone(&line), Arc::default());
+    for register in 0..32 {
+        let value = if random.below(2) == 0 { random.next() } else { random.below(2 * RAM) };
+        cpu.set_gpr(register, value);
+    }
+    let little_bit = if little { Msr::LE } else { 0 };
+    let modes = random.next() & (Msr::EE | Msr::PR | Msr::FP | Msr::VEC | Msr::VSX | Msr::IR | Msr::DR);
+    cpu.start(random.below(RAM) & !3, random.next(), Msr::from_raw(Msr::SF | Msr::ME | little_bit | modes));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(1));
+            over.store(true, Ordering::Release);
+            line.ring();
+        });
+        loop {
+            match cpu.run() {
+                Exit::Hypercall => {}
+                Exit::Attention if over.load(Ordering::Acquire) => break,
+                Exit::Attention => {}
+                Exit::Checkstop(why) => {
+                    assert!(!why.is_empty() && !cpu.dump().to_string().is_empty());
+                    break;
+                }
+            }
+            line.set_external(random.below(16) == 0);
+        }
+    });
+    cpu.instructions()
+}
+
+#[test]
+fn a_guest_of_random_code_harms_nobody() {
+    const GUESTS: u64 = 1000;
+    let executed: u64 = (1..=GUESTS).map(|seed| run(seed * 0x9e37_79b9)).sum();
+    // They do get somewhere.
+    assert!(executed > 10 * GUESTS, "{executed} instructions in all");
+}
