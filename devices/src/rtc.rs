@@ -33,10 +33,7 @@ impl Rtc {
 
     /// `get-time-of-day`. The clock has no time to tell after the year 9999.
     pub fn get(&self) -> Result<TimeOfDay, RtasStatus> {
-        let offset = *self
-            .offset
-            .lock()
-            .expect("nothing panics with the offset locked");
+        let offset = *self.offset.lock().expect("nothing panics with the offset locked");
         let now = self.host_time().and_then(|host| host.checked_add(offset));
         let Some(now) = now.filter(|now| now.year() >= 0) else {
             return Err(RtasStatus::HardwareError);
@@ -60,10 +57,7 @@ impl Rtc {
         let Some(host) = self.host_time() else {
             return RtasStatus::HardwareError;
         };
-        *self
-            .offset
-            .lock()
-            .expect("nothing panics with the offset locked") = wanted - host;
+        *self.offset.lock().expect("nothing panics with the offset locked") = wanted - host;
         RtasStatus::Success
     }
 
@@ -83,14 +77,11 @@ impl Default for Rtc {
     }
 }
 
-fn from_words(
-    [year, month, day, hour, minute, second, nanosecond]: TimeOfDay,
-) -> Option<OffsetDateTime> {
+fn from_words([year, month, day, hour, minute, second, nanosecond]: TimeOfDay) -> Option<OffsetDateTime> {
     let small = |word: u32| u8::try_from(word).ok();
     let month = Month::try_from(small(month)?).ok()?;
     let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, small(day)?).ok()?;
-    let time =
-        Time::from_hms_nano(small(hour)?, small(minute)?, small(second)?, nanosecond).ok()?;
+    let time = Time::from_hms_nano(small(hour)?, small(minute)?, small(second)?, nanosecond).ok()?;
     Some(PrimitiveDateTime::new(date, time).assume_utc())
 }
 
@@ -157,8 +148,7 @@ mod tests {
     fn a_clock_that_runs_past_9999_fails_and_recovers() {
         use std::sync::atomic::{AtomicU64, Ordering};
         static NOW: AtomicU64 = AtomicU64::new(1_000);
-        let rtc =
-            Rtc::with_host(|| UNIX_EPOCH + time::Duration::from_secs(NOW.load(Ordering::Relaxed)));
+        let rtc = Rtc::with_host(|| UNIX_EPOCH + time::Duration::from_secs(NOW.load(Ordering::Relaxed)));
         assert_eq!(rtc.set([9999, 12, 31, 23, 59, 59, 0]), RtasStatus::Success);
         NOW.store(1_001, Ordering::Relaxed);
         assert_eq!(rtc.get(), Err(RtasStatus::HardwareError));

@@ -87,10 +87,7 @@ impl Vty {
     /// Sends `bytes` (the RTAS call `display-character` uses the same console). Whether the sink took
     /// them and everything before them.
     pub fn write(&self, bytes: &[u8]) -> bool {
-        let mut output = self
-            .output
-            .lock()
-            .expect("a sink that panics ends the machine");
+        let mut output = self.output.lock().expect("a sink that panics ends the machine");
         let Output { sink, state } = &mut *output;
         if let Sink::Broken(_) = state {
             return false;
@@ -106,12 +103,7 @@ impl Vty {
 
     /// The error that broke the sink, once. The sink is not used again after it.
     pub fn take_error(&self) -> Option<io::Error> {
-        match &mut self
-            .output
-            .lock()
-            .expect("a sink that panics ends the machine")
-            .state
-        {
+        match &mut self.output.lock().expect("a sink that panics ends the machine").state {
             Sink::Working => None,
             Sink::Broken(error) => error.take(),
         }
@@ -134,10 +126,7 @@ impl Vty {
             self.room.notify_all();
         }
         let (first, second) = bytes.split_at(8);
-        let word = |half: &[u8]| {
-            half.iter()
-                .fold(0, |word, &byte| (word << 8) | u64::from(byte))
-        };
+        let word = |half: &[u8]| half.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte));
         Ok(Fetched {
             bytes: count as u64,
             words: [word(first), word(second)],
@@ -173,9 +162,7 @@ impl Vty {
     }
 
     fn lock_input(&self) -> MutexGuard<'_, VecDeque<u8>> {
-        self.input
-            .lock()
-            .expect("nothing panics with the input locked")
+        self.input.lock().expect("nothing panics with the input locked")
     }
 }
 
@@ -205,10 +192,7 @@ mod tests {
     impl Write for Paper {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let mut text = self.text.lock().unwrap();
-            if self
-                .full_at
-                .is_some_and(|limit| text.len() + bytes.len() > limit)
-            {
+            if self.full_at.is_some_and(|limit| text.len() + bytes.len() > limit) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             text.extend(bytes);
@@ -229,27 +213,17 @@ mod tests {
                 edges.fetch_add(1, Ordering::Relaxed);
             }
         };
-        (
-            Vty::new(Box::new(paper.clone()), Box::new(interrupt)),
-            paper,
-            edges,
-        )
+        (Vty::new(Box::new(paper.clone()), Box::new(interrupt)), paper, edges)
     }
 
     #[test]
     fn bytes_go_out_from_the_most_significant_end() {
         let (vty, paper, _) = vty();
-        let words = [
-            u64::from_be_bytes(*b"hello, w"),
-            u64::from_be_bytes(*b"orld\n???"),
-        ];
+        let words = [u64::from_be_bytes(*b"hello, w"), u64::from_be_bytes(*b"orld\n???")];
         assert_eq!(vty.put(UNIT_ADDRESS, 13, words), Status::Success);
         assert_eq!(vty.put(0, 16, words), Status::Success);
         assert_eq!(vty.put(0, 0, words), Status::Success);
-        assert_eq!(
-            *paper.text.lock().unwrap(),
-            b"hello, world\nhello, world\n???"
-        );
+        assert_eq!(*paper.text.lock().unwrap(), b"hello, world\nhello, world\n???");
     }
 
     #[test]
@@ -287,10 +261,7 @@ mod tests {
         let (vty, _, edges) = vty();
         assert_eq!(vty.push_input(b"0123456789abcdefgh"), 18);
         assert_eq!(edges.load(Ordering::Relaxed), 1);
-        let words = [
-            u64::from_be_bytes(*b"01234567"),
-            u64::from_be_bytes(*b"89abcdef"),
-        ];
+        let words = [u64::from_be_bytes(*b"01234567"), u64::from_be_bytes(*b"89abcdef")];
         assert_eq!(vty.get(0), Ok(Fetched { bytes: 16, words }));
         assert_eq!(
             vty.get(0),

@@ -36,11 +36,7 @@ impl Machine {
     /// Two processors and two edge-triggered sources, at priorities 5 and 6 of processor 0.
     fn new() -> Arc<Self> {
         let lines = StdArc::new(Lines([AtomicBool::new(false), AtomicBool::new(false)]));
-        let xics = Xics::new(
-            2,
-            &[Trigger::Edge; 2],
-            StdArc::clone(&lines) as StdArc<dyn CpuLine>,
-        );
+        let xics = Xics::new(2, &[Trigger::Edge; 2], StdArc::clone(&lines) as StdArc<dyn CpuLine>);
         for source in 0..2 {
             let _ = xics.set_xive(FIRST_SOURCE + source, 0, 5 + source);
             let _ = xics.int_on(FIRST_SOURCE + source);
@@ -59,10 +55,7 @@ impl Machine {
 
     fn signal(&self, source: usize) {
         self.work[source].store(1, Ordering::Release);
-        self.xics
-            .edge_pin(FIRST_SOURCE + source as u32)
-            .unwrap()
-            .raise();
+        self.xics.edge_pin(FIRST_SOURCE + source as u32).unwrap().raise();
     }
 
     fn send(&self, server: usize, priority: u64) {
@@ -102,18 +95,10 @@ impl Machine {
                 !self.lines.0[server].load(Ordering::Acquire),
                 "line {server} is still up"
             );
-            assert_eq!(
-                self.mail[server].load(Ordering::Acquire),
-                0,
-                "mail of {server} is left"
-            );
+            assert_eq!(self.mail[server].load(Ordering::Acquire), 0, "mail of {server} is left");
         }
         for (source, work) in self.work.iter().enumerate() {
-            assert_eq!(
-                work.load(Ordering::Acquire),
-                0,
-                "work of source {source} is left"
-            );
+            assert_eq!(work.load(Ordering::Acquire), 0, "work of source {source} is left");
         }
     }
 }

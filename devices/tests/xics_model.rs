@@ -25,33 +25,14 @@ const USED: [usize; 4] = [0, 1, 64, 65];
 #[derive(Clone, Debug)]
 enum Step {
     Xirr(usize),
-    EoiOfAccepted {
-        server: usize,
-        cppr: u8,
-    },
-    Eoi {
-        server: usize,
-        xirr: u32,
-    },
-    Cppr {
-        server: usize,
-        cppr: u8,
-    },
-    Ipi {
-        server: u64,
-        mfrr: u8,
-    },
-    SetXive {
-        number: u32,
-        server: u32,
-        priority: u32,
-    },
+    EoiOfAccepted { server: usize, cppr: u8 },
+    Eoi { server: usize, xirr: u32 },
+    Cppr { server: usize, cppr: u8 },
+    Ipi { server: u64, mfrr: u8 },
+    SetXive { number: u32, server: u32, priority: u32 },
     IntOn(u32),
     IntOff(u32),
-    Signal {
-        index: usize,
-        up: bool,
-    },
+    Signal { index: usize, up: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,8 +82,7 @@ impl Model {
     }
 
     fn source(&mut self, number: u32) -> Option<&mut ModelSource> {
-        self.sources
-            .get_mut(number.checked_sub(FIRST_SOURCE)? as usize)
+        self.sources.get_mut(number.checked_sub(FIRST_SOURCE)? as usize)
     }
 
     fn xirr(&self, server: usize) -> u32 {
@@ -156,9 +136,7 @@ impl Model {
     fn settle(&mut self, shown: [u32; SERVERS]) {
         for server in 0..SERVERS {
             match self.held[server] {
-                Some((IPI, priority))
-                    if priority != self.mfrr[server] || priority >= self.cppr[server] =>
-                {
+                Some((IPI, priority)) if priority != self.mfrr[server] || priority >= self.cppr[server] => {
                     self.held[server] = None;
                 }
                 Some((number, priority)) if number != IPI && priority >= self.cppr[server] => {
@@ -183,9 +161,7 @@ impl Model {
     fn promote(&mut self, server: usize, shown: u32) -> bool {
         let mut waiting: Vec<(u32, u8)> = (FIRST_SOURCE..)
             .zip(&self.sources)
-            .filter(|(_, source)| {
-                source.phase == Phase::Waiting && !source.masked && source.server == server
-            })
+            .filter(|(_, source)| source.phase == Phase::Waiting && !source.masked && source.server == server)
             .map(|(number, source)| (number, source.priority))
             .collect();
         waiting.push((IPI, self.mfrr[server]));
@@ -238,8 +214,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         20 => number.clone(),
         1 => prop::sample::select(vec![0, 1, IPI, FIRST_SOURCE - 1, FIRST_SOURCE + 66, u32::MAX]),
     ];
-    let any_server =
-        prop_oneof![20 => 0..SERVERS as u64, 1 => prop::sample::select(vec![3, 1 << 32, u64::MAX])];
+    let any_server = prop_oneof![20 => 0..SERVERS as u64, 1 => prop::sample::select(vec![3, 1 << 32, u64::MAX])];
     let step = prop_oneof![
         4 => server.clone().prop_map(Step::Xirr),
         4 => (server.clone(), priority.clone()).prop_map(|(server, cppr)| Step::EoiOfAccepted { server, cppr }),
@@ -261,11 +236,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn check(steps: &[Step]) {
     let lines = Arc::new(Lines::default());
-    let xics = Arc::new(Xics::new(
-        SERVERS,
-        &TRIGGERS,
-        Arc::clone(&lines) as Arc<dyn CpuLine>,
-    ));
+    let xics = Arc::new(Xics::new(SERVERS, &TRIGGERS, Arc::clone(&lines) as Arc<dyn CpuLine>));
     let mut model = Model::new();
     let mut accepted: [Vec<u32>; SERVERS] = Default::default();
     for step in steps {
@@ -287,10 +258,7 @@ fn check(steps: &[Step]) {
                 assert_eq!(xics.eoi(server, xirr), model.eoi(server, xirr));
             }
             Step::Cppr { server, cppr } => {
-                assert_eq!(
-                    xics.set_cppr(server, 0xabcd_ef00 | u64::from(cppr)),
-                    Status::Success
-                );
+                assert_eq!(xics.set_cppr(server, 0xabcd_ef00 | u64::from(cppr)), Status::Success);
                 model.cppr[server] = cppr;
             }
             Step::Ipi { server, mfrr } => {
@@ -356,11 +324,7 @@ fn check(steps: &[Step]) {
             };
             assert_eq!(poll, expected, "server {server} after {step:?}");
             let level = lines.0[server].load(Ordering::Relaxed);
-            assert_eq!(
-                level,
-                model.held[server].is_some(),
-                "line of {server} after {step:?}"
-            );
+            assert_eq!(level, model.held[server].is_some(), "line of {server} after {step:?}");
         }
     }
 }

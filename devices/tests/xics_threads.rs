@@ -126,10 +126,7 @@ impl Machine {
 
     /// Runs the processors and, burst by burst, `bodies`, which get the number of the burst.
     fn run(&self, bodies: &[&(dyn Fn(usize) + Sync)]) {
-        let (start, end) = (
-            Barrier::new(bodies.len() + 1),
-            Barrier::new(bodies.len() + 1),
-        );
+        let (start, end) = (Barrier::new(bodies.len() + 1), Barrier::new(bodies.len() + 1));
         let (start, end) = (&start, &end);
         thread::scope(|scope| {
             for server in 0..SERVERS {
@@ -148,9 +145,7 @@ impl Machine {
                 start.wait();
                 end.wait();
                 let board = self.lines.board.lock().unwrap();
-                let busy = |board: &mut Board| {
-                    board.asleep != [true; SERVERS] || board.level.contains(&true)
-                };
+                let busy = |board: &mut Board| board.asleep != [true; SERVERS] || board.level.contains(&true);
                 let quiet = self.lines.changed.wait_while(board, busy).unwrap();
                 for forgotten in self.mail.iter().chain(&self.work) {
                     self.left
@@ -162,16 +157,8 @@ impl Machine {
             self.lines.changed.notify_all();
         });
         assert_eq!(self.left.load(Ordering::Relaxed), 0, "work was forgotten");
-        assert_eq!(
-            self.spurious.load(Ordering::Relaxed),
-            0,
-            "lines were up for nothing"
-        );
-        assert_eq!(
-            self.doubled.load(Ordering::Relaxed),
-            0,
-            "a source was in service twice"
-        );
+        assert_eq!(self.spurious.load(Ordering::Relaxed), 0, "lines were up for nothing");
+        assert_eq!(self.doubled.load(Ordering::Relaxed), 0, "a source was in service twice");
     }
 }
 
@@ -194,10 +181,7 @@ fn no_edge_is_lost_while_its_source_is_moved_and_masked() {
     let machine = Machine::new();
     let xics = &machine.xics;
     let numbers: Vec<u32> = (FIRST_SOURCE..).take(SOURCES).collect();
-    let pins: Vec<EdgePin> = numbers
-        .iter()
-        .map(|&number| xics.edge_pin(number).unwrap())
-        .collect();
+    let pins: Vec<EdgePin> = numbers.iter().map(|&number| xics.edge_pin(number).unwrap()).collect();
     let signal = |_| {
         for signal in 0..SIGNALS {
             let source = signal % SOURCES;
@@ -213,16 +197,10 @@ fn no_edge_is_lost_while_its_source_is_moved_and_masked() {
             assert_eq!(xics.int_off(number), RtasStatus::Success);
             // Priorities on both sides of the IPIs', and all different.
             let priority = 3 + (burst as u32 + number) % 3;
-            assert_eq!(
-                xics.set_xive(number, (burst % 2) as u32, priority),
-                RtasStatus::Success
-            );
+            assert_eq!(xics.set_xive(number, (burst % 2) as u32, priority), RtasStatus::Success);
             assert_eq!(xics.int_on(number), RtasStatus::Success);
         }
     };
     machine.run(&[&signal, &send, &move_about]);
-    assert_eq!(
-        machine.handled.into_inner(),
-        (BURSTS * (SIGNALS + 2)) as u64
-    );
+    assert_eq!(machine.handled.into_inner(), (BURSTS * (SIGNALS + 2)) as u64);
 }

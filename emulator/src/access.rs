@@ -1,5 +1,7 @@
 //! Loads and stores: the straight way through the translation cache, and the long way.
 
+use std::sync::atomic::{Ordering, fence};
+
 use hpt::Access;
 
 use crate::core::Core;
@@ -94,6 +96,17 @@ impl Core {
             let real = piece(first, second, n as u64);
             if self.shared.ram.store(real, *byte).is_none() {
                 return self.raise(Trap::MachineCheck { dar: ea });
+            }
+        }
+        let (first, in_first) = first;
+        if bytes.len() as u64 > in_first {
+            // The right to store to the first page may have been revoked by the translation of the
+            // second: as a store without the right, this one says what it made stale.
+            fence(Ordering::SeqCst);
+            for page in [first, second] {
+                if self.shared.code.holds_code(page) {
+                    self.shared.code.mark_written(page);
+                }
             }
         }
         Ok(())

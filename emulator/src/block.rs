@@ -39,7 +39,11 @@ struct Way {
 }
 
 /// The way from an address that no instruction has.
-const NOWHERE: Way = Way { pc: 1, block: 0, stamp: Stamp::NONE };
+const NOWHERE: Way = Way {
+    pc: 1,
+    block: 0,
+    stamp: Stamp::NONE,
+};
 
 impl Way {
     #[inline(always)]
@@ -133,7 +137,10 @@ impl Blocks {
 
     /// Remembers where the block at `pc`, whose translation has this stamp, is.
     pub fn set_jump(&mut self, pc: u64, mode: Mode, block: BlockId, stamp: Stamp) {
-        self.jumps[jump_slot(pc)] = Jump { way: Way { pc, block, stamp }, mode: mode.index() };
+        self.jumps[jump_slot(pc)] = Jump {
+            way: Way { pc, block, stamp },
+            mode: mode.index(),
+        };
     }
 
     /// The block at a real address, if it was decoded under this generation of its page.

@@ -44,7 +44,7 @@ struct Mailbox {
 
 /// State of the code in one partition's RAM.
 pub struct CodePages {
-    /// Per page: generation in the upper 31 bits, code bit in the lowest.
+    /// Per page: generation in the upper 30 bits, then whether the revocations are posted, then the code bit.
     pages: Box<[AtomicU32]>,
     epoch: AtomicU64,
     processors: Mutex<Vec<(Arc<Line>, Arc<Subscription>)>>,
@@ -57,7 +57,9 @@ pub struct Subscription {
 
 impl CodePages {
     const CODE: u32 = 1;
-    const GENERATION: u32 = 2;
+    const FLAGS: u32 = Self::CODE | Self::POSTED;
+    const POSTED: u32 = 2;
+    const GENERATION: u32 = 4;
 
     /// For RAM of `bytes`.
     pub fn new(bytes: u64) -> Self {
@@ -100,17 +102,26 @@ impl CodePages {
     /// the caller must drop its own store-through entries for the page.
     pub fn mark_code(&self, real: u64, me: &Arc<Subscription>) -> (u32, bool) {
         let Some(page) = self.page(real) else { return (0, false) };
-        let before = page.fetch_or(Self::CODE, Ordering::SeqCst);
-        if before & Self::CODE != 0 {
-            return (before & !Self::CODE, false);
+        let before = page.load(Ordering::SeqCst);
+        if before & Self::FLAGS == Self::FLAGS {
+            return (before & !Self::FLAGS, false);
         }
+        // Who finds the code bit but not the posts waits for them here: nobody decodes before the others know.
         let processors = self.processors.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = page.fetch_or(Self::CODE, Ordering::SeqCst);
+        if before & Self::FLAGS == Self::FLAGS {
+            return (before & !Self::FLAGS, false);
+        }
         for (line, other) in processors.iter().filter(|(_, other)| !Arc::ptr_eq(other, me)) {
             other.post(real >> SHIFT);
             line.ring();
         }
         fence(Ordering::SeqCst);
-        (before, true)
+        // Not if somebody has stored meanwhile: the next to decode posts again.
+        let _ = page.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
+            (word & Self::CODE != 0).then_some(word | Self::POSTED)
+        });
+        (before & !Self::FLAGS, true)
     }
 
     /// Says that the page was, or may have been, stored to: its code is stale.
@@ -118,18 +129,9 @@ impl CodePages {
         if let Some(page) = self.page(real) {
             // Only the storer that finds the code bit set counts: one change, one generation.
             let _ = page.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
-                (word & Self::CODE != 0).then_some((word & !Self::CODE).wrapping_add(Self::GENERATION))
+                (word & Self::CODE != 0).then_some((word & !Self::FLAGS).wrapping_add(Self::GENERATION))
             });
             self.epoch.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    /// Says that every page may have been stored to.
-    pub fn mark_all_written(&self) {
-        for page in 0..self.pages.len() as u64 {
-            if self.holds_code(page << SHIFT) {
-                self.mark_written(page << SHIFT);
-            }
         }
     }
 

@@ -19,6 +19,9 @@ use crate::tlb::{Context, PageCache, Tlb};
 use crate::trap::Trap;
 use crate::vsu::Vsu;
 
+/// Instructions between two looks at the clock: some tens of microseconds.
+pub(crate) const SLICE: i32 = 16384;
+
 /// How many different unknown instructions are told apart.
 const MOST_UNKNOWN: usize = 256;
 
@@ -55,6 +58,10 @@ pub struct Core {
     /// Processor number, as PIR and the interrupt server.
     pub(crate) server: u32,
     unknown: BTreeMap<u32, u64>,
+    /// Instructions executed so far.
+    pub(crate) instructions: u64,
+    /// Instructions left until the clock is looked at.
+    pub(crate) slice: i32,
 }
 
 /// What decoding depends on: the part of the MSR that is fixed while a block runs.
@@ -146,6 +153,8 @@ impl Core {
             trap: None,
             server,
             unknown: BTreeMap::new(),
+            instructions: 0,
+            slice: SLICE,
         };
         core.set_msr(Msr::from_raw(Msr::SF | Msr::ME));
         core
@@ -194,6 +203,20 @@ impl Core {
     #[inline(always)]
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Counts executed instructions.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, executed: u32) {
+        self.instructions += u64::from(executed);
+        // A block has 64 at most.
+        self.slice -= executed as i32;
+    }
+
+    /// Whether the next block may be executed at once: nobody rang, and the clock need not be looked at.
+    #[inline(always)]
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.slice > 0 && !self.line.attention()
     }
 
     /// Ends an instruction with an interrupt.

@@ -10,7 +10,7 @@ use power::insn::Word;
 use power::msr::Msr;
 
 use crate::block::{BlockId, Blocks};
-use crate::core::Core;
+use crate::core::{Core, SLICE};
 use crate::decode;
 use crate::dump::Dump;
 use crate::fault::Fault;
@@ -21,9 +21,6 @@ use crate::regs::Reg;
 use crate::shared::Shared;
 use crate::timebase::Timebase;
 use crate::trap::Trap;
-
-/// Instructions between two looks at the clock: some tens of microseconds.
-const SLICE: i32 = 16384;
 
 /// Interrupts in a row, without an instruction executed between them, that mean the guest is lost:
 /// its interrupt handlers themselves cannot be fetched.
@@ -44,9 +41,6 @@ pub enum Exit {
 pub struct Cpu {
     core: Core,
     blocks: Blocks,
-    instructions: u64,
-    /// Instructions left until the clock is looked at.
-    slice: i32,
     /// Interrupts since the last executed instruction.
     interrupts: u32,
 }
@@ -59,8 +53,6 @@ impl Cpu {
         Self {
             core,
             blocks: Blocks::default(),
-            instructions: 0,
-            slice: SLICE,
             interrupts: 0,
         }
     }
@@ -78,7 +70,7 @@ impl Cpu {
         self.core.look_at_code();
         let mut from = None;
         loop {
-            if self.core.line.attention() || self.slice <= 0 {
+            if !self.core.may_go_on() {
                 if self.attend() {
                     return Exit::Attention;
                 }
@@ -88,7 +80,7 @@ impl Cpu {
                 self.take_interrupt();
                 from = None;
             }
-            let mut block = match self.next_block(from) {
+            let block = match self.next_block(from) {
                 Ok(block) => block,
                 Err(Fault) => {
                     let pc = self.core.pc;
@@ -99,28 +91,15 @@ impl Cpu {
                     continue;
                 }
             };
-            // From block to block along known links: what happens there makes no interrupt due.
-            let stop = loop {
-                let (stop, executed) = execute(&mut self.core, &self.blocks, self.blocks.ops(block));
-                self.instructions += u64::from(executed);
-                self.slice -= executed as i32;
-                if executed > 0 {
-                    self.interrupts = 0;
-                }
-                if let Stop::Link(link) = stop
-                    && self.slice > 0
-                    && !self.core.line.attention()
-                    && let Some(next) = self.blocks.follow(link, self.core.pc, &self.core.fetch)
-                {
-                    block = next;
-                    continue;
-                }
-                break stop;
-            };
+            let before = self.core.instructions;
+            let stop = execute(&mut self.core, &self.blocks, block);
+            if self.core.instructions != before {
+                self.interrupts = 0;
+            }
             from = None;
             match stop {
                 Stop::Link(link) => from = Some(link),
-                Stop::Jump => {}
+                Stop::Register | Stop::Jump => {}
                 Stop::Fault(at) => {
                     let pc = self.core.pc.wrapping_add(4 * u64::from(at)) & self.core.pc_mask;
                     if let Some(exit) = self.deliver_fault(pc) {
@@ -144,6 +123,13 @@ impl Cpu {
         let Some(trap) = self.core.trap.take() else {
             return Some(Exit::Checkstop("an instruction failed without an interrupt".to_owned()));
         };
+        if let Trap::MachineCheck { dar } = trap
+            && !self.core.msr().has(Msr::ME)
+        {
+            return Some(Exit::Checkstop(format!(
+                "machine check at {dar:#x} while machine checks are off"
+            )));
+        }
         self.interrupts += 1;
         if self.interrupts > MOST_INTERRUPTS {
             let reason = format!(
@@ -158,8 +144,8 @@ impl Cpu {
 
     /// Looks at everything that is not looked at for each block; whether somebody rang.
     fn attend(&mut self) -> bool {
-        if self.slice <= 0 {
-            self.slice = SLICE;
+        if self.core.slice <= 0 {
+            self.core.slice = SLICE;
             self.core.special.look_at_decrementer();
             if self.core.footprint.is_crowded() {
                 self.core.invalidate(&Invalidation::All);
@@ -299,7 +285,7 @@ impl Cpu {
 
     /// Instructions executed so far.
     pub fn instructions(&self) -> u64 {
-        self.instructions
+        self.core.instructions
     }
 
     /// Instruction words that the guest executed and this processor does not have, with their counts.

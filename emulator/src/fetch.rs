@@ -10,7 +10,8 @@ use power::page::Vpn;
 
 use crate::tlb::Context;
 
-const ENTRIES: usize = 1024;
+/// Entries per half of the address space and context.
+const ENTRIES: usize = 512;
 const PAGE_SHIFT: u32 = 12;
 const PAGE_MASK: u64 = !0xfff;
 
@@ -33,11 +34,18 @@ struct Entry {
     stamp: Stamp,
 }
 
-const EMPTY: Entry = Entry { page: 0, real: 0, vsid: 0, stamp: Stamp::NONE };
+const EMPTY: Entry = Entry {
+    page: 0,
+    real: 0,
+    vsid: 0,
+    stamp: Stamp::NONE,
+};
 
 /// Fetch translations of one processor, by effective page of 4 KiB.
 pub struct FetchCache {
-    entries: Box<[[Entry; ENTRIES]; 3]>,
+    entries: Box<[[Entry; 2 * ENTRIES]; 3]>,
+    /// Whether a translated page was put into a half since it was emptied.
+    filled: [bool; 2],
     context: Context,
     last: Stamp,
     wrapped: bool,
@@ -45,14 +53,20 @@ pub struct FetchCache {
 
 impl Default for FetchCache {
     fn default() -> Self {
-        let entries = Box::new([[EMPTY; ENTRIES]; 3]);
-        Self { entries, context: Context::Real, last: Stamp::NONE, wrapped: false }
+        let entries = Box::new([[EMPTY; 2 * ENTRIES]; 3]);
+        Self {
+            entries,
+            filled: [false; 2],
+            context: Context::Real,
+            last: Stamp::NONE,
+            wrapped: false,
+        }
     }
 }
 
 #[inline(always)]
 fn slot(ea: u64) -> usize {
-    (ea >> PAGE_SHIFT) as usize % ENTRIES
+    ((ea >> 63) as usize * ENTRIES) | ((ea >> PAGE_SHIFT) as usize % ENTRIES)
 }
 
 impl FetchCache {
@@ -76,7 +90,11 @@ impl FetchCache {
     /// The stamp of the translation of `ea`; [`Stamp::NONE`] when there is none.
     pub fn stamp(&self, ea: u64) -> Stamp {
         let entry = &self.entries[self.context as usize][slot(ea)];
-        if entry.page == ea & PAGE_MASK { entry.stamp } else { Stamp::NONE }
+        if entry.page == ea & PAGE_MASK {
+            entry.stamp
+        } else {
+            Stamp::NONE
+        }
     }
 
     /// Whether stamps began anew since the last call: whatever remembers one must be forgotten.
@@ -100,7 +118,13 @@ impl FetchCache {
             self.wrapped = true;
             self.last.0 = 1;
         }
-        let entry = Entry { page: ea & PAGE_MASK, real: real & PAGE_MASK, vsid, stamp: self.last };
+        self.filled[(ea >> 63) as usize] |= self.context != Context::Real;
+        let entry = Entry {
+            page: ea & PAGE_MASK,
+            real: real & PAGE_MASK,
+            vsid,
+            stamp: self.last,
+        };
         self.entries[self.context as usize][slot(ea)] = entry;
     }
 
@@ -117,12 +141,12 @@ impl FetchCache {
 
     /// Drops every translated page of one half of the address space.
     pub fn flush_half(&mut self, upper: bool) {
+        if !std::mem::take(&mut self.filled[usize::from(upper)]) {
+            return;
+        }
+        let first = usize::from(upper) * ENTRIES;
         for context in [Context::Privileged, Context::Problem] {
-            for entry in &mut self.entries[context as usize] {
-                if (entry.page >> 63 != 0) == upper {
-                    *entry = EMPTY;
-                }
-            }
+            self.entries[context as usize][first..first + ENTRIES].fill(EMPTY);
         }
     }
 
@@ -133,11 +157,14 @@ impl FetchCache {
         }
         let first = page.offset() & !(bytes - 1);
         for page_offset in (first..first + bytes).step_by(1 << PAGE_SHIFT) {
+            let low = (page_offset >> PAGE_SHIFT) as usize % ENTRIES;
             for context in [Context::Privileged, Context::Problem] {
-                let entry = &mut self.entries[context as usize][slot(page_offset)];
-                // The low 28 bits of an effective and a virtual address agree.
-                if entry.vsid == page.vsid() && (entry.page ^ page_offset) & 0x0fff_f000 == 0 {
-                    *entry = EMPTY;
+                for at in [low, low + ENTRIES] {
+                    let entry = &mut self.entries[context as usize][at];
+                    // The low 28 bits of an effective and a virtual address agree.
+                    if entry.vsid == page.vsid() && (entry.page ^ page_offset) & 0x0fff_f000 == 0 {
+                        *entry = EMPTY;
+                    }
                 }
             }
         }

@@ -5,11 +5,11 @@ use std::sync::atomic::{Ordering, compiler_fence, fence};
 use power::msr::Msr;
 
 use crate::alu;
-use crate::block::Blocks;
+use crate::block::{BlockId, Blocks};
 use crate::core::Core;
 use crate::ir::{Call, Code, Fused, Off, Op, Target, When};
 use crate::ram::Scalar;
-use crate::regs::{CA, CTR, SO};
+use crate::regs::{CA, CTR, LR, SO};
 use crate::trap::Trap;
 use crate::vsu::Outcome;
 
@@ -19,6 +19,8 @@ use crate::vsu::Outcome;
 pub enum Stop {
     /// Through a link, in the same mode.
     Link(u32),
+    /// To the address in a register, in the same mode.
+    Register,
     /// To wherever `core.pc` is; the mode may be another.
     Jump,
     /// The instruction with this index took the interrupt in `core.trap`.
@@ -29,19 +31,46 @@ pub enum Stop {
     Hypercall,
 }
 
-/// Executes a block from its first operation. What it counted as executed is returned too.
+/// Executes blocks, the first and those that known ways lead to, until something else is to be done
+/// than to go on to the next.
 #[inline(never)]
-pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
+pub fn execute(core: &mut Core, blocks: &Blocks, first: BlockId) -> Stop {
+    let mut block = first;
+    loop {
+        let stop = execute_one(core, blocks, block);
+        let next = match stop {
+            _ if !core.may_go_on() => None,
+            Stop::Link(link) => blocks.follow(link, core.pc, &core.fetch),
+            Stop::Register => blocks.jump(core.pc, core.mode(), &core.fetch),
+            _ => None,
+        };
+        match next {
+            Some(next) => block = next,
+            None => return stop,
+        }
+    }
+}
+
+/// Executes one block from its first operation.
+#[inline(always)]
+fn execute_one(core: &mut Core, blocks: &Blocks, block: BlockId) -> Stop {
     macro_rules! reg {
         ($index:expr) => {
             core.regs[$index]
         };
     }
-    for op in ops {
+    for op in blocks.ops(block) {
         macro_rules! leave {
-            ($stop:expr) => {
-                return ($stop, u32::from(op.at) + 1)
-            };
+            ($stop:expr) => {{
+                core.count(u32::from(op.at) + 1);
+                return $stop;
+            }};
+        }
+        macro_rules! fault {
+            () => {{
+                core.count(u32::from(op.at));
+                return Stop::Fault(op.at);
+            }};
         }
         macro_rules! set {
             ($value:expr) => {
@@ -52,20 +81,20 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
             ($result:expr) => {
                 match $result {
                     Ok(value) => value,
-                    Err(crate::fault::Fault) => return (Stop::Fault(op.at), u32::from(op.at)),
+                    Err(crate::fault::Fault) => fault!(),
                 }
             };
         }
         macro_rules! load {
             ($int:ty, $value:ident => $result:expr) => {{
-                let ea = reg!(op.b).wrapping_add(op.imm as u64);
+                let ea = reg!(op.b).wrapping_add(reg!(op.c)).wrapping_add(op.imm as u64);
                 let $value = ok!(core.load::<$int>(ea));
                 set!($result)
             }};
         }
         macro_rules! store {
             ($int:ty, $value:ident => $result:expr) => {{
-                let ea = reg!(op.b).wrapping_add(op.imm as u64);
+                let ea = reg!(op.b).wrapping_add(reg!(op.c)).wrapping_add(op.imm as u64);
                 let $value = <$int>::truncate(reg!(op.a));
                 ok!(core.store::<$int>(ea, $result))
             }};
@@ -240,6 +269,10 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
             Code::Store64Reversed => store!(u64, value => value.swap_bytes()),
 
             Code::Branch | Code::End => go!(Target::unpack(op.imm)),
+            Code::BranchAndLink => {
+                reg!(LR) = core.pc.wrapping_add(4 * (u64::from(op.at) + 1));
+                go!(Target::unpack(op.imm));
+            }
             Code::BranchIf => {
                 if (reg!(op.b) & u64::from(op.c) != 0) == (op.d & When::SET != 0) {
                     go!(Target::unpack(op.imm));
@@ -260,7 +293,7 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
             Code::BranchRegister => {
                 if branch_allowed(core, op.a, op) {
                     core.pc = reg!(op.b) & !3 & core.pc_mask;
-                    leave!(Stop::Jump);
+                    leave!(Stop::Register);
                 }
             }
 
@@ -279,7 +312,9 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
                 if !cfg!(target_arch = "x86_64") {
                     fence(Ordering::Acquire);
                 }
-                if core.shared.code.epoch() != core.epoch {
+                // A ring may be a revocation: what this processor publishes from here on is published after it
+                // has been taken.
+                if core.shared.code.epoch() != core.epoch || core.line.attention() {
                     core.look_at_code();
                     core.pc = next(core, op);
                     leave!(Stop::Jump);
@@ -300,7 +335,7 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
                     && core.msr().has(Msr::FE0 | Msr::FE1)
                 {
                     core.trap = Some(Trap::Program(power::msr::program::FLOATING_POINT));
-                    return (Stop::Fault(op.at), u32::from(op.at));
+                    fault!();
                 }
             }
             Code::System => {
@@ -316,7 +351,7 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
                     core.pc = after;
                     if handler(core, word).is_err() {
                         core.pc = block;
-                        return (Stop::Fault(op.at), u32::from(op.at));
+                        fault!();
                     }
                     leave!(Stop::Jump);
                 }
@@ -332,12 +367,12 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
             }
             Code::Program => {
                 core.trap = Some(Trap::Program(op.imm as u64));
-                return (Stop::Fault(op.at), u32::from(op.at));
+                fault!();
             }
             Code::Unknown => {
                 core.count_unknown(op.imm as u32);
                 core.trap = Some(Trap::Program(power::msr::program::ILLEGAL));
-                return (Stop::Fault(op.at), u32::from(op.at));
+                fault!();
             }
             Code::Unavailable => {
                 core.trap = Some(match op.imm {
@@ -345,7 +380,7 @@ pub fn execute(core: &mut Core, blocks: &Blocks, ops: &[Op]) -> (Stop, u32) {
                     Off::VECTOR => Trap::VectorUnavailable,
                     _ => Trap::VsxUnavailable,
                 });
-                return (Stop::Fault(op.at), u32::from(op.at));
+                fault!();
             }
         }
     }

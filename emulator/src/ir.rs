@@ -163,46 +163,48 @@ pub enum Code {
     /// CompareWordUnsignedImmediate, then branch
     CompareWordUnsignedImmediateBranch,
 
-    /// a = byte at b + i
+    /// a = byte at b + c + i; as in all loads and stores, an address of one register has c = ZERO
     Load8,
-    /// a = halfword at b + i
+    /// a = halfword at b + c + i
     Load16,
-    /// a = word at b + i
+    /// a = word at b + c + i
     Load32,
-    /// a = doubleword at b + i
+    /// a = doubleword at b + c + i
     Load64,
-    /// a = halfword at b + i, bytes reversed
+    /// a = halfword at b + c + i, bytes reversed
     Load16Reversed,
-    /// a = word at b + i, bytes reversed
+    /// a = word at b + c + i, bytes reversed
     Load32Reversed,
-    /// a = doubleword at b + i, bytes reversed
+    /// a = doubleword at b + c + i, bytes reversed
     Load64Reversed,
-    /// a = halfword at b + i, sign-extended
+    /// a = halfword at b + c + i, sign-extended
     Load16Signed,
-    /// a = word at b + i, sign-extended
+    /// a = word at b + c + i, sign-extended
     Load32Signed,
-    /// a = halfword at b + i, bytes reversed, sign-extended
+    /// a = halfword at b + c + i, bytes reversed, sign-extended
     Load16SignedReversed,
-    /// a = word at b + i, bytes reversed, sign-extended
+    /// a = word at b + c + i, bytes reversed, sign-extended
     Load32SignedReversed,
-    /// byte at b + i = a
+    /// byte at b + c + i = a
     Store8,
-    /// halfword at b + i = a
+    /// halfword at b + c + i = a
     Store16,
-    /// word at b + i = a
+    /// word at b + c + i = a
     Store32,
-    /// doubleword at b + i = a
+    /// doubleword at b + c + i = a
     Store64,
-    /// halfword at b + i = a, bytes reversed
+    /// halfword at b + c + i = a, bytes reversed
     Store16Reversed,
-    /// word at b + i = a, bytes reversed
+    /// word at b + c + i = a, bytes reversed
     Store32Reversed,
-    /// doubleword at b + i = a, bytes reversed
+    /// doubleword at b + c + i = a, bytes reversed
     Store64Reversed,
 
     /// Goes to pc + the displacement of i, through the link of i
     Branch,
-    /// The same when the bits c of CR field b are (d = 1) or are not (d = 0) set
+    /// The same, and LR is the address of the next instruction
+    BranchAndLink,
+    /// As Branch when the bits c of CR field b are (d = 1) or are not (d = 0) set
     BranchIf,
     /// The same after CTR is decremented, when it is zero (d = 1) or not (d = 0)
     BranchCount,

@@ -19,8 +19,17 @@ enum Untranslated {
     Storage(u64),
 }
 
+/// Where an address is.
+struct Translated {
+    real: u64,
+    /// Stores need no other look at the table.
+    writable: bool,
+    /// Of its segment.
+    vsid: u64,
+}
+
 impl Core {
-    fn mapping(&mut self, ea: u64, access: Access, problem: bool) -> Result<(Mapping, u64), Untranslated> {
+    fn mapping(&mut self, ea: u64, access: Access, problem: bool) -> Result<Translated, Untranslated> {
         let Some(segment) = self.slb.lookup(ea) else {
             return Err(Untranslated::Segment);
         };
@@ -34,13 +43,17 @@ impl Core {
         let mapping = match self.pages.get(page) {
             Some(mapping) if !store || mapping.changed => mapping,
             _ => {
-                let found = self.shared.table.walk_for(page, access, key, &self.footprint).map_err(|fault| {
-                    Untranslated::Storage(match fault {
-                        WalkFault::NotFound => storage_fault::NOT_FOUND,
-                        WalkFault::Protection => storage_fault::PROTECTION,
-                        WalkFault::NoExecute => storage_fault::NO_EXECUTE,
-                    })
-                })?;
+                let found = self
+                    .shared
+                    .table
+                    .walk_for(page, access, key, &self.footprint)
+                    .map_err(|fault| {
+                        Untranslated::Storage(match fault {
+                            WalkFault::NotFound => storage_fault::NOT_FOUND,
+                            WalkFault::Protection => storage_fault::PROTECTION,
+                            WalkFault::NoExecute => storage_fault::NO_EXECUTE,
+                        })
+                    })?;
                 let mapping = Mapping {
                     real: found.real,
                     protection: found.protection,
@@ -56,13 +69,17 @@ impl Core {
         } else {
             mapping.protection.allows_load(key)
         };
-        if !allowed {
-            return Err(Untranslated::Storage(storage_fault::PROTECTION));
-        }
         if access == Access::Fetch && mapping.no_execute {
             return Err(Untranslated::Storage(storage_fault::NO_EXECUTE));
         }
-        Ok((mapping, offset))
+        if !allowed {
+            return Err(Untranslated::Storage(storage_fault::PROTECTION));
+        }
+        Ok(Translated {
+            real: mapping.real | offset,
+            writable: mapping.changed && mapping.protection.allows_store(key),
+            vsid: page.vsid(),
+        })
     }
 
     /// The real address of a load or store at `ea`, which is then remembered for its 4 KiB page.
@@ -77,13 +94,7 @@ impl Core {
         } else {
             let problem = self.data == Context::Problem;
             match self.mapping(ea, access, problem) {
-                Ok((mapping, offset)) => {
-                    let key = self.slb.lookup(ea).is_some_and(|segment| segment.key(problem));
-                    (
-                        mapping.real | offset,
-                        mapping.changed && mapping.protection.allows_store(key),
-                    )
-                }
+                Ok(found) => (found.real, found.writable),
                 Err(Untranslated::Segment) => return self.raise(Trap::DataSegment { dar: ea }),
                 Err(Untranslated::Storage(bits)) => {
                     let dsisr = bits | if store { storage_fault::STORE } else { 0 };
@@ -113,11 +124,11 @@ impl Core {
             return Ok(real);
         }
         let context = self.fetch.context();
-        let real = if context == Context::Real {
-            ea & REAL_MODE_MASK
+        let (real, vsid) = if context == Context::Real {
+            (ea & REAL_MODE_MASK, 0)
         } else {
             match self.mapping(ea, Access::Fetch, context == Context::Problem) {
-                Ok((mapping, offset)) => mapping.real | offset,
+                Ok(found) => (found.real, found.vsid),
                 Err(Untranslated::Segment) => return self.raise(Trap::InstructionSegment),
                 Err(Untranslated::Storage(bits)) => return self.raise(Trap::InstructionStorage(bits)),
             }
@@ -125,10 +136,6 @@ impl Core {
         if real >= self.shared.ram.bytes() {
             return self.raise(Trap::MachineCheck { dar: ea });
         }
-        let vsid = match context {
-            Context::Real => 0,
-            _ => self.slb.lookup(ea).map_or(0, power::slb::SlbEntry::vsid),
-        };
         self.fetch.insert(ea, real, vsid);
         Ok(real)
     }

@@ -20,8 +20,11 @@ impl Core {
             return;
         };
         if revocations.all {
-            self.tlb.revoke_all_stores();
-            self.shared.code.mark_all_written();
+            for page in self.tlb.revoke_all_stores() {
+                if self.shared.code.holds_code(page << SHIFT) {
+                    self.shared.code.mark_written(page << SHIFT);
+                }
+            }
             return;
         }
         for page in revocations.pages {

@@ -1,7 +1,7 @@
 //! What the processors of one partition share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use hpt::Table;
 use vm_memory::GuestMemoryMmap;
@@ -45,6 +45,8 @@ impl Shared {
 
     /// Says that something other than a processor (a hypercall, a device) wrote `len` bytes at `real`.
     pub fn written(&self, real: u64, len: u64) {
+        // What was written comes before the look at the code bits; a decoder sets one before it reads.
+        fence(Ordering::SeqCst);
         let mut page = real & !((1 << crate::code_pages::SHIFT) - 1);
         while page < real.saturating_add(len) && page < self.ram.bytes() {
             if self.code.holds_code(page) {

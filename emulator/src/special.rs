@@ -1,8 +1,6 @@
 //! Special purpose registers (Power ISA v2.07B, Book III-S, 4.4.4): what each reads as, and what
 //! writing it does.
 
-use std::collections::BTreeMap;
-
 use power::insn::Word;
 use power::msr::program;
 
@@ -45,7 +43,7 @@ pub struct Special {
     /// What the last look at the clock said.
     expired: bool,
     /// Registers that only read back: performance monitor, keys, hints.
-    plain: BTreeMap<u16, u64>,
+    plain: Box<[u64; SPRS]>,
 }
 
 impl Special {
@@ -62,7 +60,7 @@ impl Special {
             timebase,
             decrementer_end,
             expired: false,
-            plain: BTreeMap::new(),
+            plain: Box::new([0; SPRS]),
         }
     }
 
@@ -102,12 +100,13 @@ impl Special {
     }
 }
 
-/// Numbers of the registers that only read back what was written, where they are written and read
-/// under one number.
-const PLAIN: [u16; 28] = [
-    13, 29, 61, 157, 159, 768, 769, 770, 771, 772, 773, 774, 775, 776, 779, 780, 781, 782, 800, 802, 804, 805, 806,
-    880, 881, 882, 894, 896,
-];
+/// How many numbers there are.
+const SPRS: usize = 1024;
+
+/// Whether the register with this number only reads back what was written.
+const fn is_plain(number: u16) -> bool {
+    matches!(number, 61 | 157 | 159 | 768..=776 | 779..=782 | 804..=806 | 880..=882 | 894 | 896)
+}
 
 /// The supervisor's numbers of performance monitor registers, which the problem state reads 16 below.
 fn performance_monitor(number: u16) -> Option<u16> {
@@ -145,18 +144,20 @@ impl Core {
             815 => special.tar,
             898 => self.plain(896) >> 32,
             1023 => u64::from(self.server),
-            801 => self.plain(800),
-            803 => self.plain(802),
+            // BESCR and its set and reset forms, of the whole register and of its upper half.
+            800 | 802 | 806 => self.plain(806),
+            801 | 803 => self.plain(806) >> 32,
+            13 | 29 => self.plain(29),
             _ => match performance_monitor(number) {
                 Some(register) => self.plain(register),
-                None if PLAIN.contains(&number) => self.plain(number),
+                None if is_plain(number) => self.plain(number),
                 None => return None,
             },
         })
     }
 
     fn plain(&self, number: u16) -> u64 {
-        self.special.plain.get(&number).copied().unwrap_or(0)
+        self.special.plain[usize::from(number) % SPRS]
     }
 
     /// Writes a special purpose register. `None`: there is none with this number.
@@ -180,13 +181,21 @@ impl Core {
             815 => special.tar = value,
             898 => self.set_plain(896, (self.plain(896) & 0xffff_ffff) | (value << 32)),
             // BESCR set and reset, of the whole register and of its upper half.
-            800 | 801 => self.set_plain(806, self.plain(806) | value),
-            802 | 803 => self.set_plain(806, self.plain(806) & !value),
+            800 => self.set_plain(806, self.plain(806) | value),
+            801 => self.set_plain(806, self.plain(806) | (value << 32)),
+            802 => self.set_plain(806, self.plain(806) & !value),
+            803 => self.set_plain(806, self.plain(806) & !(value << 32)),
+            29 => self.set_plain(29, value),
+            // The problem state's number of AMR: UAMOR says which of its bits are open.
+            13 => {
+                let open = self.plain(157);
+                self.set_plain(29, (self.plain(29) & !open) | (value & open));
+            }
             // Status that the processor keeps: not writable.
             136 | 268 | 269 | 287 | 308 | 309 | 849 | 1023 => {}
             _ => match performance_monitor(number) {
                 Some(register) => self.set_plain(register, value),
-                None if PLAIN.contains(&number) => self.set_plain(number, value),
+                None if is_plain(number) => self.set_plain(number, value),
                 None => return None,
             },
         }
@@ -194,7 +203,7 @@ impl Core {
     }
 
     fn set_plain(&mut self, number: u16, value: u64) {
-        self.special.plain.insert(number, value);
+        self.special.plain[usize::from(number) % SPRS] = value;
     }
 
     /// The facility that FSCR must enable before the problem state may use the register.

@@ -47,12 +47,15 @@ const EMPTY: Entry = Entry {
 /// Effective pages, direct-mapped: per context one half for addresses below 2^63 and one above.
 pub struct Tlb {
     entries: Box<[[Entry; 2 * ENTRIES]; 3]>,
+    /// Whether a translated page was put into a half since it was emptied.
+    filled: [bool; 2],
 }
 
 impl Default for Tlb {
     fn default() -> Self {
         Self {
             entries: Box::new([[EMPTY; 2 * ENTRIES]; 3]),
+            filled: [false; 2],
         }
     }
 }
@@ -79,6 +82,7 @@ impl Tlb {
 
     /// Puts in the page of `ea`, which is at `real` (any address of the page).
     pub fn insert(&mut self, context: Context, ea: u64, real: u64, writable: bool) {
+        self.filled[(ea >> 63) as usize] |= context != Context::Real;
         let page = ea & PAGE_MASK;
         let delta = (real & PAGE_MASK).wrapping_sub(page);
         let write = if writable { page } else { NEVER };
@@ -91,6 +95,9 @@ impl Tlb {
 
     /// Drops every translated page of one half of the address space.
     pub fn flush_half(&mut self, upper: bool) {
+        if !std::mem::take(&mut self.filled[usize::from(upper)]) {
+            return;
+        }
         let first = usize::from(upper) * ENTRIES;
         for context in [Context::Privileged, Context::Problem] {
             self.entries[context as usize][first..first + ENTRIES].fill(EMPTY);
@@ -138,11 +145,12 @@ impl Tlb {
         found
     }
 
-    /// Drops every right to store straight through.
-    pub fn revoke_all_stores(&mut self) {
-        for entry in self.entries.iter_mut().flatten() {
-            entry.write = NEVER;
-        }
+    /// Drops every right to store straight through; the real pages that there were such rights to.
+    pub fn revoke_all_stores(&mut self) -> Vec<u64> {
+        let rights = self.entries.iter_mut().flatten().filter(|entry| entry.write != NEVER);
+        rights
+            .map(|entry| std::mem::replace(&mut entry.write, NEVER).wrapping_add(entry.delta) >> PAGE_SHIFT)
+            .collect()
     }
 }
 

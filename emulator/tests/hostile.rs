@@ -55,12 +55,20 @@ fn run(seed: u64) -> u64 {
     let line = Arc::new(Line::default());
     let mut cpu = Cpu::new(0, shared, Arc::clone(&line), Arc::default());
     for register in 0..32 {
-        let value = if random.below(2) == 0 { random.next() } else { random.below(2 * RAM) };
+        let value = if random.below(2) == 0 {
+            random.next()
+        } else {
+            random.below(2 * RAM)
+        };
         cpu.set_gpr(register, value);
     }
     let little_bit = if little { Msr::LE } else { 0 };
     let modes = random.next() & (Msr::EE | Msr::PR | Msr::FP | Msr::VEC | Msr::VSX | Msr::IR | Msr::DR);
-    cpu.start(random.below(RAM) & !3, random.next(), Msr::from_raw(Msr::SF | Msr::ME | little_bit | modes));
+    cpu.start(
+        random.below(RAM) & !3,
+        random.next(),
+        Msr::from_raw(Msr::SF | Msr::ME | little_bit | modes),
+    );
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

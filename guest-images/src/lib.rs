@@ -16,8 +16,8 @@ mod initramfs;
 mod mirror;
 mod options;
 mod package;
-mod progress;
 pub mod programs;
+mod progress;
 mod root;
 mod tool;
 

@@ -1,33 +1,37 @@
 //! Programs for the host that tests compare with, taken from Debian's packages and not installed.
 
 use std::env::consts::ARCH;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::apt::{Repository, discard};
 use crate::package::Wanted;
 use crate::{Cache, Error, Progress};
 
-/// A program of Debian's that runs from wherever it is put.
+/// Programs of Debian's that run from wherever they are put, side by side.
 #[derive(Debug)]
 pub struct Tool {
-    /// The package that has it.
+    /// Their directory.
+    name: &'static str,
+    /// The package that has them.
     package: &'static str,
-    /// Where it is in there.
-    file: &'static str,
+    /// Where they are in there; the first is the one that is asked for.
+    files: &'static [&'static str],
 }
 
 impl Tool {
-    /// QEMU's user emulation of little-endian POWER: an independent judge of what an instruction does.
-    pub const QEMU_PPC64LE: Self = Self {
+    /// QEMU's user emulation of POWER, an independent judge of what an instruction does: little-endian, and the
+    /// big-endian one beside it.
+    pub const QEMU_PPC64: Self = Self {
+        name: "qemu-user",
         package: "qemu-user-static",
-        file: "usr/bin/qemu-ppc64le-static",
+        files: &["usr/bin/qemu-ppc64le-static", "usr/bin/qemu-ppc64-static"],
     };
 
-    /// The program's path in `cache`, where it is put if it is not there yet.
+    /// The first program's path in `cache`, where all are put if they are not there yet.
     pub fn fetch(&self, cache: &Cache, progress: &dyn Progress) -> Result<PathBuf, Error> {
-        let directory = Path::new("tools").join(self.package);
-        let name = Path::new(self.file).file_name().expect("the file of a tool has a name");
-        let finished = cache.root().join(&directory).join(name);
+        let directory = Path::new("tools").join(self.name);
+        let finished = cache.root().join(&directory).join(file_name(self.files[0]));
         if finished.exists() {
             return Ok(finished);
         }
@@ -39,17 +43,23 @@ impl Tool {
         cache.make_directory(&lock, &directory, |directory| {
             let repository = Repository::open(cache, &lock, progress, "bookworm", architecture)?;
             let package = repository.fetch(self.package, None)?;
-            let wanted = Wanted {
-                begins: self.file,
-                to: &directory.join(name),
-                mode: 0o755,
-            };
-            package.extract(&cache.host, &wanted, progress)?;
+            for file in self.files {
+                let wanted = Wanted {
+                    begins: file,
+                    to: &directory.join(file_name(file)),
+                    mode: 0o755,
+                };
+                package.extract(&cache.host, &wanted, progress)?;
+            }
             discard(&package);
             Ok(())
         })?;
         Ok(finished)
     }
+}
+
+fn file_name(file: &'static str) -> &'static OsStr {
+    Path::new(file).file_name().expect("the file of a tool has a name")
 }
 
 /// Debian's name for the architecture that this program runs on, if bookworm has it.

@@ -41,7 +41,7 @@ fn the_initramfs_begins_as_linux_expects() {
 fn a_tool_for_the_host_runs_the_guests_busybox() {
     let cache = Cache::from_environment().unwrap();
     let progress = Lines::new(std::io::stderr(), std::time::Duration::from_secs(5));
-    let qemu = Tool::QEMU_PPC64LE.fetch(&cache, &progress).unwrap();
+    let qemu = Tool::QEMU_PPC64.fetch(&cache, &progress).unwrap();
     let busybox = prepare("debian").kernel.with_file_name("busybox");
     let output = std::process::Command::new(qemu)
         .arg(busybox)

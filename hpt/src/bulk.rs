@@ -113,6 +113,7 @@ impl Hpt {
         let (avpn, andcond) = match request.high & bits::MODE {
             0 => (false, false),
             bits::AVPN => (true, false),
+            // As in H_REMOVE, with all bits of the entry: docs/specs.md, "Known slips".
             bits::ANDCOND => (false, true),
             _ => return None,
         };

@@ -20,10 +20,9 @@ const KNOWN: u64 = access::EXACT
 /// Flags that work on the page's content, which only pages up to 64 KiB allow.
 const CONTENT: u64 = access::ZERO_PAGE | access::ICACHE_INVALIDATE | access::ICACHE_SYNCHRONIZE;
 
-/// W, I, M and G of memory: coherent and cached, nothing else.
+/// W, I, M and G of memory: coherent and cached. Strong access order (1110) is an option that this platform does
+/// not have.
 const WIMG_MEMORY: u64 = 0b0010;
-/// W, I, M and G of memory with strong access order.
-const WIMG_STRONG_ORDER: u64 = 0b1110;
 /// What the WIMG of a device must be: not W, but I.
 const WIMG_DEVICE: (u64, u64) = (0b1100, 0b0100);
 
@@ -82,7 +81,7 @@ impl Hpt {
         let (real, size) = (r.real_address(pair), pair.actual());
         let kind = self.real.kind(real, size.bytes()).ok_or(Status::Parameter)?;
         let legal = match kind {
-            RealKind::Ram => matches!(r.wimg(), WIMG_MEMORY | WIMG_STRONG_ORDER),
+            RealKind::Ram => r.wimg() == WIMG_MEMORY,
             RealKind::Device => r.wimg() & WIMG_DEVICE.0 == WIMG_DEVICE.1,
         };
         if legal {
@@ -189,14 +188,14 @@ mod tests {
         );
     }
 
-    /// LoPAR: memory 0010 or, with strong access order, 1110; I/O 01**.
+    /// LoPAR: memory 0010 (1110 would be strong access order, which is not offered); I/O 01**.
     #[test]
     fn wimg_must_suit_what_is_there() {
         let machine = Machine::new();
         let v = v(page(1, SMALL), SMALL);
         for wimg in 0..16_u64 {
             let memory = enter(&machine, access::EXACT, wimg, v, 0x5002 | (wimg << 3));
-            assert_eq!(memory.is_ok(), matches!(wimg, 0b0010 | 0b1110), "memory {wimg:04b}");
+            assert_eq!(memory.is_ok(), wimg == 0b0010, "memory {wimg:04b}");
             let device = enter(&machine, access::EXACT, 16 + wimg, v, DEVICE | 2 | (wimg << 3));
             assert_eq!(device.is_ok(), (4..8).contains(&wimg), "device {wimg:04b}");
         }

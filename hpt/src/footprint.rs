@@ -6,7 +6,7 @@
 //!
 //! | step | who | access | pairs with |
 //! |---|---|---|---|
-//! | F1 | processor, in a walk that has read an entry | bit set, Release; fence SeqCst, unless it was set before | W2 |
+//! | F1 | processor, in a walk that has read an entry, or seen one change | bit set, Release; fence SeqCst, unless it was set before | W2 |
 //! | F2 | processor | reads the entry again; uses it only if it still says the same | W1 |
 //! | F3 | processor that has dropped everything it held | bits cleared, Release | W2: it uses nothing from before |
 //! | W1 | writer | the entry is changed; fence SeqCst | F2 |
@@ -48,7 +48,7 @@ fn bit(page: Vpn, actual: PageSize) -> usize {
 }
 
 impl Footprint {
-    /// F1: the processor is about to use a translation. Whether this is news: then the entry must be
+    /// F1: the processor is about to use a translation, or to look for one again. Whether this is news: then the entry must be
     /// read again before it is used.
     #[inline]
     pub(crate) fn note(&self, page: Vpn, actual: PageSize) -> bool {

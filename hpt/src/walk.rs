@@ -1,9 +1,10 @@
 //! The walk: from a virtual page to a real one, without a lock, while writers change the table.
 //!
 //! The protocol is the table at the top of `table.rs` (steps R1 to R5). A walker of a processor is
-//! between `enter` and `leave` of its [`Seat`](crate::Seat): an entry that a writer hides meanwhile is
-//! not reused before the walker has left, so in one visit each entry changes at most twice and
-//! the walk ends. One that is in no seat may see any number of changes; it gives up as not found.
+//! between `enter` and `leave` of its [`Seat`](crate::Seat). Writers wait for it that find the page in its
+//! [`Footprint`], so it notes the page before it uses an entry, and also as soon as one changes under it:
+//! from then on each writer of the page makes one more change at most, and the walk ends. A walker
+//! in no seat may see any number of changes; it gives up as not found.
 
 use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV, Protection};
 use power::page::{PagePair, PageSize, Vpn};
@@ -52,8 +53,8 @@ pub enum WalkFault {
     NoExecute,
 }
 
-/// Times that a walk starts again because entries changed under it. A walker in its seat needs two a
-/// slot at most.
+/// Times that a walk starts again because entries changed under it. More than a walker in its seat needs, whose
+/// guest keeps to one entry for each page.
 const RETRIES: u32 = 4 * HPTES_PER_GROUP as u32;
 
 enum Group {
@@ -62,6 +63,24 @@ enum Group {
     Empty,
     /// An entry changed while it was read.
     Changed,
+}
+
+impl Group {
+    /// Tells `note` how large the page may be; whether the table must be searched again before the
+    /// result is used. One that changed may have any size.
+    #[inline]
+    fn must_look_again(&self, page: Vpn, note: impl Fn(PageSize) -> bool) -> bool {
+        match self {
+            Self::Found(_, _, pair) => note(pair.actual()),
+            Self::Empty => false,
+            Self::Changed => {
+                for pair in PagePair::ALL.into_iter().filter(|pair| pair.base() == page.base()) {
+                    note(pair.actual());
+                }
+                true
+            }
+        }
+    }
 }
 
 impl Table {
@@ -109,20 +128,15 @@ impl Table {
             if matches!(found, Group::Empty) {
                 found = self.search(page, !hash, true);
             }
-            if let Group::Found(_, _, pair) = found
-                && note(pair.actual())
-            {
+            if found.must_look_again(page, &note) {
                 continue;
             }
-            match found {
-                Group::Found(at, r, pair) => {
-                    check(r, access, key)?;
-                    if let Some(r) = self.mark(at, r, access) {
-                        return Ok(translation(page, r, pair));
-                    }
-                }
-                Group::Empty => return Err(WalkFault::NotFound),
-                Group::Changed => {}
+            let Group::Found(at, r, pair) = found else {
+                return Err(WalkFault::NotFound);
+            };
+            check(r, access, key)?;
+            if let Some(r) = self.mark(at, r, access) {
+                return Ok(translation(page, r, pair));
             }
         }
         Err(WalkFault::NotFound)
@@ -302,6 +316,24 @@ mod tests {
         assert!(table.walk(page, Access::Store, false).unwrap().changed);
         assert_eq!(table.read(at).r.reference_and_change(), HpteR::R_AND_C);
         assert!(table.walk(page, Access::Load, false).unwrap().changed);
+    }
+
+    /// Whatever its writers make of it, they find the page in the walker's footprint from now on.
+    #[test]
+    fn a_page_that_changes_under_a_walk_is_noted_in_every_size() {
+        for base in PageSize::ALL {
+            let asked = Vpn::new(0x77, SegmentSize::Size1T, base, 0x12_3456_7000);
+            let footprint = Footprint::default();
+            assert!(Group::Changed.must_look_again(asked, |actual| footprint.note(asked, actual)));
+            assert!(Group::Changed.must_look_again(asked, |actual| footprint.note(asked, actual)));
+            for pair in PagePair::ALL.into_iter().filter(|pair| pair.base() == base) {
+                let whole = crate::Invalidation::Page {
+                    page: asked,
+                    actual: pair.actual(),
+                };
+                assert!(footprint.may_hold(&whole), "{pair:?}");
+            }
+        }
     }
 
     #[test]

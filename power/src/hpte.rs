@@ -265,7 +265,11 @@ impl Protection {
     /// Whether a load is allowed under storage key `key` (Ks or Kp of the segment, as MSR\[PR\]
     /// chooses): Power ISA v2.07B, Book III-S, 5.7.9.1.
     pub const fn allows_load(self, key: bool) -> bool {
-        if key { matches!(self.0, 1..=3) } else { matches!(self.0, 0..=3 | 6) }
+        if key {
+            matches!(self.0, 1..=3)
+        } else {
+            matches!(self.0, 0..=3 | 6)
+        }
     }
 
     /// Whether a store is allowed under storage key `key`.

@@ -29,8 +29,12 @@ impl SlbEntry {
         if rb & Self::VALID == 0 {
             return None;
         }
-        let Some(segment) = SegmentSize::from_encoding(extract(rs, 0, 1)) else { return None };
-        let Some(base) = PageSize::from_slb_encoding(rs) else { return None };
+        let Some(segment) = SegmentSize::from_encoding(extract(rs, 0, 1)) else {
+            return None;
+        };
+        let Some(base) = PageSize::from_slb_encoding(rs) else {
+            return None;
+        };
         let vsid = match segment {
             SegmentSize::Size256M => extract(rs, 2, 51),
             SegmentSize::Size1T => extract(rs, 2, 39),
@@ -87,7 +91,11 @@ impl SlbEntry {
 
     /// The storage key that applies: Kp in problem state, Ks otherwise.
     pub const fn key(&self, problem_state: bool) -> bool {
-        if problem_state { self.key_problem } else { self.key_privileged }
+        if problem_state {
+            self.key_problem
+        } else {
+            self.key_privileged
+        }
     }
 
     /// N: nothing is fetched from the segment.

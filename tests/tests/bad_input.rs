@@ -12,11 +12,11 @@ const FAILED: i32 = 1;
 
 /// Runs `pteg` and expects this status, nothing on stdout, and one sentence with these words.
 fn refused(arguments: &[&str], status: i32, words: &[&str]) {
-    check(Guest::start(arguments).finish(), status, words);
+    check(&Guest::start(arguments).finish(), status, words);
 }
 
-fn check(ended: Ended, status: i32, words: &[&str]) {
-    let Ended { errors, .. } = &ended;
+fn check(ended: &Ended, status: i32, words: &[&str]) {
+    let Ended { errors, .. } = ended;
     assert_eq!(ended.status, Some(status), "{errors}");
     assert_eq!(ended.output, "", "{errors}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
@@ -106,7 +106,7 @@ fn too_little_and_too_much_memory() {
 
 /// A program that wants 1 GiB of zeros behind it.
 fn large_program() -> ElfFile {
-    let mut hello = fs::read(write_program("hello", Endian::Little).path()).unwrap();
+    let mut hello = fs::read(write_program("hello", Endian::Little).path()).expect("it was just written");
     // p_memsz of the first program header, at 64.
     hello[64 + 40..64 + 48].copy_from_slice(&(1_u64 << 30).to_le_bytes());
     ElfFile::with(&hello)
@@ -132,11 +132,8 @@ fn a_page_table_that_no_machine_has() {
 #[test]
 fn flags_that_contradict_each_other_or_do_not_exist() {
     refused(&["run", "hello", "--kernel", "vmlinux"], WRONG, &["--kernel"]);
-    refused(
-        &["run", "hello", "--initrd", "initrd"],
-        WRONG,
-        &["--initrd", "--kernel"],
-    );
+    refused(&["run", "hello", "--initrd", "initrd"], WRONG, &["--initrd", "IMAGE"]);
+    refused(&["run", "--initrd", "initrd"], WRONG, &["--kernel"]);
     refused(&["run", "hello", "--fast"], WRONG, &["--fast"]);
     refused(&["launch"], WRONG, &["launch"]);
 }

@@ -24,8 +24,8 @@ struct Cli {
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0    the guest powered off or rebooted, or Ctrl-A X ended it
-  1    the guest could not be started, or ended in a way that it did not choose
+  0    the guest powered off, or Ctrl-A X ended it
+  1    the guest could not be started, asked for a reboot, or ended in a way that it did not choose
   2    wrong use, or an input that no machine could run
   128+N  signal N (SIGINT, SIGTERM, SIGHUP, SIGQUIT) stopped the guest";
 

@@ -81,7 +81,7 @@ pub fn qemu_user() -> Result<PathBuf, String> {
         return Ok(path.into());
     }
     let cache = Cache::from_environment().map_err(|error| sentence(&error))?;
-    Tool::QEMU_PPC64LE
+    Tool::QEMU_PPC64
         .fetch(&cache, &Stderr::new())
         .map_err(|error| sentence(&error))
 }

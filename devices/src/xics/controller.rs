@@ -140,8 +140,7 @@ impl Xics {
     pub fn set_xive(&self, number: u32, server: u32, priority: u32) -> RtasStatus {
         let index = self.index(number);
         let server = self.server(u64::from(server));
-        let (Some(index), Some(server), Ok(priority)) = (index, server, u8::try_from(priority))
-        else {
+        let (Some(index), Some(server), Ok(priority)) = (index, server, u8::try_from(priority)) else {
             return RtasStatus::ParameterError;
         };
         self.source(index).set_xive(server, priority);
@@ -265,8 +264,6 @@ impl Xics {
     }
 
     fn source(&self, index: usize) -> MutexGuard<'_, Source> {
-        self.sources[index]
-            .lock()
-            .expect("nothing panics with a source locked")
+        self.sources[index].lock().expect("nothing panics with a source locked")
     }
 }

@@ -76,8 +76,7 @@ impl Presenter {
         let number = match self.presented {
             None => 0,
             Some(Presented {
-                origin: Origin::Ipi,
-                ..
+                origin: Origin::Ipi, ..
             }) => IPI,
             Some(Presented {
                 origin: Origin::Source(index),
@@ -150,9 +149,7 @@ impl Presenter {
     fn change(&mut self, set: impl FnOnce(&mut Self)) -> Change {
         let (held, bar) = (self.source_presented(), self.bar());
         set(self);
-        let keeps = |presented: &Presented| {
-            presented.origin != Origin::Ipi && presented.priority < self.cppr
-        };
+        let keeps = |presented: &Presented| presented.origin != Origin::Ipi && presented.priority < self.cppr;
         self.presented = self.presented.filter(keeps);
         if self.mfrr < self.bar() {
             self.presented = Some(Presented {
@@ -241,10 +238,7 @@ mod tests {
         let _ = presenter.set_mfrr(4);
         assert_eq!(presenter.accept(), (0xff00_0002, None));
         let _ = presenter.set_cppr(LEAST_FAVORED);
-        assert!(
-            presenter.is_presenting(),
-            "not answered by a change of MFRR"
-        );
+        assert!(presenter.is_presenting(), "not answered by a change of MFRR");
         let _ = presenter.set_mfrr(LEAST_FAVORED);
         assert!(!presenter.is_presenting());
     }

@@ -131,11 +131,7 @@ impl Source {
         if self.state != State::InService {
             return;
         }
-        self.state = if self.again {
-            State::Pending
-        } else {
-            State::Idle
-        };
+        self.state = if self.again { State::Pending } else { State::Idle };
         if self.trigger == Trigger::Edge {
             self.again = false;
         }

@@ -50,15 +50,13 @@ impl Builder {
     pub(super) fn branch(&mut self, opcode: Opcode, word: Word) -> Option<Flow> {
         match opcode {
             Opcode::B => {
-                self.link_register(word);
                 if word.aa() {
+                    self.link_register(word);
                     return Some(self.absolute(word.li()));
                 }
                 let imm = self.target(self.offset() + word.li());
-                self.push(Op {
-                    imm,
-                    ..self.op(Code::Branch)
-                });
+                let code = if word.lk() { Code::BranchAndLink } else { Code::Branch };
+                self.push(Op { imm, ..self.op(code) });
                 Some(Flow::Over)
             }
             Opcode::Bc => Some(self.conditional(word)),

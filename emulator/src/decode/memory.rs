@@ -5,7 +5,7 @@ use power::msr::program;
 
 use super::{Builder, Flow, or_zero};
 use crate::ir::{Code, Op};
-use crate::regs::{Reg, TEMP};
+use crate::regs::{Reg, TEMP, ZERO};
 
 /// What an access moves.
 #[derive(Clone, Copy)]
@@ -125,15 +125,20 @@ impl Builder {
             return Some(self.program(program::ILLEGAL));
         }
         let displacement = if form == Form::Ds { word.ds() } else { word.d() };
-        let (base, offset) = match form {
-            Form::X => self.indexed_address(word),
-            Form::D | Form::Ds => self.address(or_zero(word.ra()), displacement),
+        let (base, index, offset) = match form {
+            Form::X if self.mode.is_wide() && update == Update::No => (or_zero(word.ra()), word.rb() as Reg, 0),
+            Form::X => (self.indexed_address(word), ZERO, 0),
+            Form::D | Form::Ds => {
+                let (base, offset) = self.address(or_zero(word.ra()), displacement);
+                (base, ZERO, offset)
+            }
         };
         let other_order = self.mode.is_little() != cfg!(target_endian = "little");
         let reversed = other_order != (bytes == Bytes::Reversed);
         self.push(Op {
             a: word.rt() as Reg,
             b: base,
+            c: index,
             imm: offset,
             ..self.op(code(what, reversed))
         });

@@ -171,17 +171,13 @@ impl Builder {
         (TEMP, 0)
     }
 
-    /// The same for `(RA|0) + (RB)`.
-    fn indexed_address(&mut self, word: Word) -> (Reg, i64) {
-        let rb = word.rb() as Reg;
-        if word.ra() == 0 {
-            return self.address(rb, 0);
-        }
-        self.three(Code::Add, TEMP, word.ra() as Reg, rb);
+    /// Makes `(RA|0) + (RB)`; the register with it.
+    fn indexed_address(&mut self, word: Word) -> Reg {
+        self.three(Code::Add, TEMP, or_zero(word.ra()), word.rb() as Reg);
         if !self.mode.is_wide() {
             self.three(Code::ZeroExtendWord, TEMP, TEMP, 0);
         }
-        (TEMP, 0)
+        TEMP
     }
 
     fn instruction(&mut self, word: Word) -> Flow {

@@ -65,9 +65,6 @@ fn handler(opcode: Opcode) -> Option<Handler> {
         Opcode::Twi => system::twi,
         Opcode::Tw => system::tw,
         Opcode::Mfmsr => system::mfmsr,
-        Opcode::Slbmte => system::slbmte,
-        Opcode::Slbie => system::slbie,
-        Opcode::Slbia => system::slbia,
         Opcode::Slbmfee => system::slbmfee,
         Opcode::Slbmfev => system::slbmfev,
         Opcode::Slbfee => system::slbfee,
@@ -124,6 +121,10 @@ impl Builder {
             }
             // Ends the block, so that the processor learns who has decoded what it stored to.
             Opcode::Icbi => return Some(self.synchronize(system::icbi, word)),
+            // What follows may be fetched through another segment, or none.
+            Opcode::Slbmte => return Some(self.synchronize(system::slbmte, word)),
+            Opcode::Slbie => return Some(self.synchronize(system::slbie, word)),
+            Opcode::Slbia => return Some(self.synchronize(system::slbia, word)),
             Opcode::Mtmsr => return Some(self.synchronize(system::mtmsr, word)),
             Opcode::Mtmsrd => return Some(self.synchronize(system::mtmsrd, word)),
             Opcode::Rfid => return Some(self.synchronize(system::rfid, word)),

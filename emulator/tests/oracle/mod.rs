@@ -175,28 +175,31 @@ fn attempt(cases: &[Case], endian: Endian) -> Result<Vec<State>, String> {
         .collect())
 }
 
-/// Where QEMU is.
+/// Where QEMU is: what `PTEG_QEMU_USER` names for little-endian programs and what stands beside it
+/// for big-endian ones, or else what the search path has.
 fn qemu(endian: Endian) -> PathBuf {
-    if let Some(path) = std::env::var_os("PTEG_QEMU_USER") {
-        let little = PathBuf::from(path);
-        // The big-endian one comes in the same package.
-        return match (endian, little.file_name().and_then(std::ffi::OsStr::to_str)) {
-            (Endian::Big, Some(name)) => little.with_file_name(name.replace("ppc64le", "ppc64")),
-            _ => little,
-        };
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
     let names = match endian {
         Endian::Little => ["qemu-ppc64le-static", "qemu-ppc64le"],
         Endian::Big => ["qemu-ppc64-static", "qemu-ppc64"],
     };
-    std::env::split_paths(&path)
+    let named = std::env::var_os("PTEG_QEMU_USER").map(PathBuf::from);
+    if endian == Endian::Little
+        && let Some(named) = named
+    {
+        return named;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let beside = named.and_then(|named| Some(named.parent()?.to_owned()));
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path))
         .flat_map(|folder| names.map(|name| folder.join(name)))
         .find(|candidate| candidate.is_file())
         .unwrap_or_else(|| {
             panic!(
-                "no QEMU to compare with: run `cargo xtask test`, install the package \
-                 qemu-user-static, or set PTEG_QEMU_USER to a qemu-ppc64le"
+                "no {} to compare with: run `cargo xtask test`, install the package \
+                 qemu-user-static, or set PTEG_QEMU_USER to a qemu-ppc64le",
+                names[1]
             )
         })
 }

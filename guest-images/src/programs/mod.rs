@@ -6,7 +6,7 @@
 //!
 //! - `runtime/` is the part they share: entry, interrupts, console, device tree, RTAS, verdict.
 //! - `hello`, `echo`, `decrementer` and `smp` are assembler text; `hypercalls` and `page_faults` are lists of steps, which
-//!   [`script`] turns into such text.
+//!   `script` turns into such text.
 
 mod elf;
 mod hypercalls;
@@ -61,6 +61,17 @@ fn entry(label: &str, target: &str, endian: Endian) -> String {
     )
 }
 
+/// The program of all processors.
+fn smp(endian: Endian) -> String {
+    let parts = [
+        include_str!("smp.s"),
+        include_str!("smp/processors.s"),
+        include_str!("smp/memory.s"),
+        include_str!("smp/messages.s"),
+    ];
+    entry("secondary_entry", "secondary", endian) + &parts.concat()
+}
+
 /// A guest program.
 #[derive(Debug)]
 pub struct Program {
@@ -97,7 +108,7 @@ impl Program {
         Self {
             name: "smp",
             description: "all processors at once: reservations, locks, barriers, inter-processor interrupts",
-            source: |endian| entry("secondary_entry", "secondary", endian) + include_str!("smp.s"),
+            source: smp,
         },
         Self {
             name: "page_faults",

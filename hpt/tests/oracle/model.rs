@@ -81,7 +81,7 @@ impl Model {
         let last = first as u128 + (1u128 << actual);
         let wimg = r >> 3 & 0xf;
         let legal = if last <= RAM_END as u128 {
-            wimg == 0b0010 || wimg == 0b1110
+            wimg == 0b0010
         } else {
             first >= DEVICE && last <= DEVICE_END as u128 && wimg >> 2 == 0b01
         };
@@ -235,7 +235,7 @@ impl Model {
         // Power ISA, PP Bit Protection States: key 0 and key 1, as load and store rights.
         let rights = match (pp, key) {
             (0..=2, false) | (2, true) => "ls",
-            (3 | 6, _) | (1, true) => "l",
+            (3, _) | (6, false) | (1, true) => "l",
             _ => "",
         };
         if !rights.contains(if access == 1 { 's' } else { 'l' }) {

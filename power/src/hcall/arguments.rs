@@ -220,10 +220,7 @@ mod tests {
         ];
         let mut all = 0;
         for (flag, entry) in pairs {
-            assert_eq!(
-                access::protection_in_entry(1 << (63 - flag)),
-                1 << (63 - entry)
-            );
+            assert_eq!(access::protection_in_entry(1 << (63 - flag)), 1 << (63 - entry));
             all |= 1 << (63 - entry);
         }
         assert_eq!(access::PROTECTION_IN_ENTRY, all);
@@ -233,10 +230,7 @@ mod tests {
     fn a_reserved_sub_function_of_register_vpa_is_none() {
         use register_vpa::Function;
         assert_eq!(Function::from_flags(1 << 45), Some(Function::RegisterVpa));
-        assert_eq!(
-            Function::from_flags(7 << 45),
-            Some(Function::DeregisterSlbShadow)
-        );
+        assert_eq!(Function::from_flags(7 << 45), Some(Function::DeregisterSlbShadow));
         assert_eq!(Function::from_flags(4 << 45), None);
         assert_eq!(Function::from_flags(0), None);
         assert_eq!(Function::from_flags((1 << 45) | (1 << 40)), None);

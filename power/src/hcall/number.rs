@@ -88,10 +88,18 @@ hcalls! {
     Confer = 0xe4, "H_CONFER";
     /// Wakes a processor that has ceded or conferred.
     Prod = 0xe8, "H_PROD";
+    /// Returns how much processor time the partition gets.
+    GetPpp = 0xec, "H_GET_PPP";
+    /// Asks for more or less processor time.
+    SetPpp = 0xf0, "H_SET_PPP";
+    /// Returns the processor utilization of resources register.
+    Purr = 0xf4, "H_PURR";
     /// Invalidates up to four HPTEs.
     BulkRemove = 0x124, "H_BULK_REMOVE";
     /// Says which speculation barriers the processor needs.
     GetCpuCharacteristics = 0x1c8, "H_GET_CPU_CHARACTERISTICS";
+    /// Whether the hypervisor would use the processor if it were ceded.
+    PollPending = 0x1d8, "H_POLL_PENDING";
     /// Accepts an external interrupt and tells when it came.
     XirrX = 0x2fc, "H_XIRR_X";
     /// Returns 64 random bits.

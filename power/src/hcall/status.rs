@@ -121,14 +121,8 @@ mod tests {
     /// LoPAR, H_SET_MODE: the reserved address translation mode 1 is answered with -318 = -256 - 62.
     #[test]
     fn an_unsupported_flag_is_named_by_its_bit() {
-        assert_eq!(
-            Status::check_flags(0b10, 0b01),
-            Err(Status::UnsupportedFlag(62))
-        );
-        assert_eq!(
-            Status::UnsupportedFlag(62).to_register().cast_signed(),
-            -318
-        );
+        assert_eq!(Status::check_flags(0b10, 0b01), Err(Status::UnsupportedFlag(62)));
+        assert_eq!(Status::UnsupportedFlag(62).to_register().cast_signed(), -318);
         assert_eq!(Status::check_flags(0b01, 0b01), Ok(()));
     }
 }

@@ -2,6 +2,7 @@
 //! Logical Partitioning Option, 5.4). Arguments are r4 and up; so are results.
 
 mod areas;
+mod capacity;
 mod dispatch_log;
 mod interrupts;
 mod memory;
@@ -77,6 +78,10 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, cpu: &mut P) -> Next {
         Hcall::Cede => processors::cede(caller, cpu),
         Hcall::Confer => processors::confer(caller, cpu),
         Hcall::Prod => processors::prod(machine, cpu),
+        Hcall::GetPpp => capacity::get_ppp(machine, cpu),
+        Hcall::SetPpp => capacity::set_ppp(machine, cpu),
+        Hcall::Purr => capacity::purr(machine, cpu),
+        Hcall::PollPending => capacity::poll_pending(),
         Hcall::Rtas => match rtas::call(caller, cpu.gpr(4)) {
             Ok(Next::Run) => Status::Success,
             Ok(Next::Stopped) => return Next::Stopped,

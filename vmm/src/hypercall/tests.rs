@@ -32,14 +32,86 @@ fn an_unknown_number_is_h_function() {
 
 #[test]
 fn a_call_from_problem_state_is_h_privilege() {
-    let machine = machine(1);
-    let mut cpu = Registers {
-        msr: Msr::PR,
-        ..Registers::default()
+    let modes = Arc::new(Modes::default());
+    let paper = Paper::default();
+    let machine = machine_with(1, Arc::clone(&modes), Box::new(paper.clone()));
+    let kernel = |call, arguments: [u64; 4]| {
+        let mut cpu = Registers::default();
+        cpu.call(&machine, 0, call, arguments);
+        cpu
     };
-    cpu.call(&machine, 0, Hcall::SetSprg0, [7]);
-    cpu.assert_answer(Status::Privilege);
-    assert_eq!(cpu.sprg0, 0);
+    let entry = (0x4000_0000_0000_0005, 0x0010_1190);
+    kernel(Hcall::Enter, [0, 16, entry.0, entry.1]).assert_answer(Status::Success);
+    kernel(Hcall::Cppr, [0xff, 0, 0, 0]).assert_answer(Status::Success);
+    let numbers = Hcall::ALL.iter().map(|call| call.number());
+    for number in numbers.chain([0x45c]) {
+        // Each would do something, were it allowed: to the entry, to memory, to the console, to the modes.
+        for arguments in [
+            [0, 16, 3, 0],
+            [access::ZERO_PAGE, 0, 0, 0],
+            [0, 3, 0, 0],
+            [3, 3, 0, 0],
+            [1 << 45, 0, 0, 0],
+        ] {
+            let mut cpu = Registers {
+                msr: Msr::PR | Msr::EE,
+                gprs: [0x5a; 32],
+                ..Registers::default()
+            };
+            cpu.gprs[3] = number;
+            cpu.gprs[4..8].copy_from_slice(&arguments);
+            let mut after = cpu.gprs;
+            after[3] = Status::Privilege.to_register();
+            let caller = Caller {
+                machine: &machine,
+                server: 0,
+            };
+            assert_eq!(dispatch(caller, &mut cpu), Next::Run);
+            assert_eq!(
+                (cpu.gprs, cpu.msr, cpu.sprg0),
+                (after, Msr::PR | Msr::EE, 0),
+                "{number:#x}"
+            );
+        }
+    }
+    let entry_now = kernel(Hcall::Read, [0, 16, 0, 0]);
+    assert_eq!((entry_now.gprs[4], entry_now.gprs[5]), entry);
+    assert_eq!(kernel(Hcall::Xirr, [0; 4]).gprs[4], 0xff00_0000);
+    assert!(modes.wrote.lock().unwrap().is_empty() && modes.lpcr() == 0);
+    assert!(paper.0.lock().unwrap().is_empty() && !machine.stop.is_requested());
+}
+
+#[test]
+fn the_partition_has_a_processors_whole_capacity_for_each_and_cannot_change_it() {
+    let machine = machine(3);
+    let mut cpu = Registers::default();
+    cpu.call(&machine, 0, Hcall::GetPpp, []);
+    cpu.assert_answer(Status::Success);
+    assert_eq!(cpu.gprs[4..9], [300, 0, 0, 0x0001_0000_0003_0003, 0]);
+    for (entitled, weight, status) in [
+        (300, 0, Status::Success),
+        (299, 0, Status::Constrained),
+        (u64::MAX, 0, Status::Constrained),
+        (300, 255, Status::Constrained),
+        (300, 256, Status::Parameter),
+        (300, u64::MAX, Status::Parameter),
+    ] {
+        cpu.call(&machine, 0, Hcall::SetPpp, [entitled, weight]);
+        cpu.assert_answer(status);
+    }
+    cpu.call(&machine, 0, Hcall::GetPpp, []);
+    assert_eq!(cpu.gprs[4], 300);
+}
+
+#[test]
+fn the_utilization_register_runs_with_the_time_base_and_no_work_of_ours_waits() {
+    let machine = machine(1);
+    let mut cpu = Registers::default();
+    cpu.call(&machine, 0, Hcall::Purr, []);
+    cpu.assert_answer(Status::Success);
+    assert_eq!(cpu.gprs[4], machine.partition.timebase());
+    cpu.call(&machine, 0, Hcall::PollPending, []);
+    cpu.assert_answer(Status::Success);
 }
 
 /// Whatever stands in the registers, a call answers and the machine goes on.

@@ -20,7 +20,8 @@ pub(super) fn ending(ending: &Ending) -> ExitCode {
         }
         Ending::Reboot => {
             say("pteg: the guest asked for a reboot, which ends it here; run it again to start it anew");
-            ExitCode::SUCCESS
+            // A kernel with panic=-1 reboots when it dies, and whoever runs tests must see that.
+            failure
         }
         Ending::AllStopped => {
             say("pteg: every processor of the guest has stopped itself, so nothing can start one again");
@@ -86,6 +87,21 @@ fn instructions_line(by_processor: &BTreeMap<usize, u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A kernel that is started with `panic=-1` reboots when it dies.
+    #[test]
+    fn only_a_guest_or_a_user_that_is_done_is_a_success() {
+        assert_eq!(ending(&Ending::PowerOff), ExitCode::SUCCESS);
+        assert_eq!(ending(&Ending::Quit), ExitCode::SUCCESS);
+        for failed in [
+            Ending::Reboot,
+            Ending::AllStopped,
+            Ending::Died("why".into()),
+            Ending::Panicked,
+        ] {
+            assert_eq!(ending(&failed), ExitCode::FAILURE, "{failed:?}");
+        }
+    }
 
     #[test]
     fn instructions_are_told_in_all_and_by_processor() {

@@ -241,8 +241,11 @@ impl Steps {
     }
 
     fn read(&mut self, what: &str) {
-        self.0
-            .hcall(&format!("{what}: H_READ"), 0x0c, &[0.into(), Operand::Cell("last_entry")]);
+        self.0.hcall(
+            &format!("{what}: H_READ"),
+            0x0c,
+            &[0.into(), Operand::Cell("last_entry")],
+        );
         self.0.expect("status", 3, 0);
     }
 

@@ -39,7 +39,8 @@ const CACHES: [Cache; 2] = [
 ];
 
 /// Attributes of the architecture (LoPAR, Device Tree, CPU bindings, "ibm,pa-features", specifier type 0).
-/// Not offered: data breakpoints (DABR), pages without coherence, transactional memory.
+/// Not offered: data breakpoints (DABR), pages without coherence, strong storage order, transactional memory, and
+/// quadword loads and stores: `lq`, `stq`, `lqarx` and `stqcx.` raise the illegal-instruction interrupt here.
 const PA_FEATURES: [u8; 26] = {
     let mut bytes = [0; 26];
     bytes[0] = 24; // attribute bytes that follow the header
@@ -47,7 +48,7 @@ const PA_FEATURES: [u8; 26] = {
     bytes[3] = 0b0011_0111; // cache-inhibited large pages, round to integer, SPRG3 for users, empty SLB entries read 0, PP 110
     bytes[4] = 0b0101_0111; // data streams, DAR on alignment interrupts, PPR
     bytes[5] = 0b1100_0000; // DSCR with LSD and URG
-    bytes[7] = 0b1111_0000; // little-endian, CFAR, elemental barriers, quadword loads and stores
+    bytes[7] = 0b1110_0000; // little-endian, CFAR, elemental barriers
     bytes[8] = 0b1000_0000; // data streams of ISA 2.07
     bytes[18] = 0b1000_0000; // vectors of ISA 2.07
     bytes[20] = 0b1000_0000; // VSX of ISA 2.07

@@ -5,10 +5,10 @@ use std::ops::Range;
 use power::rtas::RtasCall;
 use vm_fdt::FdtWriter;
 
-/// Sets of hypercalls (LoPAR, Logical Partitioning Option, "Hypervisor Call Function Table"), each of them here in full as
-/// far as guests call it. A guest takes what is named here for granted: nothing may stand here that
+/// Sets of hypercalls (LoPAR, Logical Partitioning Option, "Hypervisor Call Function Table"), each of them here in
+/// full. A guest takes what is named here for granted: nothing may stand here that
 /// the dispatcher does not answer.
-const HYPERTAS_FUNCTIONS: [&str; 10] = [
+const HYPERTAS_FUNCTIONS: [&str; 11] = [
     "hcall-pft",
     "hcall-bulk",
     "hcall-sprg0",
@@ -17,6 +17,7 @@ const HYPERTAS_FUNCTIONS: [&str; 10] = [
     "hcall-term",
     "hcall-interrupt",
     "hcall-splpar",
+    "hcall-poll-pending",
     "hcall-set-mode",
     "hcall-random",
 ];
@@ -32,6 +33,8 @@ pub(super) fn write_rtas(fdt: &mut FdtWriter, stub: &Range<u64>) -> Result<(), v
     for &call in RtasCall::ALL {
         fdt.property_u32(call.name(), call.token())?;
     }
+    // Calls of event-scan that are wanted, in a minute: there are no events. Linux takes its absence for a mistake.
+    fdt.property_u32("rtas-event-scan-rate", 0)?;
     // Linux reports a panic with ibm,os-term only where this stands.
     fdt.property_null("ibm,extended-os-term")?;
     fdt.end_node(node)

@@ -2,8 +2,12 @@
 
 use fdt::Fdt;
 use fdt::node::FdtNode;
+use power::hcall::Status;
+use power::msr::Msr;
 
 use super::*;
+use crate::hypercall::{Caller, dispatch};
+use crate::test_machine::{Registers, machine};
 
 fn tree(processors: u32) -> Tree<'static> {
     Tree {
@@ -63,6 +67,53 @@ fn linux_finds_a_logical_partition() {
         assert_eq!(cells(rtas, "linux,rtas-base"), [0x3fff_0000]);
         assert_eq!(cells(rtas, "linux,rtas-entry"), [0x3fff_0000]);
         assert_eq!(cells(rtas, "rtas-size"), [20]);
+        assert_eq!(cells(rtas, "rtas-event-scan-rate"), [0]);
+    });
+}
+
+/// The hypercalls of each function set (LoPAR, Logical Partitioning Option, "Hypervisor Call Function Table").
+const FUNCTION_SETS: [(&str, &[u64]); 11] = [
+    ("hcall-pft", &[0x04, 0x08, 0x0c, 0x10, 0x14, 0x18]),
+    ("hcall-sprg0", &[0x24]),
+    ("hcall-copy", &[0x2c]),
+    ("hcall-debug", &[0x3c, 0x40]),
+    ("hcall-term", &[0x54, 0x58]),
+    ("hcall-interrupt", &[0x64, 0x68, 0x6c, 0x70, 0x74, 0x2fc]),
+    ("hcall-splpar", &[0xdc, 0xe0, 0xe4, 0xe8, 0xec, 0xf0, 0xf4]),
+    ("hcall-bulk", &[0x124]),
+    ("hcall-poll-pending", &[0x1d8]),
+    ("hcall-random", &[0x300]),
+    ("hcall-set-mode", &[0x31c]),
+];
+
+#[test]
+fn every_call_of_every_function_set_on_offer_is_answered() {
+    let machine = machine(1);
+    machine.processors.by_server(0).areas().arrive(&machine.ram);
+    let caller = Caller {
+        machine: &machine,
+        server: 0,
+    };
+    check(1, |fdt| {
+        let rtas = fdt.find_node("/rtas").unwrap();
+        let offered = rtas.property("ibm,hypertas-functions").unwrap().as_str().unwrap();
+        for set in offered.split_terminator('\0') {
+            let (_, calls) = FUNCTION_SETS
+                .into_iter()
+                .find(|&(name, _)| name == set)
+                .unwrap_or_else(|| panic!("the manual has no {set}"));
+            for &number in calls {
+                // An interrupt waits, so that H_CEDE returns.
+                let mut cpu = Registers {
+                    msr: Msr::EE,
+                    interrupt: true,
+                    ..Registers::default()
+                };
+                cpu.gprs[3] = number;
+                dispatch(caller, &mut cpu);
+                assert_ne!(cpu.gprs[3], Status::Function.to_register(), "{number:#x} of {set}");
+            }
+        }
     });
 }
 
@@ -131,6 +182,7 @@ fn page_and_segment_sizes_are_those_of_the_table() {
         assert_eq!(features.len(), 2 + usize::from(features[0]));
         assert_eq!(features[1], 0, "specifier type");
         assert_eq!(features[2 + 22], 0, "no transactional memory");
+        assert_eq!(features[2 + 5] & 0x10, 0, "no loads and stores of quadwords");
     });
 }
 
