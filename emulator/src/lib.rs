@@ -3,16 +3,16 @@
 //!
 //! - [`Cpu`] is one processor; [`Shared`] is what the processors of a partition share; [`Line`] are
 //!   the wires into a running one.
-//! - An instruction goes through `decode` (words to [`ir`]), [`block`] (finding decoded blocks) and
-//!   [`interp`] (executing them).
-//! - An access goes through [`tlb`] (by effective address), then `mmu` (SLB, virtual pages, the
+//! - An instruction goes through `decode` (words to `ir`), `block` (finding decoded blocks) and
+//!   `interp` (executing them).
+//! - An access goes through `tlb` (by effective address), then `mmu` (SLB, virtual pages, the
 //!   table's lock-free walk).
 //!
 //! Knows nothing of KVM or devices. Hypercalls end [`Cpu::run`]; who runs the processor answers them.
 
 mod access;
 mod alu;
-pub mod block;
+mod block;
 mod code_pages;
 pub mod core;
 mod cpu;
@@ -21,8 +21,8 @@ mod dump;
 mod fault;
 mod fetch;
 mod fixed_calls;
-pub mod interp;
-pub mod ir;
+mod interp;
+mod ir;
 mod line;
 mod mmu;
 mod ram;

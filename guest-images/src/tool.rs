@@ -13,7 +13,9 @@ use crate::{Cache, Error, Progress};
 pub struct Tool {
     /// Their directory.
     name: &'static str,
-    /// The package that has them.
+    /// The suite of the package.
+    suite: &'static str,
+    /// The package that has them, statically linked.
     package: &'static str,
     /// Where they are in there; the first is the one that is asked for.
     files: &'static [&'static str],
@@ -23,9 +25,11 @@ impl Tool {
     /// QEMU's user emulation of POWER, an independent judge of what an instruction does: little-endian, and the
     /// big-endian one beside it.
     pub const QEMU_PPC64: Self = Self {
-        name: "qemu-user",
-        package: "qemu-user-static",
-        files: &["usr/bin/qemu-ppc64le-static", "usr/bin/qemu-ppc64-static"],
+        // Of version 10: the vector conversions of bookworm's own 7.2 let one element's NaN spoil the next.
+        name: "qemu-user-10",
+        suite: "bookworm-backports",
+        package: "qemu-user",
+        files: &["usr/bin/qemu-ppc64le", "usr/bin/qemu-ppc64"],
     };
 
     /// The first program's path in `cache`, where all are put if they are not there yet.
@@ -41,7 +45,7 @@ impl Tool {
             return Ok(finished);
         }
         cache.make_directory(&lock, &directory, |directory| {
-            let repository = Repository::open(cache, &lock, progress, "bookworm", architecture)?;
+            let repository = Repository::open(cache, &lock, progress, self.suite, architecture)?;
             let package = repository.fetch(self.package, None)?;
             for file in self.files {
                 let wanted = Wanted {

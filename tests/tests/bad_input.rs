@@ -1,5 +1,6 @@
 //! What cannot be started gets one sentence on stderr that says what, where, and what would be right.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -138,6 +139,29 @@ fn flags_that_contradict_each_other_or_do_not_exist() {
     refused(&["launch"], WRONG, &["launch"]);
 }
 
+/// Nothing but zeros, which are no instruction, where the program and its interrupt handlers should be.
+#[test]
+fn a_program_that_cannot_run() {
+    let mut hello = fs::read(write_program("hello", Endian::Big).path()).expect("it was just written");
+    hello[0x1000..].fill(0);
+    let file = ElfFile::with(&hello);
+    let ended = Guest::start([OsStr::new("run"), OsStr::new("--kernel"), file.as_ref()]).finish();
+    assert_eq!(
+        (ended.status, ended.output.as_str()),
+        (Some(FAILED), ""),
+        "{}",
+        ended.errors
+    );
+    for words in [
+        "pteg: processor 0 of the guest cannot go on",
+        "not emulated",
+        "srr0",
+        "r31",
+    ] {
+        assert!(ended.errors.contains(words), "{words:?} is not in\n{}", ended.errors);
+    }
+}
+
 /// A full disk under the guest's output.
 #[test]
 fn output_to_a_full_disk() {
@@ -156,7 +180,7 @@ fn an_image_for_which_the_disk_has_no_room() {
     let inside = |script: &str| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-        command.arg(format!("mount -t tmpfs -o size=64k tmpfs '{cache}' && {script}"));
+        command.arg(format!("mount -t tmpfs -o size=4k tmpfs '{cache}' && {script}"));
         command.env("PTEG_CACHE", cache).stdin(Stdio::null());
         command
     };

@@ -198,7 +198,7 @@ fn qemu(endian: Endian) -> PathBuf {
         .unwrap_or_else(|| {
             panic!(
                 "no {} to compare with: run `cargo xtask test`, install the package \
-                 qemu-user-static, or set PTEG_QEMU_USER to a qemu-ppc64le",
+                 qemu-user, or set PTEG_QEMU_USER to a qemu-ppc64le",
                 names[1]
             )
         })
