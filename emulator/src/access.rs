@@ -18,7 +18,7 @@ impl Core {
     #[inline(always)]
     pub(crate) fn load<T: Scalar>(&mut self, ea: u64) -> Result<T, Fault> {
         if let Some(real) = self.tlb.load(self.data, ea, T::BYTES)
-            && let Some(value) = self.shared.ram.load(real)
+            && let Some(value) = self.ram.load(real)
         {
             return Ok(value);
         }
@@ -29,7 +29,7 @@ impl Core {
     #[inline(always)]
     pub(crate) fn store<T: Scalar>(&mut self, ea: u64, value: T) -> Result<(), Fault> {
         if let Some(real) = self.tlb.store(self.data, ea, T::BYTES)
-            && self.shared.ram.store(real, value).is_some()
+            && self.ram.store(real, value).is_some()
         {
             return Ok(());
         }
@@ -41,7 +41,7 @@ impl Core {
     fn load_slowly<T: Scalar>(&mut self, ea: u64) -> Result<T, Fault> {
         if ea & (T::BYTES - 1) == 0 {
             let real = self.translate_data(ea, Access::Load)?;
-            return match self.shared.ram.load(real) {
+            return match self.ram.load(real) {
                 Some(value) => Ok(value),
                 None => self.raise(Trap::MachineCheck { dar: ea }),
             };
@@ -56,7 +56,7 @@ impl Core {
     fn store_slowly<T: Scalar>(&mut self, ea: u64, value: T) -> Result<(), Fault> {
         if ea & (T::BYTES - 1) == 0 {
             let real = self.translate_data(ea, Access::Store)?;
-            return match self.shared.ram.store(real, value) {
+            return match self.ram.store(real, value) {
                 Some(()) => Ok(()),
                 None => self.raise(Trap::MachineCheck { dar: ea }),
             };
@@ -81,7 +81,7 @@ impl Core {
         let (first, second) = self.pieces(ea, bytes.len(), Access::Load)?;
         for (n, byte) in bytes.iter_mut().enumerate() {
             let real = piece(first, second, n as u64);
-            match self.shared.ram.load::<u8>(real) {
+            match self.ram.load::<u8>(real) {
                 Some(value) => *byte = value,
                 None => return self.raise(Trap::MachineCheck { dar: ea }),
             }
@@ -94,7 +94,7 @@ impl Core {
         let (first, second) = self.pieces(ea, bytes.len(), Access::Store)?;
         for (n, byte) in bytes.iter().enumerate() {
             let real = piece(first, second, n as u64);
-            if self.shared.ram.store(real, *byte).is_none() {
+            if self.ram.store(real, *byte).is_none() {
                 return self.raise(Trap::MachineCheck { dar: ea });
             }
         }

@@ -10,6 +10,7 @@ use crate::code_pages::Subscription;
 use crate::fault::Fault;
 use crate::fetch::FetchCache;
 use crate::line::Line;
+use crate::ram::Ram;
 use crate::regs::Regs;
 use crate::reservation::Reservation;
 use crate::shared::Shared;
@@ -47,6 +48,8 @@ pub struct Core {
     pub(crate) pc_mask: u64,
     pub(crate) reservation: Option<Reservation>,
     pub(crate) shared: Arc<Shared>,
+    /// The same as in `shared`, one step nearer.
+    pub(crate) ram: Ram,
     pub(crate) line: Arc<Line>,
     pub(crate) subscription: Arc<Subscription>,
     /// What this processor may hold of the table, for those who change it.
@@ -146,6 +149,7 @@ impl Core {
             pc_mask: u64::MAX,
             reservation: None,
             epoch: shared.code.epoch(),
+            ram: shared.ram.clone(),
             shared,
             line,
             subscription,

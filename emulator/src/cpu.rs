@@ -224,7 +224,7 @@ impl Cpu {
     fn decode(&mut self, real: u64, generation: u32) -> BlockId {
         let page = 1u64 << crate::code_pages::SHIFT;
         let in_page = (page - real % page) / 4;
-        let (ram, mode) = (&self.core.shared.ram, self.core.mode());
+        let (ram, mode) = (&self.core.ram, self.core.mode());
         let draft = decode::block(self.blocks.draft(), mode, in_page, self.blocks.next_call(), |at| {
             // The page is RAM: the fetch was translated, and RAM is whole pages.
             let word: u32 = ram.load(real + 4 * at).unwrap_or(0);

@@ -102,7 +102,7 @@ impl Core {
                 }
             }
         };
-        if real >= self.shared.ram.bytes() {
+        if real >= self.ram.bytes() {
             return self.raise(Trap::MachineCheck { dar: ea });
         }
         // Another entry is about to go. Not later: the new entry must be there when the next revocation is taken.
@@ -133,7 +133,7 @@ impl Core {
                 Err(Untranslated::Storage(bits)) => return self.raise(Trap::InstructionStorage(bits)),
             }
         };
-        if real >= self.shared.ram.bytes() {
+        if real >= self.ram.bytes() {
             return self.raise(Trap::MachineCheck { dar: ea });
         }
         self.fetch.insert(ea, real, vsid);

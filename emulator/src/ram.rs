@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use vm_memory::{GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
 
-/// The partition's RAM: one region from real address 0.
+/// The partition's RAM: one region from real address 0. A clone is the same memory.
+#[derive(Clone)]
 pub struct Ram {
     base: NonNull<u8>,
     bytes: u64,

@@ -38,7 +38,7 @@ pub(crate) fn load<T: Scalar>(core: &mut Core, word: Word) -> Result<(), Fault> 
         Some(real) => real,
         None => core.translate_data(ea, Access::Load)?,
     };
-    let Some(value) = core.shared.ram.load::<T>(real) else {
+    let Some(value) = core.ram.load::<T>(real) else {
         return core.raise(Trap::MachineCheck { dar: ea });
     };
     core.reservation = Some(Reservation {

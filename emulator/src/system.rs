@@ -32,7 +32,7 @@ pub(crate) fn dcbz(core: &mut Core, word: Word) -> Result<(), Fault> {
         Some(real) => real,
         None => core.translate_data(ea, Access::Store)?,
     };
-    match core.shared.ram.zero(real, CACHE_BLOCK) {
+    match core.ram.zero(real, CACHE_BLOCK) {
         Some(()) => Ok(()),
         None => core.raise(Trap::MachineCheck { dar: ea }),
     }
