@@ -4,7 +4,7 @@
 //! which tells the accelerator, since a processor may hold decoded instructions of that page.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -123,34 +123,39 @@ impl GuestRam {
         Some(())
     }
 
-    /// Puts the `bytes` bytes of `source` at `offset` into RAM: with several threads, as a kernel of Linux'
-    /// size takes one of them longer than all the rest of a start; and into the memory file, as writing there costs less
-    /// than touching each page of the mapping for the first time.
+    /// Puts the `bytes` bytes of `source` at `offset` into RAM; it moves the file's position.
+    ///
+    /// A kernel of Linux' size takes longer than all the rest of a start, and what takes long is the host's making of
+    /// pages. Writing the memory file makes them fastest, but one writer at a time; reading into the mapping takes
+    /// nearly twice as long, and at the same time. So one thread does the one, and another the other.
     pub(crate) fn load(&self, source: &File, offset: u64, real: u64, bytes: u64) -> io::Result<()> {
         /// Less than this is not worth a thread.
-        const SHARE: u64 = 4 << 20;
+        const WORTH_A_THREAD: u64 = 4 << 20;
         if !self.contains(real, bytes) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let threads = thread::available_parallelism()
-            .map_or(1, |n| n.get() as u64)
-            .min(bytes.div_ceil(SHARE))
-            .max(1);
-        let share = bytes.div_ceil(threads);
-        let copy = |start: u64| {
-            let count = share.min(bytes.saturating_sub(start));
-            copy(source, offset + start, &self.file, real + start, count)
-        };
+        let written = if bytes < WORTH_A_THREAD { bytes } else { bytes / 8 * 5 };
         thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|n| scope.spawn(move || copy(n * share))).collect();
-            let mine = copy(0);
-            let joined = others
-                .into_iter()
-                .map(|other| other.join().expect("copying does not panic"));
-            joined.fold(mine, io::Result::and)
+            let mapped =
+                scope.spawn(|| self.read_into_mapping(source, offset + written, real + written, bytes - written));
+            copy(source, offset, &self.file, real, written)?;
+            mapped.join().expect("reading does not panic")
         })?;
         self.tell(real, bytes);
         Ok(())
+    }
+
+    fn read_into_mapping(&self, source: &File, offset: u64, real: u64, bytes: u64) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        // The same open file, and so the same position: nobody else uses it.
+        let mut source = source.try_clone()?;
+        source.seek(SeekFrom::Start(offset))?;
+        let count = usize::try_from(bytes).map_err(io::Error::other)?;
+        self.memory
+            .read_exact_volatile_from(GuestAddress(real), &mut source, count)
+            .map_err(io::Error::other)
     }
 
     fn tell(&self, real: u64, bytes: u64) {

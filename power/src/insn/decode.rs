@@ -26,10 +26,27 @@ impl Index {
             let rows: Vec<&Row> = TABLE.iter().filter(|row| row.pattern.value >> 26 == primary).collect();
             let low = rows.iter().fold(0, |mask, row| mask | row.pattern.mask) & LOW_BITS;
             index.primaries[primary as usize] = (index.slots.len() as u32, low);
+            let mut placed: Vec<(u32, Opcode)> = Vec::new();
+            for row in rows {
+                // Every combination of the bits that this row leaves free.
+                let free = low & !row.pattern.mask;
+                let mut bits = free;
+                loop {
+                    placed.push(((row.pattern.value & low) | bits, row.opcode));
+                    if bits == 0 {
+                        break;
+                    }
+                    bits = (bits - 1) & free;
+                }
+            }
+            // Stable: the candidates of a slot keep the table's order.
+            placed.sort_by_key(|(slot, _)| *slot);
+            let mut placed = placed.into_iter().peekable();
             for slot in 0..=low {
                 let start = index.candidates.len() as u32;
-                let fits = |row: &&&Row| (row.pattern.value ^ slot) & row.pattern.mask & low == 0;
-                index.candidates.extend(rows.iter().filter(fits).map(|row| row.opcode));
+                while let Some((_, opcode)) = placed.next_if(|(at, _)| *at == slot) {
+                    index.candidates.push(opcode);
+                }
                 index.slots.push((start, index.candidates.len() as u32));
             }
         }
