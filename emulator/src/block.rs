@@ -17,7 +17,7 @@ const MOST_OPS: usize = 3 << 19;
 /// Blocks, at most.
 const MOST_BLOCKS: usize = 1 << 17;
 
-const JUMPS: usize = 4096;
+const JUMPS: usize = 16384;
 
 /// Number of a block.
 pub type BlockId = u32;

@@ -11,7 +11,7 @@ use power::page::Vpn;
 use crate::tlb::Context;
 
 /// Entries per half of the address space and context.
-const ENTRIES: usize = 512;
+const ENTRIES: usize = 2048;
 const PAGE_SHIFT: u32 = 12;
 const PAGE_MASK: u64 = !0xfff;
 

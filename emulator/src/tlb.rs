@@ -11,7 +11,7 @@ use power::page::{PageSize, SegmentSize, Vpn};
 const PAGE_SHIFT: u32 = 12;
 const PAGE_MASK: u64 = !0xfff;
 /// Entries per address-space half and context.
-const ENTRIES: usize = 512;
+const ENTRIES: usize = 1024;
 /// A tag that no address has: the tag of an address never has bit 11 set.
 const NEVER: u64 = 0x800;
 
