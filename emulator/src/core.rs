@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hpt::Footprint;
+use hpt::{Footprint, View};
 use power::msr::Msr;
 
 use crate::code_pages::Subscription;
@@ -54,6 +54,8 @@ pub struct Core {
     pub(crate) subscription: Arc<Subscription>,
     /// What this processor may hold of the table, for those who change it.
     pub(crate) footprint: Arc<Footprint>,
+    /// The guest's page table.
+    pub(crate) table: View,
     /// The interrupt of the instruction that returned [`Fault`].
     pub(crate) trap: Option<Trap>,
     /// Epoch of the code when it was last looked at.
@@ -150,6 +152,7 @@ impl Core {
             reservation: None,
             epoch: shared.code.epoch(),
             ram: shared.ram.clone(),
+            table: shared.table.view(),
             shared,
             line,
             subscription,

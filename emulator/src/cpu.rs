@@ -68,6 +68,7 @@ impl Cpu {
     pub fn run(&mut self) -> Exit {
         // Coming from the hypervisor is context synchronising: it may have written code.
         self.core.look_at_code();
+        self.core.table.follow();
         let mut from = None;
         loop {
             if !self.core.may_go_on() {

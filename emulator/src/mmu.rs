@@ -44,8 +44,8 @@ impl Core {
             Some(mapping) if !store || mapping.changed => mapping,
             _ => {
                 let found = self
-                    .shared
                     .table
+                    .table()
                     .walk_for(page, access, key, &self.footprint)
                     .map_err(|fault| {
                         Untranslated::Storage(match fault {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use hpt::Table;
+use hpt::Current;
 use vm_memory::GuestMemoryMmap;
 
 use crate::code_pages::CodePages;
@@ -13,7 +13,7 @@ use crate::timebase::Timebase;
 /// Memory, table, clock and modes of one partition.
 pub struct Shared {
     pub(crate) ram: Ram,
-    pub(crate) table: Arc<Table>,
+    pub(crate) table: Arc<Current>,
     pub(crate) timebase: Timebase,
     pub(crate) code: CodePages,
     lpcr: AtomicU64,
@@ -21,7 +21,7 @@ pub struct Shared {
 
 impl Shared {
     /// For a partition whose RAM is the region of `memory` at guest address 0.
-    pub fn new(memory: Arc<GuestMemoryMmap<()>>, table: Arc<Table>, timebase: Timebase) -> Arc<Self> {
+    pub fn new(memory: Arc<GuestMemoryMmap<()>>, table: Arc<Current>, timebase: Timebase) -> Arc<Self> {
         let ram = Ram::new(memory);
         let code = CodePages::new(ram.bytes());
         Arc::new(Self {

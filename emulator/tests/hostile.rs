@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use emulator::{Cpu, Exit, Line, Shared, Timebase};
-use hpt::{Order, Table};
+use hpt::{Current, Order, Table};
 use power::insn::Opcode;
 use power::msr::Msr;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
@@ -49,7 +49,7 @@ fn run(seed: u64) -> u64 {
         let bytes = if little { word.to_le_bytes() } else { word.to_be_bytes() };
         memory.write_slice(&bytes, GuestAddress(at)).expect("inside");
     }
-    let table = Arc::new(Table::new(Order::MIN).expect("256 KiB"));
+    let table = Current::new(Table::new(Order::MIN).expect("256 KiB"));
     let shared = Shared::new(memory, table, Timebase::new());
     shared.set_lpcr(if little { power::msr::lpcr::ILE } else { 0 });
     let line = Arc::new(Line::default());

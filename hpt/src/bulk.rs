@@ -7,11 +7,11 @@ use arrayvec::ArrayVec;
 use power::hcall::{Status, bulk_remove as bits};
 use power::hpte::HpteR;
 
-use crate::hypercalls::shadow_of;
 use crate::lock::{Attempt, Locked};
+use crate::port::shadow_of;
 use crate::remove::{Condition, take};
 use crate::shadow::Batch;
-use crate::{Hpt, PteIndex};
+use crate::{Port, PteIndex};
 
 /// A translation specifier: a request on the way in, a response on the way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -31,7 +31,7 @@ impl Specifier {
 
 /// Hidden entries whose flush is still to come, each with the specifier that asked for it.
 struct Gather<'h> {
-    hpt: &'h Hpt,
+    port: &'h Port,
     entries: ArrayVec<(usize, Locked<'h>), { bits::SPECIFIERS }>,
 }
 
@@ -39,7 +39,7 @@ impl<'h> Gather<'h> {
     /// Locks the entry at `at` if it meets the condition. If somebody holds it, perhaps this call for a
     /// specifier before, what was gathered is flushed first.
     fn lock(&mut self, at: PteIndex, condition: Condition, specifiers: &mut [Specifier]) -> Option<Locked<'h>> {
-        let table = &self.hpt.table;
+        let table = self.port.table();
         match table.try_lock(at, |v| condition.holds(v)) {
             Attempt::Locked(entry) => Some(entry),
             Attempt::Unwanted => None,
@@ -59,7 +59,7 @@ impl<'h> Gather<'h> {
         for (_, entry) in &self.entries {
             batch.push(shadow_of(entry));
         }
-        self.hpt.shadow.invalidate(&batch);
+        self.port.hpt.shadow.invalidate(&batch);
         for (asked, entry) in self.entries.drain(..) {
             let r = take(entry).r;
             specifiers[asked].respond(bits::SUCCESS | response_of(r));
@@ -72,15 +72,16 @@ fn response_of(r: HpteR) -> u64 {
     (if r.is_referenced() { bits::REFERENCED } else { 0 }) | (if r.is_changed() { bits::CHANGED } else { 0 })
 }
 
-impl Hpt {
+impl Port {
     /// `H_BULK_REMOVE`: removes what the specifiers ask for, up to the end mark or the first wrong one.
     /// Each one that was dealt with becomes its response.
     ///
     /// `Success` also if entries were not found; `Parameter` with a wrong specifier, which is marked
     /// as such. What was removed before it stays removed, and is flushed.
-    pub fn bulk_remove(&self, specifiers: &mut [Specifier; bits::SPECIFIERS]) -> Status {
+    pub fn bulk_remove(&mut self, specifiers: &mut [Specifier; bits::SPECIFIERS]) -> Status {
+        let port = self.begin();
         let mut gather = Gather {
-            hpt: self,
+            port,
             entries: ArrayVec::new(),
         };
         let mut status = Status::Success;
@@ -89,7 +90,7 @@ impl Hpt {
             if request.high & bits::TYPE == bits::END {
                 break;
             }
-            let Some((at, condition)) = self.parse(request) else {
+            let Some((at, condition)) = port.parse(request) else {
                 specifiers[asked].respond(bits::PARAMETER);
                 status = Status::Parameter;
                 break;
@@ -117,7 +118,7 @@ impl Hpt {
             bits::ANDCOND => (false, true),
             _ => return None,
         };
-        let at = self.table.index(request.high & bits::PTEX)?;
+        let at = self.table().index(request.high & bits::PTEX)?;
         Some((at, Condition::new(avpn, andcond, request.low)))
     }
 }
@@ -156,7 +157,7 @@ mod tests {
         machine.hpt.table().walk(pages[1], Access::Load, false).unwrap();
         machine.hpt.table().walk(pages[2], Access::Store, false).unwrap();
         let mut specifiers = std::array::from_fn(|i| request(bits::AVPN, ptex[i], pages[i].avpn()));
-        assert_eq!(machine.hpt.bulk_remove(&mut specifiers), Status::Success);
+        assert_eq!(machine.port().bulk_remove(&mut specifiers), Status::Success);
         let expected = [0x82 << 56, 0x8a << 56, 0x8e << 56, 0x82 << 56];
         assert_eq!(highs(specifiers), std::array::from_fn(|i| expected[i] | ptex[i]));
         let asked = machine.asked();
@@ -174,7 +175,7 @@ mod tests {
             request(0, ptex, 0),
             END,
         ];
-        assert_eq!(machine.hpt.bulk_remove(&mut specifiers), Status::Success);
+        assert_eq!(machine.port().bulk_remove(&mut specifiers), Status::Success);
         let expected = [(0x90 << 56) | 99, (0x92 << 56) | ptex, (0x80 << 56) | ptex, bits::END];
         assert_eq!(highs(specifiers), expected);
     }
@@ -197,11 +198,11 @@ mod tests {
             let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
             let other = machine.map(page(2, SMALL), SMALL, 0x5000);
             let mut specifiers = [request(0, ptex, 0), wrong, request(0, other, 0), END];
-            assert_eq!(machine.hpt.bulk_remove(&mut specifiers), Status::Parameter);
+            assert_eq!(machine.port().bulk_remove(&mut specifiers), Status::Parameter);
             let expected = [(0x80 << 56) | ptex, marked, request(0, other, 0).high, bits::END];
             assert_eq!(highs(specifiers), expected);
             assert_eq!(machine.asked().last(), Some(&Asked::EndOfBatch));
-            assert!(machine.hpt.remove(0, other, 0).is_ok());
+            assert!(machine.port().remove(0, other, 0).is_ok());
         }
     }
 
@@ -210,7 +211,7 @@ mod tests {
         let machine = Machine::new();
         let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
         let mut specifiers = [request(0, ptex, 0), request(0, ptex, 0), END, END];
-        assert_eq!(machine.hpt.bulk_remove(&mut specifiers), Status::Success);
+        assert_eq!(machine.port().bulk_remove(&mut specifiers), Status::Success);
         assert_eq!(highs(specifiers)[..2], [(0x80 << 56) | ptex, (0x90 << 56) | ptex]);
     }
 
@@ -218,11 +219,11 @@ mod tests {
     fn andcond_spares_what_it_names() {
         let machine = Machine::new();
         machine
-            .hpt
+            .port()
             .enter(0, 0, v(page(1, SMALL), SMALL) | HpteV::BOLTED, r(0x5000, SMALL))
             .unwrap();
         let mut specifiers = [request(bits::ANDCOND, 0, HpteV::BOLTED), END, END, END];
-        assert_eq!(machine.hpt.bulk_remove(&mut specifiers), Status::Success);
+        assert_eq!(machine.port().bulk_remove(&mut specifiers), Status::Success);
         assert_eq!(specifiers[0].high, 0x91 << 56);
         assert_eq!(machine.asked(), []);
     }

@@ -5,20 +5,21 @@ use power::hpte::{HpteR, HpteV};
 
 use crate::flags::{self, USAGE_HINTS};
 use crate::lock::Locked;
-use crate::{Hpt, Hpte};
+use crate::{Hpte, Port};
 
-impl Hpt {
+impl Port {
     /// `H_CLEAR_REF`: clears R of the entry at `ptex`; returns doubleword 1 as it was before.
     ///
     /// # Errors
     /// `Parameter` for a `ptex` outside the table and for unknown flags, `NotFound` for an invalid entry.
-    pub fn clear_ref(&self, flags: u64, ptex: u64) -> Result<HpteR, Status> {
-        let mut entry = self.lock_valid(flags, ptex)?;
+    pub fn clear_ref(&mut self, flags: u64, ptex: u64) -> Result<HpteR, Status> {
+        let port = self.begin();
+        let mut entry = port.lock_valid(flags, ptex)?;
         // In place, as the manual says: the entry stays in use. Shadows must go, or they would be used
         // on without setting R again. If R was clear there are none: a walk sets it first.
         let old = entry.clear_in_place(HpteR::R);
         if old.is_referenced() {
-            self.invalidate(&entry);
+            port.invalidate(&entry);
         }
         Ok(old)
     }
@@ -27,15 +28,16 @@ impl Hpt {
     ///
     /// # Errors
     /// `Parameter` for a `ptex` outside the table and for unknown flags, `NotFound` for an invalid entry.
-    pub fn clear_mod(&self, flags: u64, ptex: u64) -> Result<HpteR, Status> {
-        let mut entry = self.lock_valid(flags, ptex)?;
+    pub fn clear_mod(&mut self, flags: u64, ptex: u64) -> Result<HpteR, Status> {
+        let port = self.begin();
+        let mut entry = port.lock_valid(flags, ptex)?;
         let old = entry.r();
         if !old.is_changed() {
             return Ok(old);
         }
         let v = entry.v();
         entry.hide();
-        self.invalidate(&entry);
+        port.invalidate(&entry);
         let old = entry.r();
         entry.publish(Hpte {
             v,
@@ -46,7 +48,7 @@ impl Hpt {
 
     fn lock_valid(&self, flags: u64, ptex: u64) -> Result<Locked<'_>, Status> {
         flags::check(flags, USAGE_HINTS)?;
-        self.table
+        self.table()
             .lock(self.index(ptex)?, HpteV::is_valid)
             .ok_or(Status::NotFound)
     }
@@ -68,29 +70,29 @@ mod tests {
         let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
         machine.hpt.table().walk(page(1, SMALL), Access::Store, false).unwrap();
         let plain = hpte_r(0x5000, SMALL);
-        assert_eq!(machine.hpt.clear_ref(0, ptex), Ok(plain.with_set(HpteR::R_AND_C)));
+        assert_eq!(machine.port().clear_ref(0, ptex), Ok(plain.with_set(HpteR::R_AND_C)));
         assert_eq!(machine.asked().len(), 2);
-        assert_eq!(machine.hpt.clear_mod(0, ptex), Ok(plain.with_set(HpteR::C)));
+        assert_eq!(machine.port().clear_mod(0, ptex), Ok(plain.with_set(HpteR::C)));
         assert_eq!(machine.asked().len(), 2);
-        assert_eq!(machine.hpt.remove(0, ptex, 0).unwrap().r, plain);
+        assert_eq!(machine.port().remove(0, ptex, 0).unwrap().r, plain);
     }
 
     #[test]
     fn a_bit_that_is_clear_needs_no_flush() {
         let machine = Machine::new();
         let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
-        assert_eq!(machine.hpt.clear_ref(0, ptex), Ok(hpte_r(0x5000, SMALL)));
-        assert_eq!(machine.hpt.clear_mod(0, ptex), Ok(hpte_r(0x5000, SMALL)));
+        assert_eq!(machine.port().clear_ref(0, ptex), Ok(hpte_r(0x5000, SMALL)));
+        assert_eq!(machine.port().clear_mod(0, ptex), Ok(hpte_r(0x5000, SMALL)));
         assert_eq!(machine.asked(), []);
     }
 
     #[test]
     fn bad_arguments_are_refused() {
         let machine = Machine::new();
-        for call in [Hpt::clear_ref, Hpt::clear_mod] {
-            assert_eq!(call(&machine.hpt, 0, 1 << 14), Err(Status::Parameter));
-            assert_eq!(call(&machine.hpt, 1, 0), Err(Status::Parameter));
-            assert_eq!(call(&machine.hpt, 0, 0), Err(Status::NotFound));
+        for call in [Port::clear_ref, Port::clear_mod] {
+            assert_eq!(call(&mut machine.port(), 0, 1 << 14), Err(Status::Parameter));
+            assert_eq!(call(&mut machine.port(), 1, 0), Err(Status::Parameter));
+            assert_eq!(call(&mut machine.port(), 0, 0), Err(Status::NotFound));
         }
     }
 }

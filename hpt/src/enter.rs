@@ -6,7 +6,7 @@ use power::page::{PagePair, PageSize};
 
 use crate::flags::{self, CHECKSUM, COMPRESSION, ENTER_HINTS, USAGE_HINTS};
 use crate::table::Hpte;
-use crate::{Hpt, PteIndex, RealKind};
+use crate::{Port, PteIndex, RealKind};
 
 const KNOWN: u64 = access::EXACT
     | access::ICACHE_INVALIDATE
@@ -26,36 +26,38 @@ const WIMG_MEMORY: u64 = 0b0010;
 /// What the WIMG of a device must be: not W, but I.
 const WIMG_DEVICE: (u64, u64) = (0b1100, 0b0100);
 
-impl Hpt {
+impl Port {
     /// `H_ENTER`: puts an entry of doublewords `v` and `r` into the group of `ptex`, or with
     /// [`access::EXACT`] at `ptex`; returns where.
     ///
     /// # Errors
     /// `Parameter` for arguments that are out of range or contradict each other, `TooBig` for work on
     /// the content of a page over 64 KiB, `PtegFull` without a free slot, `Function` for compression.
-    pub fn enter(&self, flags: u64, ptex: u64, v: u64, r: u64) -> Result<PteIndex, Status> {
+    pub fn enter(&mut self, flags: u64, ptex: u64, v: u64, r: u64) -> Result<PteIndex, Status> {
+        let port = self.begin();
         flags::check(flags, KNOWN)?;
-        let at = self.index(ptex)?;
+        let at = port.index(ptex)?;
         let new = Hpte {
             v: HpteV::from_guest(v).with_valid(true),
             r: HpteR::from_guest(r),
         };
-        let page = self.check_entry(new)?;
+        let page = port.check_entry(new)?;
         if flags & CONTENT != 0 && page.size > PageSize::Size64K {
             return Err(Status::TooBig);
         }
         flags::refuse_compression(flags)?;
         if page.kind == RealKind::Ram {
-            self.prepare(flags, page);
+            port.prepare(flags, page);
         }
         let slot = if flags & access::EXACT != 0 {
-            self.table.try_claim(at)
+            port.table().try_claim(at)
         } else {
-            at.block::<8>().into_iter().find_map(|at| self.table.try_claim(at))
+            at.block::<8>().into_iter().find_map(|at| port.table().try_claim(at))
         };
         let slot = slot.ok_or(Status::PtegFull)?;
         let at = slot.at();
         slot.publish(new);
+        port.counters.entered.add(1);
         Ok(at)
     }
 
@@ -63,10 +65,10 @@ impl Hpt {
     fn prepare(&self, flags: u64, page: RealPage) {
         let bytes = page.size.bytes();
         if flags & access::ZERO_PAGE != 0 {
-            self.real.zero(page.real, bytes);
+            self.hpt.real.zero(page.real, bytes);
         }
         if flags & (access::ICACHE_INVALIDATE | access::ICACHE_SYNCHRONIZE) != 0 {
-            self.real.synchronize_instructions(page.real, bytes);
+            self.hpt.real.synchronize_instructions(page.real, bytes);
         }
     }
 
@@ -79,7 +81,7 @@ impl Hpt {
             return Err(Status::Parameter);
         }
         let (real, size) = (r.real_address(pair), pair.actual());
-        let kind = self.real.kind(real, size.bytes()).ok_or(Status::Parameter)?;
+        let kind = self.hpt.real.kind(real, size.bytes()).ok_or(Status::Parameter)?;
         let legal = match kind {
             RealKind::Ram => r.wimg() == WIMG_MEMORY,
             RealKind::Device => r.wimg() & WIMG_DEVICE.0 == WIMG_DEVICE.1,
@@ -110,7 +112,7 @@ mod tests {
     const LARGE: PagePair = PagePair::ALL[5];
 
     fn enter(machine: &Machine, flags: u64, ptex: u64, v: u64, r: u64) -> Result<u64, Status> {
-        machine.hpt.enter(flags, ptex, v, r).map(PteIndex::to_register)
+        machine.port().enter(flags, ptex, v, r).map(PteIndex::to_register)
     }
 
     #[test]
@@ -121,7 +123,7 @@ mod tests {
             assert_eq!(enter(&machine, 0, 16 + 5, v, r), Ok(16 + slot));
         }
         assert_eq!(enter(&machine, 0, 16, v, r), Err(Status::PtegFull));
-        machine.hpt.remove(0, 18, 0).unwrap();
+        machine.port().remove(0, 18, 0).unwrap();
         assert_eq!(enter(&machine, 0, 16, v, r), Ok(18));
     }
 
@@ -138,7 +140,7 @@ mod tests {
         let machine = Machine::new();
         let plain = v(page(1, SMALL), SMALL);
         let at = machine
-            .hpt
+            .port()
             .enter(0, 0, (plain & !1) | 0x78, r(0x5000, SMALL) | (1 << 62))
             .unwrap();
         let entry = machine.hpt.table().read(at);

@@ -2,7 +2,7 @@
 //! translates with it, and the protocol that drops what processors remember of it.
 //!
 //! - [`Table`] is the memory: lock-free [`Table::walk`] for whoever translates.
-//! - [`Hpt`] is what a guest may do to it: one method a hypercall.
+//! - [`Hpt`] is the guest's table, [`Port`] what one of its processors may do to it: a method a hypercall.
 //! - [`Shadow`] is what a change asks of the processors; [`Shootdown`] is the answer of processors
 //!   that are threads with a [`Seat`] each.
 //!
@@ -11,13 +11,15 @@
 
 mod bulk;
 mod clear;
+mod counters;
+mod current;
 mod enter;
 mod flags;
 mod footprint;
-mod hypercalls;
 mod lock;
 mod memory;
 mod order;
+mod port;
 mod protect;
 mod read;
 mod real;
@@ -32,14 +34,16 @@ mod testing;
 mod walk;
 
 pub use bulk::Specifier;
+pub use counters::Counts;
+pub use current::{Current, View};
 pub use footprint::Footprint;
-pub use hypercalls::Hpt;
 pub use memory::AllocateTable;
 pub use order::{Order, ParseOrderError};
+pub use port::{Hpt, Port};
 pub use read::Entries;
 pub use real::{RealKind, RealMap};
 pub use seat::Seat;
-pub use shadow::{Batch, Invalidation, Shadow};
+pub use shadow::{Batch, Grace, Invalidation, NoShadow, Shadow};
 pub use shootdown::{Kick, Shootdown};
 pub use table::{Hpte, PteIndex, Table};
 pub use walk::{Access, Translation, WalkFault};

@@ -5,7 +5,7 @@ use power::hpte::HpteV;
 
 use crate::flags::{self, CHECKSUM, COMPRESSION, USAGE_HINTS};
 use crate::lock::Locked;
-use crate::{Hpt, Hpte};
+use crate::{Hpte, Port};
 
 const KNOWN: u64 = access::AVPN | access::ANDCOND | COMPRESSION | CHECKSUM | USAGE_HINTS;
 
@@ -34,21 +34,22 @@ impl Condition {
     }
 }
 
-impl Hpt {
+impl Port {
     /// `H_REMOVE`: removes the entry at `ptex`, on the condition in `flags` with the argument `avpn`.
     /// Returns the entry as it was, with all of R and C.
     ///
     /// # Errors
     /// `Parameter` for a `ptex` outside the table and for unknown flags, `NotFound` for an invalid entry or one
     /// that does not meet the condition, `Function` for compression.
-    pub fn remove(&self, flags: u64, ptex: u64, avpn: u64) -> Result<Hpte, Status> {
+    pub fn remove(&mut self, flags: u64, ptex: u64, avpn: u64) -> Result<Hpte, Status> {
+        let port = self.begin();
         flags::check(flags, KNOWN)?;
-        let at = self.index(ptex)?;
+        let at = port.index(ptex)?;
         let condition = Condition::new(flags & access::AVPN != 0, flags & access::ANDCOND != 0, avpn);
-        let mut entry = self.table.lock(at, |v| condition.holds(v)).ok_or(Status::NotFound)?;
+        let mut entry = port.table().lock(at, |v| condition.holds(v)).ok_or(Status::NotFound)?;
         flags::refuse_compression(flags)?;
         entry.hide();
-        self.invalidate(&entry);
+        port.invalidate(&entry);
         Ok(take(entry))
     }
 }
@@ -79,10 +80,18 @@ mod tests {
     fn a_removed_entry_comes_back_and_is_gone() {
         let machine = Machine::new();
         let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
-        let old = machine.hpt.remove(0, ptex, 0).unwrap();
+        let old = machine.port().remove(0, ptex, 0).unwrap();
         assert_eq!((old.v.raw(), old.r), (v(page(1, SMALL), SMALL), hpte_r(0x5000, SMALL)));
-        assert_eq!(machine.hpt.remove(0, ptex, 0), Err(Status::NotFound));
-        assert_eq!(machine.hpt.table().read(machine.hpt.index(ptex).unwrap()).v.raw(), 0);
+        assert_eq!(machine.port().remove(0, ptex, 0), Err(Status::NotFound));
+        assert_eq!(
+            machine
+                .hpt
+                .table()
+                .read(machine.hpt.table().index(ptex).unwrap())
+                .v
+                .raw(),
+            0
+        );
     }
 
     #[test]
@@ -91,7 +100,7 @@ mod tests {
         for pair in PagePair::ALL {
             let page = page(0x103, pair);
             let ptex = machine.map(page, pair, 0x100_0000);
-            machine.hpt.remove(0, ptex, 0).unwrap();
+            machine.port().remove(0, ptex, 0).unwrap();
             let gone = Invalidation::Page {
                 page: page.align_to(pair.actual()),
                 actual: pair.actual(),
@@ -106,30 +115,33 @@ mod tests {
         let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
         let avpn = page(1, SMALL).avpn();
         assert_eq!(
-            machine.hpt.remove(access::AVPN, ptex, avpn ^ 0x80),
+            machine.port().remove(access::AVPN, ptex, avpn ^ 0x80),
             Err(Status::NotFound)
         );
         // The manual: the low seven bits should be zero, otherwise not found is likely.
-        assert_eq!(machine.hpt.remove(access::AVPN, ptex, avpn | 1), Err(Status::NotFound));
+        assert_eq!(
+            machine.port().remove(access::AVPN, ptex, avpn | 1),
+            Err(Status::NotFound)
+        );
         assert_eq!(machine.asked(), []);
-        assert!(machine.hpt.remove(access::AVPN, ptex, avpn).is_ok());
+        assert!(machine.port().remove(access::AVPN, ptex, avpn).is_ok());
     }
 
     #[test]
     fn a_bolted_entry_survives_eviction() {
         let machine = Machine::new();
         let bolted = v(page(1, SMALL), SMALL) | HpteV::BOLTED;
-        machine.hpt.enter(0, 0, bolted, r(0x5000, SMALL)).unwrap();
+        machine.port().enter(0, 0, bolted, r(0x5000, SMALL)).unwrap();
         machine
-            .hpt
+            .port()
             .enter(0, 0, v(page(1, SMALL), SMALL), r(0x6000, SMALL))
             .unwrap();
         assert_eq!(
-            machine.hpt.remove(access::ANDCOND, 0, HpteV::BOLTED),
+            machine.port().remove(access::ANDCOND, 0, HpteV::BOLTED),
             Err(Status::NotFound)
         );
-        assert!(machine.hpt.remove(access::ANDCOND, 1, HpteV::BOLTED).is_ok());
-        assert!(machine.hpt.remove(0, 0, 0).is_ok());
+        assert!(machine.port().remove(access::ANDCOND, 1, HpteV::BOLTED).is_ok());
+        assert!(machine.port().remove(0, 0, 0).is_ok());
     }
 
     #[test]
@@ -141,17 +153,17 @@ mod tests {
             .table()
             .walk(page(1, SMALL), crate::Access::Store, false)
             .unwrap();
-        let old = machine.hpt.remove(0, ptex, 0).unwrap();
+        let old = machine.port().remove(0, ptex, 0).unwrap();
         assert_eq!(old.r, hpte_r(0x5000, SMALL).with_set(HpteR::R_AND_C));
     }
 
     #[test]
     fn bad_arguments_are_refused() {
         let machine = Machine::new();
-        assert_eq!(machine.hpt.remove(0, 1 << 14, 0), Err(Status::Parameter));
-        assert_eq!(machine.hpt.remove(access::EXACT, 0, 0), Err(Status::Parameter));
+        assert_eq!(machine.port().remove(0, 1 << 14, 0), Err(Status::Parameter));
+        assert_eq!(machine.port().remove(access::EXACT, 0, 0), Err(Status::Parameter));
         let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
-        assert_eq!(machine.hpt.remove(COMPRESSION, ptex, 0), Err(Status::Function));
-        assert!(machine.hpt.remove(USAGE_HINTS, ptex, 0).is_ok());
+        assert_eq!(machine.port().remove(COMPRESSION, ptex, 0), Err(Status::Function));
+        assert!(machine.port().remove(USAGE_HINTS, ptex, 0).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 //! block, KVM's shadow HPTE. A *batch* names the ones that must go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use power::page::{PageSize, Vpn};
@@ -76,12 +77,64 @@ pub trait Shadow: Send + Sync {
     ///
     /// The caller has changed the table before, is itself outside the guest, and may hold locks of
     /// entries: nothing here may wait for one.
-    fn invalidate(&self, batch: &Batch);
+    fn invalidate(&self, batch: &Batch) -> Grace;
+
+    /// Calls `work` while every processor is outside the guest and none goes in, so that nobody walks the table. Before they
+    /// go on they drop everything that they hold.
+    ///
+    /// The caller is itself outside the guest.
+    fn exclusively(&self, work: &mut dyn FnMut());
+
+    /// Whether every walker sets R and C by a compare-exchange against the doubleword 1 that it has read. Then an entry
+    /// whose doubleword 1 was changed in one step while R was clear has no shadow and will get none, and no
+    /// grace period is needed to know it.
+    fn marks_in_one_step(&self) -> bool;
+}
+
+/// What an invalidation asked of the processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grace {
+    /// Processors that could not hold anything of the batch.
+    pub left_alone: u32,
+    /// Processors that will drop it before they enter the guest again, or have been made to.
+    pub posted: u32,
+    /// Of them, those that were made to leave the guest.
+    pub kicked: u32,
+    /// Of them, those that another writer was making leave already.
+    pub joined: u32,
+    /// How long it took until all of them had left; `None` if all were outside.
+    pub waited: Option<Duration>,
+}
+
+/// Nobody holds translations: for a table that nobody walks while it is changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoShadow;
+
+impl Shadow for NoShadow {
+    fn invalidate(&self, _: &Batch) -> Grace {
+        Grace::default()
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        work();
+    }
+
+    fn marks_in_one_step(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Shadow + ?Sized> Shadow for Arc<T> {
-    fn invalidate(&self, batch: &Batch) {
-        (**self).invalidate(batch);
+    fn invalidate(&self, batch: &Batch) -> Grace {
+        (**self).invalidate(batch)
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        (**self).exclusively(work);
+    }
+
+    fn marks_in_one_step(&self) -> bool {
+        (**self).marks_in_one_step()
     }
 }
 

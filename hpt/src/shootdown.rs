@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use crate::shadow::{Batch, Shadow};
+use crate::shadow::{Batch, Grace, Shadow};
 use crate::sync::{Ordering, fence};
 use crate::{Footprint, Seat};
 
@@ -60,13 +60,15 @@ impl Shootdown {
 const AT_ONCE: usize = 64;
 
 impl Shadow for Shootdown {
-    fn invalidate(&self, batch: &Batch) {
+    fn invalidate(&self, batch: &Batch) -> Grace {
+        let mut grace = Grace::default();
         // W1: the table's change comes before every look at a footprint.
         fence(Ordering::SeqCst);
         for (seats, kicks) in self.seats.chunks(AT_ONCE).zip(self.kicks.chunks(AT_ONCE)) {
             let mut concerned = ArrayVec::<_, AT_ONCE>::new();
             for (seat, kick) in seats.iter().zip(kicks).filter(|(seat, _)| seat.may_hold(batch)) {
                 seat.post(batch);
+                grace.posted += 1;
                 concerned.push((seat, kick));
             }
             if concerned.is_empty() {
@@ -78,6 +80,7 @@ impl Shadow for Shootdown {
             for (seat, kick) in concerned {
                 if let Some(visit) = seat.visit() {
                     kick.kick();
+                    grace.kicked += 1;
                     inside.push((seat, visit));
                 }
             }
@@ -85,6 +88,16 @@ impl Shadow for Shootdown {
                 seat.wait(visit);
             }
         }
+        grace.left_alone = self.seats.len() as u32 - grace.posted;
+        grace
+    }
+
+    fn exclusively(&self, _work: &mut dyn FnMut()) {
+        unimplemented!("the gate")
+    }
+
+    fn marks_in_one_step(&self) -> bool {
+        true
     }
 }
 

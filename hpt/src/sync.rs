@@ -27,6 +27,8 @@ mod real {
 }
 
 pub(crate) use real::*;
+use std::sync::atomic::AtomicU64 as UnmodelledU64;
+
 pub(crate) use std::sync::PoisonError;
 pub(crate) use std::sync::atomic::Ordering;
 
@@ -34,4 +36,18 @@ pub(crate) use std::sync::atomic::Ordering;
 /// make it unusable.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number that only tells people something: loom need not look at it.
+#[derive(Debug, Default)]
+pub(crate) struct Statistic(UnmodelledU64);
+
+impl Statistic {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
 }

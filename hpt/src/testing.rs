@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use power::hpte::{HpteR, HpteV};
 use power::page::{PagePair, SegmentSize, Vpn};
 
-use crate::{Batch, Hpt, Invalidation, Order, RealKind, RealMap, Shadow, Table};
+use crate::{Batch, Current, Grace, Hpt, Invalidation, Order, Port, RealKind, RealMap, Shadow, Table};
 
 /// First address past the memory.
 pub(crate) const RAM_END: u64 = 64 << 20;
@@ -19,6 +19,7 @@ pub(crate) enum Asked {
     Synchronize(u64, u64),
     Invalidate(Invalidation),
     EndOfBatch,
+    Exclusively,
 }
 
 #[derive(Clone, Default)]
@@ -50,26 +51,45 @@ impl RealMap for Recorder {
 }
 
 impl Shadow for Recorder {
-    fn invalidate(&self, batch: &Batch) {
+    fn invalidate(&self, batch: &Batch) -> Grace {
         for item in batch.items() {
             self.note(Asked::Invalidate(*item));
         }
         self.note(Asked::EndOfBatch);
+        Grace::default()
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        self.note(Asked::Exclusively);
+        work();
+    }
+
+    fn marks_in_one_step(&self) -> bool {
+        true
     }
 }
 
 /// A table of the smallest order in a small machine.
 pub(crate) struct Machine {
-    pub(crate) hpt: Hpt,
+    pub(crate) hpt: Arc<Hpt>,
     recorder: Recorder,
 }
 
 impl Machine {
     pub(crate) fn new() -> Self {
         let recorder = Recorder::default();
-        let table = Arc::new(Table::new(Order::MIN).unwrap());
-        let hpt = Hpt::new(table, Box::new(recorder.clone()), Box::new(recorder.clone()));
+        let current = Current::new(Table::new(Order::MIN).unwrap());
+        let hpt = Arc::new(Hpt::new(
+            current,
+            Box::new(recorder.clone()),
+            Box::new(recorder.clone()),
+        ));
         Self { hpt, recorder }
+    }
+
+    /// A processor's port.
+    pub(crate) fn port(&self) -> Port {
+        self.hpt.port()
     }
 
     /// What was asked since the last call of this.
@@ -80,7 +100,7 @@ impl Machine {
     /// Enters `page` at real address `real`, memory, read and write; returns its index.
     pub(crate) fn map(&self, page: Vpn, pair: PagePair, real: u64) -> u64 {
         let ptex = (page.hash() & (Order::MIN.groups() - 1)) * 8;
-        self.hpt
+        self.port()
             .enter(0, ptex, v(page, pair), r(real, pair))
             .unwrap()
             .to_register()

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hpt::{
-    Access, Footprint, Hpt, Invalidation, Kick, Order, PteIndex, RealKind, RealMap, Seat, Shootdown, Specifier, Table,
-    Translation,
+    Access, Current, Footprint, Hpt, Invalidation, Kick, Order, Port, PteIndex, RealKind, RealMap, Seat, Shootdown,
+    Specifier, Table, Translation,
 };
 use power::hcall::{Status, access};
 use power::hpte::{HpteR, HpteV};
@@ -72,7 +72,7 @@ impl Drop for Inside<'_> {
 }
 
 struct Guest {
-    hpt: Hpt,
+    hpt: Arc<Hpt>,
     mappings: Vec<Mutex<Mapping>>,
     real: Vec<RealPage>,
 }
@@ -100,7 +100,7 @@ impl Random {
 }
 
 impl Guest {
-    fn map(&self, number: usize, mapping: &mut Mapping, random: &mut Random) {
+    fn map(&self, port: &mut Port, number: usize, mapping: &mut Mapping, random: &mut Random) {
         let real = random.below(REAL_PAGES);
         let owner = &self.real[real].owner;
         if owner
@@ -120,7 +120,7 @@ impl Guest {
         };
         let v = HpteV::new(page(number), SMALL, secondary).raw();
         let r = (real as u64) << 12 | 0x12;
-        match self.hpt.enter(0, hash % (1 << 11) * 8, v, r) {
+        match port.enter(0, hash % (1 << 11) * 8, v, r) {
             Ok(at) => {
                 *mapping = Mapping {
                     at: Some((at, real)),
@@ -142,13 +142,12 @@ impl Guest {
         page.owner.store(NOBODY, Ordering::Relaxed);
     }
 
-    fn remove(&self, number: usize, mapping: &mut Mapping) {
+    fn remove(&self, port: &mut Port, number: usize, mapping: &mut Mapping) {
         let Some((at, real)) = mapping.at.take() else {
             return;
         };
         let avpn = page(number).avpn();
-        let old = self
-            .hpt
+        let old = port
             .remove(access::AVPN, at.to_register(), avpn)
             .expect("the entry is there");
         assert_eq!(old.v.avpn(), avpn);
@@ -158,7 +157,7 @@ impl Guest {
     }
 
     /// Removes up to four neighbours of `first` that nobody else is changing.
-    fn remove_bulk(&self, first: usize) {
+    fn remove_bulk(&self, port: &mut Port, first: usize) {
         let end = Specifier { high: 3 << 62, low: 0 };
         let mut specifiers = [end; 4];
         let mut held = Vec::new();
@@ -176,23 +175,21 @@ impl Guest {
             };
             held.push((mapping, real));
         }
-        assert_eq!(self.hpt.bulk_remove(&mut specifiers), Status::Success);
+        assert_eq!(port.bulk_remove(&mut specifiers), Status::Success);
         for (specifier, (_mapping, real)) in specifiers.iter().zip(&held) {
             assert_eq!(specifier.high >> 60, 0b1000, "the entry is there");
             self.unmapped(*real, specifier.high >> 59 & 1 == 1, specifier.high >> 58 & 1 == 1);
         }
     }
 
-    fn protect(&self, number: usize, mapping: &mut Mapping) {
+    fn protect(&self, port: &mut Port, number: usize, mapping: &mut Mapping) {
         let Some((at, real)) = mapping.at else { return };
         mapping.read_only = !mapping.read_only;
         if !mapping.read_only {
             self.real[real].read_only.store(false, Ordering::Relaxed);
         }
         let pp = if mapping.read_only { 3 } else { 2 };
-        let status = self
-            .hpt
-            .protect(access::AVPN | pp, at.to_register(), page(number).avpn());
+        let status = port.protect(access::AVPN | pp, at.to_register(), page(number).avpn());
         assert_eq!(status, Status::Success);
         self.real[real].used.store(false, Ordering::Relaxed);
         if mapping.read_only {
@@ -200,21 +197,21 @@ impl Guest {
         }
     }
 
-    fn hypercall(&self, random: &mut Random) {
+    fn hypercall(&self, port: &mut Port, random: &mut Random) {
         let number = random.below(PAGES);
         if random.below(6) == 0 {
-            return self.remove_bulk(number);
+            return self.remove_bulk(port, number);
         }
         let Ok(mut mapping) = self.mappings[number].try_lock() else {
             return;
         };
         match random.below(5) {
-            0 | 1 if mapping.at.is_none() => self.map(number, &mut mapping, random),
-            0 | 1 => self.remove(number, &mut mapping),
-            2 => self.protect(number, &mut mapping),
+            0 | 1 if mapping.at.is_none() => self.map(port, number, &mut mapping, random),
+            0 | 1 => self.remove(port, number, &mut mapping),
+            2 => self.protect(port, number, &mut mapping),
             3 => {
                 let Some((at, real)) = mapping.at else { return };
-                let hpt::Entries::One(entry) = self.hpt.read(0, at.to_register()).expect("in the table") else {
+                let hpt::Entries::One(entry) = port.read(0, at.to_register()).expect("in the table") else {
                     return;
                 };
                 assert_eq!(entry.v.avpn(), page(number).avpn(), "half an entry");
@@ -224,7 +221,7 @@ impl Guest {
                 let Some((at, real)) = mapping.at else { return };
                 // Looked at before: uses go on during the call and after it.
                 let used = self.real[real].used.load(Ordering::Acquire);
-                let old = self.hpt.clear_ref(0, at.to_register()).expect("valid");
+                let old = port.clear_ref(0, at.to_register()).expect("valid");
                 assert!(old.is_referenced() || !used, "R was lost");
                 self.real[real].used.store(false, Ordering::Relaxed);
             }
@@ -232,12 +229,19 @@ impl Guest {
     }
 
     /// One access of a processor that is in the guest, by what it holds or by a walk.
-    fn touch(&self, number: usize, store: bool, cache: &mut HashMap<Vpn, Translation>, account: Option<&Footprint>) {
+    fn touch(
+        &self,
+        port: &mut Port,
+        number: usize,
+        store: bool,
+        cache: &mut HashMap<Vpn, Translation>,
+        account: Option<&Footprint>,
+    ) {
         let held = cache.get(&page(number)).copied().filter(|held| !store || held.changed);
         let kind = if store { Access::Store } else { Access::Load };
         let walk = || match account {
-            Some(footprint) => self.hpt.table().walk_for(page(number), kind, false, footprint),
-            None => self.hpt.table().walk(page(number), kind, false),
+            Some(footprint) => port.table().walk_for(page(number), kind, false, footprint),
+            None => port.table().walk(page(number), kind, false),
         };
         let Some(found) = held.or_else(|| walk().ok()) else {
             return;
@@ -261,6 +265,7 @@ impl Guest {
 
     fn run(&self, seat: &Seat, bell: &Doorbell, account: Option<&Footprint>, seed: u64) {
         let mut random = Random(seed);
+        let mut port = self.hpt.port();
         let mut cache = HashMap::new();
         for _ in 0..ROUNDS {
             bell.0.store(false, Ordering::Relaxed);
@@ -280,10 +285,16 @@ impl Guest {
                 if bell.0.load(Ordering::Acquire) {
                     break;
                 }
-                self.touch(random.below(PAGES), random.below(3) == 0, &mut cache, account);
+                self.touch(
+                    &mut port,
+                    random.below(PAGES),
+                    random.below(3) == 0,
+                    &mut cache,
+                    account,
+                );
             }
             drop(inside);
-            self.hypercall(&mut random);
+            self.hypercall(&mut port, &mut random);
         }
     }
 }
@@ -313,7 +324,7 @@ fn stress(account: Account) {
         Account::None => Shootdown::new(kicks.collect()),
         Account::Footprint => Shootdown::with_footprints(kicks.zip(footprints.iter().cloned()).collect()),
     });
-    let table = Arc::new(Table::new(Order::MIN).expect("256 KiB"));
+    let table = Current::new(Table::new(Order::MIN).expect("256 KiB"));
     let new_page = || RealPage {
         owner: AtomicU64::new(NOBODY),
         used: AtomicBool::new(false),
@@ -321,7 +332,7 @@ fn stress(account: Account) {
         read_only: AtomicBool::new(false),
     };
     let guest = Guest {
-        hpt: Hpt::new(table, Box::new(Everything), Box::new(Arc::clone(&shootdown))),
+        hpt: Arc::new(Hpt::new(table, Box::new(Everything), Box::new(Arc::clone(&shootdown)))),
         mappings: (0..PAGES).map(|_| Mutex::default()).collect(),
         real: (0..REAL_PAGES).map(|_| new_page()).collect(),
     };
@@ -332,11 +343,10 @@ fn stress(account: Account) {
             scope.spawn(move || guest.run(shootdown.seat(cpu), bell, footprint, 0x9e37_79b9 * (cpu as u64 + 1)));
         }
     });
+    let mut port = guest.hpt.port();
     for (number, mapping) in guest.mappings.iter().enumerate() {
-        guest.remove(number, &mut mapping.lock().expect("no thread panicked"));
+        guest.remove(&mut port, number, &mut mapping.lock().expect("no thread panicked"));
     }
-    let left = (0..1 << 14)
-        .filter(|&ptex| guest.hpt.remove(0, ptex, 0).is_ok())
-        .count();
+    let left = (0..1 << 14).filter(|&ptex| port.remove(0, ptex, 0).is_ok()).count();
     assert_eq!(left, 0, "entries that nobody entered");
 }

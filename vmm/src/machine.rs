@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use devices::rtc::Rtc;
 use devices::vty::Vty;
 use devices::xics::{FIRST_SOURCE, Trigger, Xics};
-use hpt::{Hpt, RealKind, RealMap, Shadow, Table};
+use hpt::{Current, Hpt, RealKind, RealMap, Shadow};
 
 use crate::accel::{Partition, Wire};
 use crate::memory::GuestRam;
@@ -23,7 +23,7 @@ pub(crate) struct Machine {
     /// RAM.
     pub(crate) ram: Arc<GuestRam>,
     /// The hashed page table.
-    pub(crate) hpt: Hpt,
+    pub(crate) hpt: Arc<Hpt>,
     /// The interrupt controller.
     pub(crate) xics: Arc<Xics>,
     /// The console.
@@ -47,7 +47,7 @@ pub(crate) struct Parts {
     /// Modes that all processors share.
     pub(crate) partition: Arc<dyn Partition>,
     /// The table that the processors walk.
-    pub(crate) table: Arc<Table>,
+    pub(crate) table: Arc<Current>,
     /// Drops what processors hold of the table.
     pub(crate) shadow: Box<dyn Shadow>,
 }
@@ -74,7 +74,7 @@ impl Machine {
             partition: Arc::clone(&partition),
         };
         Self {
-            hpt: Hpt::new(table, Box::new(space), shadow),
+            hpt: Arc::new(Hpt::new(table, Box::new(space), shadow)),
             console: Vty::new(output, Box::new(pin)),
             rtc: Rtc::new(),
             unknown_instructions: Mutex::default(),

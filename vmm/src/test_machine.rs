@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hpt::{Batch, Order, Shadow, Table};
+use hpt::{Current, NoShadow, Order, Table};
 use power::hcall::{Hcall, Status};
 use power::msr::Msr;
 use power::spr::Spr;
@@ -38,7 +38,7 @@ impl Registers {
     ) -> Next {
         self.gprs[3] = call.number();
         self.gprs[4..4 + N].copy_from_slice(&arguments);
-        dispatch(Caller { machine, server }, self)
+        dispatch(Caller { machine, server }, &mut machine.hpt.port(), self)
     }
 
     /// What the last call answered.
@@ -111,12 +111,6 @@ impl Wire for NoWire {
     fn set_external(&self, _level: bool) {}
 }
 
-struct NoShadow;
-
-impl Shadow for NoShadow {
-    fn invalidate(&self, _batch: &Batch) {}
-}
-
 /// Modes and what was written to guest memory.
 #[derive(Default)]
 pub(crate) struct Modes {
@@ -167,7 +161,7 @@ pub(crate) fn machine_with(processors: usize, modes: Arc<Modes>, output: Box<dyn
     let parts = Parts {
         wires: (0..processors).map(|_| Arc::new(NoWire) as Arc<dyn Wire>).collect(),
         partition: modes,
-        table: Arc::new(Table::new(Order::MIN).unwrap()),
+        table: Current::new(Table::new(Order::MIN).unwrap()),
         shadow: Box::new(NoShadow),
     };
     Machine::new(ram, parts, output, Arc::new(Stop::default()))

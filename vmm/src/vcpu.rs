@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use hpt::Port;
+
 use crate::accel::{Exit, Processor};
 use crate::hypercall::{self, Caller, Next};
 use crate::machine::Machine;
@@ -34,10 +36,11 @@ fn live<P: Processor>(caller: Caller<'_>, make: impl FnOnce() -> P) {
         return;
     };
     let mut cpu = make();
+    let mut port = machine.hpt.port();
     loop {
         processor.areas().arrive(&machine.ram);
         cpu.start(start.pc, start.r3, start.msr);
-        run_until_stopped(caller, &mut cpu);
+        run_until_stopped(caller, &mut port, &mut cpu);
         match processor.wait_for_start(&machine.stop) {
             Some(again) => start = again,
             None => break,
@@ -47,12 +50,12 @@ fn live<P: Processor>(caller: Caller<'_>, make: impl FnOnce() -> P) {
     machine.note_instructions(server, cpu.instructions());
 }
 
-fn run_until_stopped<P: Processor>(caller: Caller<'_>, cpu: &mut P) {
+fn run_until_stopped<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &mut P) {
     let Caller { machine, server } = caller;
     while !machine.stop.is_requested() {
         match cpu.run() {
             Exit::Hypercall => {
-                if hypercall::dispatch(caller, cpu) == Next::Stopped {
+                if hypercall::dispatch(caller, port, cpu) == Next::Stopped {
                     return;
                 }
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use emulator::{Cpu, Line, Shared, Timebase};
-use hpt::{Batch, Hpt, Order, RealKind, RealMap, Shadow, Table};
+use hpt::{Current, Hpt, NoShadow, Order, RealKind, RealMap, Table};
 use power::hpte::HpteV;
 use power::page::{PagePair, SegmentSize, Vpn};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
@@ -19,10 +19,10 @@ pub struct Machine {
     memory: Arc<GuestMemoryMmap<()>>,
     /// What the processors share.
     pub shared: Arc<Shared>,
-    hpt: Hpt,
+    hpt: Arc<Hpt>,
 }
 
-/// All real addresses are memory; nobody holds translations that are ever taken away.
+/// All real addresses are memory; none is ever taken away.
 struct Space;
 
 impl RealMap for Space {
@@ -33,21 +33,17 @@ impl RealMap for Space {
     fn synchronize_instructions(&self, _: u64, _: u64) {}
 }
 
-impl Shadow for Space {
-    fn invalidate(&self, _: &Batch) {}
-}
-
 impl Machine {
     /// A machine with this much memory, of which nothing is in use.
     pub fn new(ram_bytes: usize) -> Self {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), ram_bytes)]).expect("memory can be mapped");
         let memory = Arc::new(memory);
-        let table = Arc::new(Table::new(Order::MIN).expect("a small table can be made"));
+        let table = Current::new(Table::new(Order::MIN).expect("a small table can be made"));
         let shared = Shared::new(Arc::clone(&memory), Arc::clone(&table), Timebase::new());
         Self {
             memory,
             shared,
-            hpt: Hpt::new(table, Box::new(Space), Box::new(Space)),
+            hpt: Arc::new(Hpt::new(table, Box::new(Space), Box::new(NoShadow))),
         }
     }
 
@@ -98,6 +94,7 @@ impl Machine {
         let group = page.hash() & (Order::MIN.groups() - 1);
         let encoding = if pair.is_large() { pair.encoding() << 12 } else { 0 };
         self.hpt
+            .port()
             .enter(
                 0,
                 group * 8,

@@ -26,7 +26,7 @@ impl World {
         let processors = vec![(Box::new(NoBell) as Box<dyn Kick>, Arc::clone(&footprint))];
         let shootdown = Arc::new(Shootdown::with_footprints(processors));
         let hpt = machine(Arc::clone(&shootdown));
-        enter(&hpt, 1, 0x5, marks);
+        enter(&mut hpt.port(), 1, 0x5, marks);
         Arc::new(Self {
             hpt,
             shootdown,
@@ -75,7 +75,7 @@ fn a_remover_that_leaves_a_processor_alone_owns_the_page() {
         let writer = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                let old = world.hpt.remove(0, 0, 0).expect("it is there").r;
+                let old = world.hpt.port().remove(0, 0, 0).expect("it is there").r;
                 world.store();
                 old
             }
@@ -107,7 +107,7 @@ fn a_processor_that_dropped_everything_holds_nothing() {
         let writer = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                world.hpt.remove(0, 0, 0).expect("it is there");
+                world.hpt.port().remove(0, 0, 0).expect("it is there");
                 world.store();
             }
         });
@@ -139,7 +139,7 @@ fn clearing_r_in_place_is_seen_by_every_later_use() {
         let writer = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                let old = world.hpt.clear_ref(0, 0).expect("it is there");
+                let old = world.hpt.port().clear_ref(0, 0).expect("it is there");
                 world.done.store(true, Relaxed);
                 old
             }

@@ -2,7 +2,7 @@
 //! lost, and nothing that is gone is used.
 
 use crate::search::{enter, explore, machine, page, shootdown};
-use hpt::{Access, Hpt, Shootdown};
+use hpt::{Access, Hpt, Port, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::thread;
 use power::hpte::HpteR;
@@ -29,12 +29,12 @@ fn visit(hpt: &Hpt, shootdown: &Shootdown, memory: &Memory) -> bool {
     found.is_ok()
 }
 
-fn race(floor: usize, change: fn(&Hpt) -> HpteR) {
+fn race(floor: usize, change: fn(&mut Port) -> HpteR) {
     explore(3, floor, move || {
         let shootdown = shootdown(1);
         let hpt = machine(Arc::clone(&shootdown));
         let memory: Memory = Arc::new(UnsafeCell::new(0));
-        enter(&hpt, 1, 0x5, 0);
+        enter(&mut hpt.port(), 1, 0x5, 0);
         let processor = thread::spawn({
             let (hpt, shootdown, memory) = (Arc::clone(&hpt), Arc::clone(&shootdown), Arc::clone(&memory));
             move || visit(&hpt, &shootdown, &memory)
@@ -42,7 +42,7 @@ fn race(floor: usize, change: fn(&Hpt) -> HpteR) {
         let writer = thread::spawn({
             let (hpt, memory) = (Arc::clone(&hpt), Arc::clone(&memory));
             move || {
-                let old = change(&hpt);
+                let old = change(&mut hpt.port());
                 // The page is the writer's from here on.
                 store_to(&memory);
                 old
@@ -57,15 +57,15 @@ fn race(floor: usize, change: fn(&Hpt) -> HpteR) {
 
 #[test]
 fn a_remover_finds_every_mark_and_then_owns_the_page() {
-    race(500, |hpt| hpt.remove(0, 0, 0).unwrap().r);
+    race(500, |port| port.remove(0, 0, 0).unwrap().r);
 }
 
 #[test]
 fn a_bulk_remover_finds_every_mark_and_then_owns_the_page() {
-    race(500, |hpt| {
+    race(500, |port| {
         let mut specifiers = [hpt::Specifier { high: 3 << 62, low: 0 }; 4];
         specifiers[0].high = 1 << 62;
-        let _ = hpt.bulk_remove(&mut specifiers);
+        let _ = port.bulk_remove(&mut specifiers);
         HpteR::from_raw(((specifiers[0].high >> 59 & 1) << 8) | ((specifiers[0].high >> 58 & 1) << 7))
     });
 }
@@ -77,7 +77,7 @@ fn protection_keeps_c_and_ends_stores() {
         let shootdown = shootdown(1);
         let hpt = machine(Arc::clone(&shootdown));
         let memory: Memory = Arc::new(UnsafeCell::new(0));
-        enter(&hpt, 1, 0x5, 0);
+        enter(&mut hpt.port(), 1, 0x5, 0);
         let processor = thread::spawn({
             let (hpt, shootdown, memory) = (Arc::clone(&hpt), Arc::clone(&shootdown), Arc::clone(&memory));
             move || visit(&hpt, &shootdown, &memory)
@@ -85,7 +85,7 @@ fn protection_keeps_c_and_ends_stores() {
         let writer = thread::spawn({
             let (hpt, memory) = (Arc::clone(&hpt), Arc::clone(&memory));
             move || {
-                assert_eq!(hpt.protect(3, 0, 0), power::hcall::Status::Success);
+                assert_eq!(hpt.port().protect(3, 0, 0), power::hcall::Status::Success);
                 store_to(&memory);
             }
         });
@@ -105,14 +105,14 @@ fn clearing_r_in_place_loses_no_walk() {
         let shootdown = shootdown(1);
         let hpt = machine(Arc::clone(&shootdown));
         let memory: Memory = Arc::new(UnsafeCell::new(0));
-        enter(&hpt, 1, 0x5, 0);
+        enter(&mut hpt.port(), 1, 0x5, 0);
         let processor = thread::spawn({
             let (hpt, shootdown, memory) = (Arc::clone(&hpt), Arc::clone(&shootdown), Arc::clone(&memory));
             move || assert!(visit(&hpt, &shootdown, &memory))
         });
         let writer = thread::spawn({
             let hpt = Arc::clone(&hpt);
-            move || hpt.clear_ref(0, 0).unwrap()
+            move || hpt.port().clear_ref(0, 0).unwrap()
         });
         processor.join().expect("no panic");
         let old = writer.join().expect("no panic");

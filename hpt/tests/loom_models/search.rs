@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hpt::{Batch, Hpt, Kick, Order, RealKind, RealMap, Shadow, Shootdown, Table};
+use hpt::{Current, Hpt, Kick, Order, Port, RealKind, RealMap, Shadow, Shootdown, Table};
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
 
@@ -43,13 +43,6 @@ impl Kick for NoBell {
     fn kick(&self) {}
 }
 
-/// No processor holds anything.
-pub(crate) struct NoShadow;
-
-impl Shadow for NoShadow {
-    fn invalidate(&self, _batch: &Batch) {}
-}
-
 pub(crate) fn shootdown(processors: usize) -> Arc<Shootdown> {
     Arc::new(Shootdown::new(
         (0..processors).map(|_| Box::new(NoBell) as Box<dyn Kick>).collect(),
@@ -57,7 +50,7 @@ pub(crate) fn shootdown(processors: usize) -> Arc<Shootdown> {
 }
 
 pub(crate) fn machine(shadow: impl Shadow + 'static) -> Arc<Hpt> {
-    let table = Arc::new(Table::new(Order::MIN).expect("a modelled table"));
+    let table = Current::new(Table::new(Order::MIN).expect("a modelled table"));
     Arc::new(Hpt::new(table, Box::new(Everything), Box::new(shadow)))
 }
 
@@ -74,8 +67,8 @@ pub(crate) fn page(number: u64) -> Vpn {
 }
 
 /// Enters page `number` into slot 0, at real page `real`, with R and C as in `marks`; as a writer that must succeed.
-pub(crate) fn enter(hpt: &Hpt, number: u64, real: u64, marks: u64) {
+pub(crate) fn enter(port: &mut Port, number: u64, real: u64, marks: u64) {
     let v = HpteV::new(page(number), PagePair::ALL[0], false).raw();
-    hpt.enter(power::hcall::access::EXACT, 0, v, (real << 12) | marks | 0x12)
+    port.enter(power::hcall::access::EXACT, 0, v, (real << 12) | marks | 0x12)
         .expect("slot 0 is free");
 }

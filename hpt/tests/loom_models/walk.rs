@@ -1,7 +1,7 @@
 //! Models of the table's own protocol (`table.rs`): whoever reads an entry without its lock sees all of it.
 
-use crate::search::{NoShadow, enter, explore, machine, page};
-use hpt::{Access, Entries, WalkFault};
+use crate::search::{enter, explore, machine, page};
+use hpt::{Access, Entries, NoShadow, WalkFault};
 use loom::thread;
 use power::hpte::{HpteR, HpteV};
 use power::page::PagePair;
@@ -13,7 +13,7 @@ fn a_walker_sees_all_of_a_new_entry_or_nothing() {
         let hpt = machine(NoShadow);
         let writer = thread::spawn({
             let hpt = Arc::clone(&hpt);
-            move || enter(&hpt, 1, 0x5, 0)
+            move || enter(&mut hpt.port(), 1, 0x5, 0)
         });
         let walker = thread::spawn({
             let hpt = Arc::clone(&hpt);
@@ -32,18 +32,18 @@ fn a_walker_sees_all_of_a_new_entry_or_nothing() {
 fn a_reader_never_mixes_two_entries_of_one_slot() {
     explore(3, 1500, || {
         let hpt = machine(NoShadow);
-        enter(&hpt, 1, 0x5, 0);
+        enter(&mut hpt.port(), 1, 0x5, 0);
         let writer = thread::spawn({
             let hpt = Arc::clone(&hpt);
             move || {
-                hpt.remove(0, 0, 0).unwrap();
-                enter(&hpt, 2, 0x6, 0);
+                hpt.port().remove(0, 0, 0).unwrap();
+                enter(&mut hpt.port(), 2, 0x6, 0);
             }
         });
         let reader = thread::spawn({
             let hpt = Arc::clone(&hpt);
             move || {
-                let Ok(Entries::One(entry)) = hpt.read(0, 0) else {
+                let Ok(Entries::One(entry)) = hpt.port().read(0, 0) else {
                     panic!("one entry")
                 };
                 let real = entry.r.raw() >> 12;
@@ -66,12 +66,12 @@ fn a_walker_never_mixes_two_entries_of_one_slot() {
     for (number, real) in [(1, 0x5), (2, 0x6)] {
         explore(3, 400, move || {
             let hpt = machine(NoShadow);
-            enter(&hpt, 1, 0x5, HpteR::R);
+            enter(&mut hpt.port(), 1, 0x5, HpteR::R);
             let writer = thread::spawn({
                 let hpt = Arc::clone(&hpt);
                 move || {
-                    hpt.remove(0, 0, 0).expect("entered above");
-                    enter(&hpt, 2, 0x6, HpteR::R);
+                    hpt.port().remove(0, 0, 0).expect("entered above");
+                    enter(&mut hpt.port(), 2, 0x6, HpteR::R);
                 }
             });
             let walker = thread::spawn({
@@ -96,7 +96,7 @@ fn two_writers_never_take_one_slot() {
             let hpt = Arc::clone(&hpt);
             thread::spawn(move || {
                 let v = HpteV::new(page(number), PagePair::ALL[0], false);
-                hpt.enter(0, 0, v.raw(), (number << 12) | 0x12).unwrap()
+                hpt.port().enter(0, 0, v.raw(), (number << 12) | 0x12).unwrap()
             })
         });
         let [first, second] = writers.map(|writer| writer.join().expect("no panic"));
@@ -115,11 +115,11 @@ fn a_remover_gets_all_of_an_entry_that_was_just_made() {
         let hpt = machine(NoShadow);
         let enterer = thread::spawn({
             let hpt = Arc::clone(&hpt);
-            move || enter(&hpt, 1, 0x5, 0)
+            move || enter(&mut hpt.port(), 1, 0x5, 0)
         });
         let remover = thread::spawn({
             let hpt = Arc::clone(&hpt);
-            move || hpt.remove(0, 0, 0)
+            move || hpt.port().remove(0, 0, 0)
         });
         enterer.join().expect("no panic");
         if let Ok(old) = remover.join().expect("no panic") {
@@ -133,10 +133,10 @@ fn a_remover_gets_all_of_an_entry_that_was_just_made() {
 fn an_entry_is_removed_once() {
     explore(3, 100, || {
         let hpt = machine(NoShadow);
-        enter(&hpt, 1, 0x5, 0);
+        enter(&mut hpt.port(), 1, 0x5, 0);
         let removers = [(); 2].map(|()| {
             let hpt = Arc::clone(&hpt);
-            thread::spawn(move || hpt.remove(0, 0, 0).is_ok())
+            thread::spawn(move || hpt.port().remove(0, 0, 0).is_ok())
         });
         let [first, second] = removers.map(|remover| remover.join().expect("no panic"));
         assert!(first != second, "removed {first} and {second}");

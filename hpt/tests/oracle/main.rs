@@ -7,7 +7,10 @@ mod model;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use hpt::{Access, Batch, Entries, Hpt, Invalidation, Order, RealKind, RealMap, Shadow, Specifier, Table, WalkFault};
+use hpt::{
+    Access, Batch, Current, Entries, Grace, Hpt, Invalidation, Order, Port, RealKind, RealMap, Shadow, Specifier,
+    Table, WalkFault,
+};
 use model::{DEVICE, DEVICE_END, ENTRIES, Found, Model, Page, RAM_END, SUCCESS};
 use power::hcall::Status;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
@@ -35,11 +38,21 @@ impl RealMap for Machine {
 struct Cache(Arc<Mutex<HashMap<Page, Found>>>);
 
 impl Shadow for Cache {
-    fn invalidate(&self, batch: &Batch) {
+    fn invalidate(&self, batch: &Batch) -> Grace {
         self.0
             .lock()
             .expect("no panic while held")
             .retain(|held, _| !batch.items().iter().any(|item| names(item, held)));
+        Grace::default()
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        work();
+        self.0.lock().expect("no panic while held").clear();
+    }
+
+    fn marks_in_one_step(&self) -> bool {
+        true
     }
 }
 
@@ -189,7 +202,7 @@ fn split<T, U: Default>(answer: Result<T, Status>, words: impl FnOnce(T) -> U) -
     }
 }
 
-fn play(hpt: &Hpt, model: &mut Model, cache: &Cache, step: &Step) {
+fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, step: &Step) {
     match *step {
         Step::Enter { flags, ptex, v, r } => {
             let answer = split(hpt.enter(flags, ptex, v, r), hpt::PteIndex::to_register);
@@ -278,11 +291,11 @@ proptest! {
         stream in prop::collection::vec(steps(), 1..200),
     ) {
         let cache = Cache::default();
-        let table = Arc::new(Table::new(Order::MIN).unwrap());
-        let hpt = Hpt::new(table, Box::new(Machine), Box::new(cache.clone()));
+        let current = Current::new(Table::new(Order::MIN).unwrap());
+        let mut hpt = Arc::new(Hpt::new(current, Box::new(Machine), Box::new(cache.clone()))).port();
         let mut model = Model::default();
         for step in stream {
-            play(&hpt, &mut model, &cache, &step);
+            play(&mut hpt, &mut model, &cache, &step);
             check_cache(&model, &cache);
         }
         for (&ptex, &(v, r)) in &model.entries {

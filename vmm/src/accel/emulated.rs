@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use emulator::{Cpu, Line, Shared, Timebase};
-use hpt::{Footprint, Invalidation, Kick, Order, Shootdown, Table};
+use hpt::{Current, Footprint, Invalidation, Kick, Order, Shootdown, Table};
 use power::msr::Msr;
 use power::spr::Spr;
 
@@ -23,13 +23,13 @@ pub(crate) struct Emulated {
     footprints: Vec<Arc<Footprint>>,
     shootdown: Arc<Shootdown>,
     timebase: Timebase,
-    table: Arc<Table>,
+    table: Arc<Current>,
 }
 
 impl Emulated {
     /// `count` processors on `ram`, with a table of `order`.
     pub(crate) fn new(count: u32, ram: &GuestRam, order: Order) -> Result<Self, hpt::AllocateTable> {
-        let table = Arc::new(Table::new(order)?);
+        let table = Current::new(Table::new(order)?);
         let timebase = Timebase::new();
         let shared = Shared::new(Arc::clone(ram.mapping()), Arc::clone(&table), timebase);
         let lines: Vec<_> = (0..count).map(|_| Arc::new(Line::default())).collect();

@@ -11,6 +11,7 @@ mod page_table;
 mod processors;
 mod terminal;
 
+use hpt::Port;
 use power::hcall::{Hcall, Status};
 use power::msr::Msr;
 
@@ -38,8 +39,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) server: usize,
 }
 
-/// Answers the hypercall that `cpu` has just made.
-pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, cpu: &mut P) -> Next {
+/// Answers the hypercall that `cpu` has just made; `port` is its way to the page table.
+pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &mut P) -> Next {
     if cpu.msr().has(Msr::PR) {
         cpu.set_gpr(3, Status::Privilege.to_register());
         return Next::Run;
@@ -50,13 +51,13 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, cpu: &mut P) -> Next {
     };
     let machine = caller.machine;
     let status = match call {
-        Hcall::Remove => page_table::remove(&machine.hpt, cpu),
-        Hcall::Enter => page_table::enter(&machine.hpt, cpu),
-        Hcall::Read => page_table::read(&machine.hpt, cpu),
-        Hcall::ClearMod => page_table::clear_mod(&machine.hpt, cpu),
-        Hcall::ClearRef => page_table::clear_ref(&machine.hpt, cpu),
-        Hcall::Protect => page_table::protect(&machine.hpt, cpu),
-        Hcall::BulkRemove => page_table::bulk_remove(&machine.hpt, cpu),
+        Hcall::Remove => page_table::remove(port, cpu),
+        Hcall::Enter => page_table::enter(port, cpu),
+        Hcall::Read => page_table::read(port, cpu),
+        Hcall::ClearMod => page_table::clear_mod(port, cpu),
+        Hcall::ClearRef => page_table::clear_ref(port, cpu),
+        Hcall::Protect => page_table::protect(port, cpu),
+        Hcall::BulkRemove => page_table::bulk_remove(port, cpu),
         Hcall::SetSprg0 => modes::set_sprg0(cpu),
         Hcall::SetDabr => modes::set_dabr(),
         Hcall::SetMode => modes::set_mode(machine, cpu),

@@ -1,35 +1,35 @@
 //! The hypercalls of the hashed page table: registers to `hpt` and back.
 
-use hpt::{Entries, Hpt, Specifier};
+use hpt::{Entries, Port, Specifier};
 use power::hcall::{Status, bulk_remove};
 use power::hpte::HpteR;
 
 use crate::accel::Processor;
 
 /// `H_ENTER`: flags, index, two doublewords; returns the index of the entry.
-pub(super) fn enter<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
-    match hpt.enter(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6), cpu.gpr(7)) {
+pub(super) fn enter<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
+    match port.enter(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6), cpu.gpr(7)) {
         Ok(at) => returning(cpu, [at.to_register()]),
         Err(status) => status,
     }
 }
 
 /// `H_REMOVE`: flags, index, AVPN; returns the entry as it was.
-pub(super) fn remove<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
-    match hpt.remove(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6)) {
+pub(super) fn remove<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
+    match port.remove(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6)) {
         Ok(old) => returning(cpu, [old.v.raw(), old.r.raw()]),
         Err(status) => status,
     }
 }
 
 /// `H_PROTECT`: flags, index, AVPN.
-pub(super) fn protect<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
-    hpt.protect(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6))
+pub(super) fn protect<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
+    port.protect(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6))
 }
 
 /// `H_READ`: flags, index; returns one entry or four.
-pub(super) fn read<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
-    match hpt.read(cpu.gpr(4), cpu.gpr(5)) {
+pub(super) fn read<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
+    match port.read(cpu.gpr(4), cpu.gpr(5)) {
         Ok(Entries::One(entry)) => returning(cpu, [entry.v.raw(), entry.r.raw()]),
         Ok(Entries::Four(entries)) => {
             for (register, entry) in (4..).step_by(2).zip(entries) {
@@ -43,14 +43,14 @@ pub(super) fn read<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
 }
 
 /// `H_CLEAR_REF`: flags, index; returns doubleword 1 as it was.
-pub(super) fn clear_ref<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
-    let answer = hpt.clear_ref(cpu.gpr(4), cpu.gpr(5));
+pub(super) fn clear_ref<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
+    let answer = port.clear_ref(cpu.gpr(4), cpu.gpr(5));
     cleared(cpu, answer)
 }
 
 /// `H_CLEAR_MOD`: flags, index; returns doubleword 1 as it was.
-pub(super) fn clear_mod<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
-    let answer = hpt.clear_mod(cpu.gpr(4), cpu.gpr(5));
+pub(super) fn clear_mod<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
+    let answer = port.clear_mod(cpu.gpr(4), cpu.gpr(5));
     cleared(cpu, answer)
 }
 
@@ -62,12 +62,12 @@ fn cleared<P: Processor>(cpu: &mut P, answer: Result<HpteR, Status>) -> Status {
 }
 
 /// `H_BULK_REMOVE`: four translation specifiers in r4 to r11, whose answers take their places.
-pub(super) fn bulk_remove<P: Processor>(hpt: &Hpt, cpu: &mut P) -> Status {
+pub(super) fn bulk_remove<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
     let mut specifiers: [Specifier; bulk_remove::SPECIFIERS] = std::array::from_fn(|n| Specifier {
         high: cpu.gpr(4 + 2 * n),
         low: cpu.gpr(5 + 2 * n),
     });
-    let status = hpt.bulk_remove(&mut specifiers);
+    let status = port.bulk_remove(&mut specifiers);
     for (register, specifier) in (4..).step_by(2).zip(specifiers) {
         cpu.set_gpr(register, specifier.high);
         cpu.set_gpr(register + 1, specifier.low);

@@ -22,6 +22,7 @@ fn an_unknown_number_is_h_function() {
                     machine: &machine,
                     server: 0
                 },
+                &mut machine.hpt.port(),
                 &mut cpu
             ),
             Next::Run
@@ -66,7 +67,7 @@ fn a_call_from_problem_state_is_h_privilege() {
                 machine: &machine,
                 server: 0,
             };
-            assert_eq!(dispatch(caller, &mut cpu), Next::Run);
+            assert_eq!(dispatch(caller, &mut machine.hpt.port(), &mut cpu), Next::Run);
             assert_eq!(
                 (cpu.gprs, cpu.msr, cpu.sprg0),
                 (after, Msr::PR | Msr::EE, 0),

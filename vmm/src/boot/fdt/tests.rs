@@ -110,7 +110,7 @@ fn every_call_of_every_function_set_on_offer_is_answered() {
                     ..Registers::default()
                 };
                 cpu.gprs[3] = number;
-                dispatch(caller, &mut cpu);
+                dispatch(caller, &mut machine.hpt.port(), &mut cpu);
                 assert_ne!(cpu.gprs[3], Status::Function.to_register(), "{number:#x} of {set}");
             }
         }

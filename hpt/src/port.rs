@@ -1,46 +1,95 @@
-//! The table with what its hypercalls need: the guest's address space and the processors' shadows.
-//! Each call has a file of its own.
+//! The table with what its hypercalls need: the guest's address space and the processors' shadows; and
+//! each processor's own way to it. Each call has a file of its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use power::hcall::Status;
 use power::hpte::{HpteR, HpteV};
 use power::page::{PagePair, Vpn};
 
+use crate::counters::{Counters, Counts};
+use crate::current::{Current, View};
 use crate::lock::Locked;
 use crate::shadow::{Batch, Invalidation, Shadow};
 use crate::{PteIndex, RealMap, Table};
 
-/// What a guest may do to its table: a method a hypercall. Arguments are register words as the guest
-/// gave them; each is checked here.
-///
-/// A processor is outside its [`Seat`](crate::Seat) while it is in a hypercall.
+/// One guest's table, with what its hypercalls need of the machine. Processors use it through a [`Port`] each.
 pub struct Hpt {
-    pub(crate) table: Arc<Table>,
+    current: Arc<Current>,
     pub(crate) real: Box<dyn RealMap>,
     pub(crate) shadow: Box<dyn Shadow>,
+    /// Of each port that was ever made.
+    counters: Mutex<Vec<Arc<Counters>>>,
 }
 
 impl Hpt {
-    /// Hypercalls on `table`.
-    pub fn new(table: Arc<Table>, real: Box<dyn RealMap>, shadow: Box<dyn Shadow>) -> Self {
-        Self { table, real, shadow }
+    /// The table `current`, in the address space `real`, held by the processors behind `shadow`.
+    pub fn new(current: Arc<Current>, real: Box<dyn RealMap>, shadow: Box<dyn Shadow>) -> Self {
+        Self {
+            current,
+            real,
+            shadow,
+            counters: Mutex::default(),
+        }
     }
 
-    /// The table.
-    pub fn table(&self) -> &Arc<Table> {
-        &self.table
+    /// The guest's table now.
+    pub fn table(&self) -> Arc<Table> {
+        self.current.table()
+    }
+
+    /// A port for one more processor.
+    pub fn port(self: &Arc<Self>) -> Port {
+        let counters = Arc::<Counters>::default();
+        self.counters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&counters));
+        Port {
+            view: self.current.view(),
+            counters,
+            hpt: Arc::clone(self),
+        }
+    }
+
+    /// What was counted at all ports.
+    pub fn counts(&self) -> Counts {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.iter().map(|counters| counters.read()).sum()
+    }
+}
+
+/// What one processor may do to the guest's table: a method a hypercall. Arguments are register words as the guest
+/// gave them; each is checked here.
+///
+/// A processor is outside its [`Seat`](crate::Seat) while it is in a hypercall.
+pub struct Port {
+    pub(crate) hpt: Arc<Hpt>,
+    view: View,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Port {
+    /// Begins a call: on the table that is the guest's now.
+    pub(crate) fn begin(&mut self) -> &Self {
+        self.view.follow();
+        self
+    }
+
+    /// The table of the last call.
+    pub fn table(&self) -> &Table {
+        self.view.table()
     }
 
     pub(crate) fn index(&self, ptex: u64) -> Result<PteIndex, Status> {
-        self.table.index(ptex).ok_or(Status::Parameter)
+        self.table().index(ptex).ok_or(Status::Parameter)
     }
 
     /// Waits until no processor uses the entry's translation any more.
     pub(crate) fn invalidate(&self, entry: &Locked<'_>) {
         let mut batch = Batch::new();
         batch.push(shadow_of(entry));
-        self.shadow.invalidate(&batch);
+        self.hpt.shadow.invalidate(&batch);
     }
 }
 

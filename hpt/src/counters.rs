@@ -1,0 +1,58 @@
+//! What is counted at each port: by one processor alone, so that counting costs no more than an addition.
+
+use std::iter::Sum;
+use std::ops::AddAssign;
+
+use crate::sync::Statistic;
+
+/// Counters of one port. Only its processor adds; anybody may read.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Counters {
+    pub(crate) entered: Counter,
+}
+
+/// One counter.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(Statistic);
+
+impl Counter {
+    pub(crate) fn add(&self, more: u64) {
+        // Not one step: nobody else adds.
+        self.0.set(self.0.get().wrapping_add(more));
+    }
+
+    fn read(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> Counts {
+        Counts {
+            entered: self.entered.read(),
+        }
+    }
+}
+
+/// Sums of counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Entries that were added.
+    pub entered: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.entered += other.entered;
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, one| {
+            sum += one;
+            sum
+        })
+    }
+}

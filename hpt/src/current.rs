@@ -1,0 +1,70 @@
+//! Which table is the guest's: a resize puts another in its place.
+//!
+//! Everybody who uses the table has a [`View`] of his own, so that no count is shared by processors. A view follows when it
+//! is told to: a processor on its way into the guest, a hypercall when it begins.
+
+use std::sync::Arc;
+
+use crate::Table;
+use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+
+/// The guest's table, which may be replaced by another.
+pub struct Current {
+    /// How often it was replaced.
+    generation: AtomicU64,
+    table: Mutex<Arc<Table>>,
+}
+
+impl Current {
+    /// `table` is the guest's.
+    pub fn new(table: Table) -> Arc<Self> {
+        Arc::new(Self {
+            generation: AtomicU64::new(0),
+            table: Mutex::new(Arc::new(table)),
+        })
+    }
+
+    /// The guest's table now.
+    pub fn table(&self) -> Arc<Table> {
+        Arc::clone(&lock(&self.table))
+    }
+
+    /// A view for one user.
+    pub fn view(self: &Arc<Self>) -> View {
+        let (generation, table) = self.load();
+        View {
+            current: Arc::clone(self),
+            generation,
+            table,
+        }
+    }
+
+    fn load(&self) -> (u64, Arc<Table>) {
+        let table = lock(&self.table);
+        // Changed with the lock held.
+        (self.generation.load(Ordering::Relaxed), Arc::clone(&table))
+    }
+}
+
+/// One user's view of the guest's table.
+pub struct View {
+    current: Arc<Current>,
+    generation: u64,
+    table: Arc<Table>,
+}
+
+impl View {
+    /// The table as of the last [`Self::follow`].
+    #[inline]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Looks whether the table has been replaced.
+    #[inline]
+    pub fn follow(&mut self) {
+        if self.current.generation.load(Ordering::Acquire) != self.generation {
+            (self.generation, self.table) = self.current.load();
+        }
+    }
+}
