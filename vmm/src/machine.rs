@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use devices::rtc::Rtc;
 use devices::vty::Vty;
@@ -42,6 +43,8 @@ pub(crate) struct Machine {
     pub(crate) offer: Offer,
     /// Where hypercalls are timed, if they are.
     pub(crate) tally: Option<Tally>,
+    /// When it was made.
+    pub(crate) made: Instant,
     unknown_instructions: Mutex<BTreeMap<u32, u64>>,
     instructions: Mutex<BTreeMap<usize, u64>>,
 }
@@ -107,6 +110,7 @@ impl Machine {
             tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, Box::new(pin)),
             rtc: Rtc::new(),
+            made: Instant::now(),
             unknown_instructions: Mutex::default(),
             instructions: Mutex::default(),
             ram,

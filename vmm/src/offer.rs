@@ -79,7 +79,11 @@ mod tests {
         for &feature in Feature::value_variants() {
             let offer = Offer::without(&[feature]);
             assert!(!offer.names(feature.function_set()) && Offer::default().names(feature.function_set()));
-            let unanswered: Vec<Hcall> = Hcall::ALL.iter().copied().filter(|&call| !offer.answers(call)).collect();
+            let unanswered: Vec<Hcall> = Hcall::ALL
+                .iter()
+                .copied()
+                .filter(|&call| !offer.answers(call))
+                .collect();
             assert!(!unanswered.is_empty());
             assert!(unanswered.iter().all(|&call| Feature::of(call) == Some(feature)));
         }

@@ -102,7 +102,12 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
 }
 
 fn start(config: &Config) -> Result<ExitCode, Error> {
-    let open = |path: &Option<PathBuf>| path.as_deref().map(ReportFile::open).transpose().map_err(Error::ReportPath);
+    let open = |path: &Option<PathBuf>| {
+        path.as_deref()
+            .map(ReportFile::open)
+            .transpose()
+            .map_err(Error::ReportPath)
+    };
     let (statistics_file, page_file) = (open(&config.stats_json)?, open(&config.hpt_report)?);
     // Held for the whole run: an image may come with a temporary file.
     let (files, _held) = match &config.guest {

@@ -99,7 +99,9 @@ impl Script {
         let mut text = self.text;
         text.push_str(routines);
         // r12 goes round by r0.
-        text.push_str("\nkeep_results:\n    mr      r0,r12\n    lis     r12,results@ha\n    addi    r12,r12,results@l\n");
+        text.push_str(
+            "\nkeep_results:\n    mr      r0,r12\n    lis     r12,results@ha\n    addi    r12,r12,results@l\n",
+        );
         put(&mut text, format_args!("    std     r0,{}(r12)\n", 8 * (RESULTS - 1)));
         for register in FIRST..FIRST + RESULTS - 1 {
             put(

@@ -76,7 +76,9 @@ impl Tally {
 
     /// Never 0.
     fn now_ns(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(self.epoch.elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 
     /// What was counted of each hypercall that was made.
@@ -145,7 +147,11 @@ mod tests {
         for (server, call) in [(0, Hcall::Enter), (1, Hcall::Enter), (1, Hcall::Rtas)] {
             drop(tally.begin(server, call));
         }
-        let counts: Vec<_> = tally.counted().iter().map(|counted| (counted.call, counted.count)).collect();
+        let counts: Vec<_> = tally
+            .counted()
+            .iter()
+            .map(|counted| (counted.call, counted.count))
+            .collect();
         assert_eq!(counts, [(Hcall::Enter, 2), (Hcall::Rtas, 1)]);
     }
 

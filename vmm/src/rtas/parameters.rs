@@ -58,7 +58,9 @@ fn block_invalidate(machine: &Machine) -> Vec<u8> {
     if !machine.offer.has(Feature::BlockRemove) {
         return Vec::new();
     }
-    let pages = PagePair::ALL.into_iter().filter(|pair| pair.base() != PageSize::Size16M);
+    let pages = PagePair::ALL
+        .into_iter()
+        .filter(|pair| pair.base() != PageSize::Size16M);
     let encodings: Vec<u8> = pages
         .map(|pair| pair.encoding() as u8 | if pair.is_large() { LARGE } else { 0 })
         .collect();

@@ -54,7 +54,9 @@ impl Checks {
     /// Whom the table tells of duplicates.
     pub(super) fn duplicate_report(&self) -> Option<Box<dyn Fn(&Duplicate) + Send + Sync>> {
         let findings = Arc::clone(self.duplicates.as_ref()?);
-        Some(Box::new(move |duplicate| findings.add(|| duplicate_sentence(duplicate))))
+        Some(Box::new(move |duplicate| {
+            findings.add(|| duplicate_sentence(duplicate))
+        }))
     }
 
     /// Whom processors tell of stale translations.
@@ -96,7 +98,10 @@ fn duplicate_sentence(duplicate: &Duplicate) -> String {
         format!("{:#x} ({v:016x} {r:016x})", at.to_register())
     };
     let [first, second] = [0, 1].map(|n| slot((duplicate.at[n], duplicate.entries[n])));
-    format!("pteg: the guest maps {} twice: at {first} and at {second}", page(duplicate.page))
+    format!(
+        "pteg: the guest maps {} twice: at {first} and at {second}",
+        page(duplicate.page)
+    )
 }
 
 fn stale_sentence(stale: &Stale) -> String {

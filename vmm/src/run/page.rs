@@ -14,7 +14,7 @@ use signal_hook::consts::SIGUSR1;
 use signal_hook::iterator::Signals;
 
 use super::report_file::{ReportError, ReportFile};
-use super::statistics::{Hypercalls, Statistics, percent, share};
+use super::statistics::{Hypercalls, Statistics, duration, percent, share};
 use crate::machine::Machine;
 use crate::terminal::say;
 use chart::{Column, Columns, HeatMap};
@@ -77,7 +77,7 @@ fn html(statistics: &Statistics) -> String {
         section(
             "Where the entries are",
             "Each square is a part of the table, in order, from the first group on the top left to the last on the bottom \
-             right; a darker one holds more valid entries. A good hash spreads them evenly.",
+             right; the stronger its colour, the more of its entries are valid. A good hash spreads them evenly.",
             &HeatMap::new(&table.heat, ACROSS, table.entries).svg(),
         ),
         section(
@@ -104,12 +104,14 @@ fn html(statistics: &Statistics) -> String {
 fn heading(statistics: &Statistics) -> String {
     let table = &statistics.table;
     format!(
-        "<h1>Hashed page table</h1>\n<p class=\"lead\">{} of {} groups, order {}: {} entries, of them {} valid.</p>\n",
+        "<h1>Hashed page table</h1>\n<p class=\"lead\">{} of {} groups, order {}: {} entries, of them {} valid, {:.1} s after \
+         the start.</p>\n",
         bytes(1 << table.order),
         grouped(table.entries / 8),
         table.order,
         grouped(table.entries),
         grouped(table.valid),
+        statistics.seconds,
     )
 }
 
@@ -128,7 +130,11 @@ fn occupancy(groups: &[u64; 9]) -> Columns {
     let column = |(entries, &count): (usize, &u64)| Column {
         label: entries.to_string(),
         value: count,
-        title: format!("{} groups ({}) have {entries} valid entries", grouped(count), percent(share(count, all))),
+        title: format!(
+            "{} groups ({}) have {entries} valid entries",
+            grouped(count),
+            percent(share(count, all))
+        ),
     };
     Columns {
         axis: "valid entries of the group",
@@ -139,13 +145,25 @@ fn occupancy(groups: &[u64; 9]) -> Columns {
 /// Both distributions of flushes, beside one another.
 fn flushes(statistics: &Statistics) -> String {
     let changes = &statistics.changes;
-    let batches = Columns::by_powers(&changes.batch_sizes.log2_counts, "entries of one flush", |least, most| {
-        if least == most { least.to_string() } else { format!("{least}–{most}") }
-    });
-    let waits = Columns::by_powers(&changes.wait_ns.log2_counts, "time until all processors had left the guest, at least", |least, _| {
-        super::statistics::duration(least)
-    });
-    let one = |title: &str, words: &str, columns: &Columns| format!("<div>\n<h2>{title}</h2>\n<p>{words}</p>\n{}</div>\n", columns.svg());
+    let batches = Columns::by_powers(
+        &changes.batch_sizes.log2_counts,
+        "entries of one flush",
+        |least, most| {
+            if least == most {
+                least.to_string()
+            } else {
+                format!("{least}–{most}")
+            }
+        },
+    );
+    let waits = Columns::by_powers(
+        &changes.wait_ns.log2_counts,
+        "time until all processors had left the guest, at least",
+        |least, _| duration(least),
+    );
+    let one = |title: &str, words: &str, columns: &Columns| {
+        format!("<div>\n<h2>{title}</h2>\n<p>{words}</p>\n{}</div>\n", columns.svg())
+    };
     format!(
         "<section class=\"pair\">\n{}{}</section>\n",
         one(
@@ -186,6 +204,7 @@ fn sizes(statistics: &Statistics) -> String {
 fn hypercalls(calls: &Hypercalls) -> String {
     let most = calls.calls.iter().filter_map(|call| call.share).fold(0.0, f64::max);
     let row = |call: &super::statistics::Call| {
+        let ns = (call.seconds * 1e9) as u64;
         let bar = match call.share {
             Some(share) => format!(
                 "<td class=\"number\">{}</td><td class=\"bar\"><span style=\"width:{:.1}%\"></span></td>",
@@ -195,12 +214,12 @@ fn hypercalls(calls: &Hypercalls) -> String {
             None => "<td class=\"number quiet\">asleep</td><td class=\"bar\"></td>".to_owned(),
         };
         format!(
-            "<tr><td><code>{}</code></td><td class=\"number\">{}</td><td class=\"number\">{:.3} s</td>\
+            "<tr><td><code>{}</code></td><td class=\"number\">{}</td><td class=\"number\">{}</td>\
              <td class=\"number\">{}</td>{bar}</tr>\n",
             call.name,
             grouped(call.count),
-            call.seconds,
-            super::statistics::duration((call.seconds * 1e9 / call.count.max(1) as f64) as u64),
+            duration(ns),
+            duration(ns / call.count.max(1)),
         )
     };
     let rows: String = calls.calls.iter().map(row).collect();

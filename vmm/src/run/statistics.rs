@@ -18,6 +18,8 @@ pub(super) use words::{duration, percent};
 /// All of it.
 #[derive(Debug, Serialize)]
 pub(super) struct Statistics {
+    /// Since the machine was made.
+    pub(super) seconds: f64,
     /// Instructions by processor; those that the guest never started are not in it. Known at the end only.
     pub(super) instructions: Vec<Instructions>,
     /// `None`: hypercalls were not timed.
@@ -127,6 +129,7 @@ impl Statistics {
     pub(super) fn gather(machine: &Machine, cells: usize) -> Self {
         let instructions = machine.instructions().into_iter();
         Self {
+            seconds: machine.made.elapsed().as_secs_f64(),
             instructions: instructions
                 .map(|(processor, executed)| Instructions { processor, executed })
                 .collect(),
@@ -164,7 +167,11 @@ impl Hypercalls {
             }
         };
         let mut calls: Vec<Call> = counted.iter().map(call).collect();
-        calls.sort_by(|a, b| (b.share.is_some(), b.seconds).partial_cmp(&(a.share.is_some(), a.seconds)).expect("times are numbers"));
+        calls.sort_by(|a, b| {
+            (b.share.is_some(), b.seconds)
+                .partial_cmp(&(a.share.is_some(), a.seconds))
+                .expect("times are numbers")
+        });
         Self {
             processor_seconds,
             calls,
@@ -174,7 +181,9 @@ impl Hypercalls {
     /// All calls that do not sleep: how many, and how long.
     pub(super) fn sum(&self) -> (u64, f64) {
         let busy = self.calls.iter().filter(|call| call.share.is_some());
-        busy.fold((0, 0.0), |(count, seconds), call| (count + call.count, seconds + call.seconds))
+        busy.fold((0, 0.0), |(count, seconds), call| {
+            (count + call.count, seconds + call.seconds)
+        })
     }
 }
 
@@ -234,7 +243,11 @@ impl Changes {
 
 impl Distribution {
     fn new(histogram: &Histogram) -> Self {
-        let used = histogram.buckets.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+        let used = histogram
+            .buckets
+            .iter()
+            .rposition(|&count| count > 0)
+            .map_or(0, |last| last + 1);
         Self {
             count: histogram.count(),
             median: histogram.quantile(0.5),

@@ -1,7 +1,9 @@
 //! `H_BLOCK_REMOVE` (LoPAR, Logical Partitioning Option, 5.4.1.8).
 
 use super::steps::Steps;
-use super::words::{BOLTED, CHANGED, H_BLOCK_REMOVE, H_REMOVE, LARGE, PAGE, PARAMETER, PARTIAL, REFERENCED, SUCCESS, r, v};
+use super::words::{
+    BOLTED, CHANGED, H_BLOCK_REMOVE, H_REMOVE, LARGE, PAGE, PARAMETER, PARTIAL, REFERENCED, SUCCESS, r, v,
+};
 
 /// Types of a specifier, and the condition of a request.
 const REQUEST: u64 = 1 << 62;
@@ -59,7 +61,12 @@ impl Steps {
         self.exactly(at(0), v(0), r(PAGE));
         self.exactly(at(1), v(0), r(PAGE));
         let requests = [REQUEST | at(0), END, REQUEST | at(1)];
-        self.block("that ends after one", &requests, SUCCESS, &[DONE | at(0), END, requests[2]]);
+        self.block(
+            "that ends after one",
+            &requests,
+            SUCCESS,
+            &[DONE | at(0), END, requests[2]],
+        );
         self.reads("of what comes after the end", at(1), v(0), r(PAGE));
         self.block("of nothing", &[END], SUCCESS, &[END]);
         for (what, specifier) in [("an unused type", at(1)), ("a response", DONE | at(1))] {
@@ -81,9 +88,21 @@ impl Steps {
             REQUEST | at(4),
             END,
         ];
-        let responses = [GONE | at(0), GONE | at(2), GONE | at(3), WRONG | outside, DONE | at(4), END];
+        let responses = [
+            GONE | at(0),
+            GONE | at(2),
+            GONE | at(3),
+            WRONG | outside,
+            DONE | at(4),
+            END,
+        ];
         self.block("of one among others", &requests, PARTIAL, &responses);
-        self.entries("H_REMOVE of a bolted entry", H_REMOVE, &[0, at(2), 0], &[(v(0) | BOLTED, r(PAGE))]);
+        self.entries(
+            "H_REMOVE of a bolted entry",
+            H_REMOVE,
+            &[0, at(2), 0],
+            &[(v(0) | BOLTED, r(PAGE))],
+        );
         self.reads("of an entry with another AVPN", at(3), v(1), r(PAGE));
 
         self.exactly(at(5), LARGE | v(0), r(0));
@@ -108,7 +127,12 @@ impl Steps {
             ACROSS | at(8),
             END,
         ];
-        self.block("of unlike pages", &[&requests[..], &[END]].concat(), PARTIAL, &responses);
+        self.block(
+            "of unlike pages",
+            &[&requests[..], &[END]].concat(),
+            PARTIAL,
+            &responses,
+        );
         self.reads_nothing("of the first", at(1));
         self.reads("of 64 KiB", at(6), large.0, large.1);
         self.reads("of another segment size", at(7), other_segment.0, other_segment.1);

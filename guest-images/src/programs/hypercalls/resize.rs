@@ -36,7 +36,11 @@ fn bolted() -> [Bolted; 4] {
         (AT.into(), v(FIRST) | BOLTED, r(PAGE)),
         ((AT + 1).into(), v(FIRST) | BOLTED, r(PAGE) | REFERENCED | CHANGED),
         (Operand::Cell("last_2"), LAST | BOLTED, r(PAGE) | CHANGED),
-        (Operand::Cell("last_3"), v(FIRST) | BOLTED | SECONDARY, r(PAGE) | REFERENCED),
+        (
+            Operand::Cell("last_3"),
+            v(FIRST) | BOLTED | SECONDARY,
+            r(PAGE) | REFERENCED,
+        ),
     ]
     .map(|(at, v, r)| Bolted { at, v, r })
 }
@@ -88,27 +92,43 @@ impl Steps {
         }
         self.refused("H_RESIZE_HPT_COMMIT of nothing", [0.into(), SMALLER], CLOSED);
         self.prepare("a size that is given up", SMALLER, SUCCESS);
-        self.status("H_RESIZE_HPT_PREPARE that gives up", H_RESIZE_HPT_PREPARE, &[0, 0], SUCCESS);
+        self.status(
+            "H_RESIZE_HPT_PREPARE that gives up",
+            H_RESIZE_HPT_PREPARE,
+            &[0, 0],
+            SUCCESS,
+        );
         self.refused("H_RESIZE_HPT_COMMIT of what was given up", [0.into(), SMALLER], CLOSED);
     }
 
     /// Two bolted entries that half the table has one slot for.
     fn collision(&mut self) {
-        self.0
-            .call("another page of that slot", "other_page", &[(LAST | BOLTED).into(), LARGER]);
+        self.0.call(
+            "another page of that slot",
+            "other_page",
+            &[(LAST | BOLTED).into(), LARGER],
+        );
         self.0.save(3, "other_page_v");
-        self.0
-            .call("its place", "half_before", &[Operand::Cell("last_2")]);
+        self.0.call("its place", "half_before", &[Operand::Cell("last_2")]);
         self.0.save(3, "other_page_at");
         let at = Operand::Cell("other_page_at");
         self.enter(at, Operand::Cell("other_page_v"), r(PAGE));
         self.prepare("half the size with two entries for a slot", SMALLER, PTEG_FULL);
-        self.refused("H_RESIZE_HPT_COMMIT with two entries for a slot", [0.into(), SMALLER], PTEG_FULL);
+        self.refused(
+            "H_RESIZE_HPT_COMMIT with two entries for a slot",
+            [0.into(), SMALLER],
+            PTEG_FULL,
+        );
         self.bolted_are_there("after it was refused");
         self.0.hcall("H_REMOVE of one of two", H_REMOVE, &[0.into(), at]);
         self.0.expect("status", 3, SUCCESS);
         // The verdict was of the table as it was.
-        self.status("H_RESIZE_HPT_PREPARE that forgets it", H_RESIZE_HPT_PREPARE, &[0, 0], SUCCESS);
+        self.status(
+            "H_RESIZE_HPT_PREPARE that forgets it",
+            H_RESIZE_HPT_PREPARE,
+            &[0, 0],
+            SUCCESS,
+        );
     }
 
     fn enter(&mut self, at: Operand, v: Operand, r: u64) {
@@ -127,10 +147,15 @@ impl Steps {
     /// From here on places at the end are those of the new table.
     fn commit(&mut self, what: &str, order: Operand) {
         self.refused(&format!("H_RESIZE_HPT_COMMIT, {what}"), [0.into(), order], SUCCESS);
-        self.0.call("counting the new table's entries", "entries_of_order", &[order]);
+        self.0
+            .call("counting the new table's entries", "entries_of_order", &[order]);
         self.0.save(3, "table_entries");
         for (slot, cell) in [(2, "last_2"), (3, "last_3")] {
-            self.0.call("a place at the end", "from_last", &[Operand::Cell("table_entries"), (AT + slot).into()]);
+            self.0.call(
+                "a place at the end",
+                "from_last",
+                &[Operand::Cell("table_entries"), (AT + slot).into()],
+            );
             self.0.save(3, cell);
         }
     }

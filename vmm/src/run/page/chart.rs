@@ -25,7 +25,7 @@ impl<'a> HeatMap<'a> {
     pub(super) fn svg(&self) -> String {
         let rows = self.cells.len().div_ceil(self.across);
         let (width, height) = (self.across * CELL, rows * CELL);
-        let most = self.cells.iter().copied().fold(0.0, f32::max);
+        let scale = Scale::of(self.cells);
         let mut svg = format!(
             "<svg viewBox=\"0 0 {width} {}\" role=\"img\" aria-label=\"map of the table\">\n",
             height + 34
@@ -47,24 +47,25 @@ impl<'a> HeatMap<'a> {
                     "<rect class=\"heat\" x=\"{x}\" y=\"{y}\" width=\"{0}\" height=\"{0}\" opacity=\"{1:.2}\">\
                      <title>entries {first} to {2}: {3} valid</title></rect>\n",
                     CELL - 1,
-                    relative(share, most),
+                    scale.opacity(share),
                     first + entries.max(1) - 1,
                     percent(share.into()),
                 ),
             );
         }
-        self.legend(&mut svg, width, height + 12, most);
+        self.legend(&mut svg, width, height + 12, scale);
         svg.push_str("</svg>\n");
         svg
     }
 
-    /// A row of cells from empty to the fullest.
-    fn legend(&self, svg: &mut String, width: usize, y: usize, most: f32) {
-        const STEPS: usize = 9;
-        let x = width - 90 - STEPS * CELL;
-        for step in 0..STEPS {
-            let at = x + step * CELL;
-            let opacity = step as f32 / (STEPS - 1) as f32;
+    /// An empty cell, and a row of cells from the emptiest of the others to the fullest.
+    fn legend(&self, svg: &mut String, width: usize, y: usize, scale: Scale) {
+        const STEPS: usize = 8;
+        let x = width - 95 - STEPS * CELL;
+        let step = |step: usize| scale.least + scale.range() * step as f32 / (STEPS - 1) as f32;
+        let empty = std::iter::once((x - 70, 0.0));
+        let others = (0..STEPS).map(|n| (x + n * CELL, scale.opacity(step(n))));
+        for (at, opacity) in empty.chain(others).take(if scale.most > 0.0 { usize::MAX } else { 1 }) {
             put(
                 svg,
                 format_args!(
@@ -77,13 +78,20 @@ impl<'a> HeatMap<'a> {
         let text = y + CELL - 3;
         put(
             svg,
-            format_args!(
-                "<text x=\"{}\" y=\"{text}\" class=\"right\">empty</text><text x=\"{}\" y=\"{text}\">{} valid</text>\n",
-                x - 6,
-                x + STEPS * CELL + 5,
-                percent(most.into())
-            ),
+            format_args!("<text x=\"{}\" y=\"{text}\" class=\"right\">empty</text>\n", x - 70 - 6),
         );
+        if scale.most > 0.0 {
+            put(
+                svg,
+                format_args!(
+                    "<text x=\"{}\" y=\"{text}\" class=\"right\">{}</text><text x=\"{}\" y=\"{text}\">{} valid</text>\n",
+                    x - 6,
+                    percent(scale.least.into()),
+                    x + STEPS * CELL + 5,
+                    percent(scale.most.into())
+                ),
+            );
+        }
         let part = self.entries / self.cells.len().max(1) as u64 / 8;
         put(
             svg,
@@ -96,8 +104,38 @@ impl<'a> HeatMap<'a> {
     }
 }
 
-fn relative(share: f32, most: f32) -> f32 {
-    if most > 0.0 { share / most } else { 0.0 }
+/// The shares that are not empty: what is between the least and the most of them is told apart.
+#[derive(Clone, Copy)]
+struct Scale {
+    least: f32,
+    most: f32,
+}
+
+impl Scale {
+    fn of(shares: &[f32]) -> Self {
+        let used = || shares.iter().copied().filter(|&share| share > 0.0);
+        let most = used().fold(0.0, f32::max);
+        Self {
+            least: used().fold(most, f32::min),
+            most,
+        }
+    }
+
+    fn range(self) -> f32 {
+        self.most - self.least
+    }
+
+    fn opacity(self, share: f32) -> f32 {
+        /// Of what is nearly empty.
+        const FAINT: f32 = 0.15;
+        if share <= 0.0 {
+            0.0
+        } else if self.range() <= 0.0 {
+            1.0
+        } else {
+            FAINT + (1.0 - FAINT) * (share - self.least) / self.range()
+        }
+    }
 }
 
 /// Columns that stand beside one another, each with its number on top.
@@ -165,13 +203,14 @@ impl Columns {
                 &mut svg,
                 format_args!(
                     "<g><title>{}</title><rect class=\"column\" x=\"{}\" y=\"{:.1}\" width=\"{}\" height=\"{tall:.1}\"/>\
-                     <text x=\"{middle}\" y=\"{:.1}\" class=\"middle\">{}</text>\
+                     <text x=\"{middle}\" y=\"{:.1}\" class=\"middle{}\">{}</text>\
                      <text x=\"{middle}\" y=\"{}\" class=\"middle quiet\">{}</text></g>\n",
                     column.title,
                     n * STEP + 6,
                     floor as f64 - tall,
                     STEP - 12,
                     floor as f64 - tall - 6.0,
+                    if column.value == 0 { " quiet" } else { "" },
                     grouped(column.value),
                     floor + 17,
                     column.label,
@@ -180,7 +219,11 @@ impl Columns {
         }
         put(
             &mut svg,
-            format_args!("<text x=\"0\" y=\"{}\" class=\"quiet\">{}</text>\n</svg>\n", height - 6, self.axis),
+            format_args!(
+                "<text x=\"0\" y=\"{}\" class=\"quiet\">{}</text>\n</svg>\n",
+                height - 6,
+                self.axis
+            ),
         );
         svg
     }

@@ -6,7 +6,10 @@ use super::grouped;
 /// The figures that matter most.
 pub(super) fn tiles(statistics: &Statistics) -> String {
     let (table, changes) = (&statistics.table, &statistics.changes);
-    let wait = changes.wait_ns.median.map_or_else(|| "none".to_owned(), |ns| format!("≤ {}", duration(ns)));
+    let wait = changes
+        .wait_ns
+        .median
+        .map_or_else(|| "none".to_owned(), |ns| format!("≤ {}", duration(ns)));
     let tiles = [
         (percent(share(table.valid, table.entries)), "of the entries are valid"),
         (
@@ -53,7 +56,11 @@ fn rows(changes: &Changes) -> [(&'static str, u64, &'static str); 17] {
             changes.group_full,
             "Calls of H_ENTER that found no free entry (H_PTEG_FULL); the guest then tries the other group, or evicts.",
         ),
-        ("Removed", changes.removed, "Entries that were taken out, alone, in bulk or in blocks."),
+        (
+            "Removed",
+            changes.removed,
+            "Entries that were taken out, alone, in bulk or in blocks.",
+        ),
         (
             "Evicted",
             changes.evicted,
@@ -110,7 +117,11 @@ fn rows(changes: &Changes) -> [(&'static str, u64, &'static str); 17] {
             changes.flushed_early,
             "Times that a call flushed before it had gathered all, because the host gave no memory.",
         ),
-        ("Resizes", changes.resizes, "Times that the guest got a table of another size."),
+        (
+            "Resizes",
+            changes.resizes,
+            "Times that the guest got a table of another size.",
+        ),
         (
             "Duplicates",
             changes.duplicates,

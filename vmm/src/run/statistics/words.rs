@@ -89,7 +89,9 @@ fn changes(changes: &Changes) -> Vec<String> {
             changes.kicks_per_removed
         ),
     ];
-    lines.extend(distribution("entries per flush", &changes.batch_sizes, |entries| entries.to_string()));
+    lines.extend(distribution("entries per flush", &changes.batch_sizes, |entries| {
+        entries.to_string()
+    }));
     lines.extend(distribution("waits for processors", &changes.wait_ns, duration));
     if changes.flushed_early > 0 {
         lines.push(format!("flushed early, out of memory: {}", changes.flushed_early));
@@ -114,7 +116,9 @@ fn distribution(what: &str, values: &Distribution, unit: impl Fn(u64) -> String)
 /// A share in percent, with as many digits as tell something.
 pub(in crate::run) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
-    if percent == 0.0 || percent >= 10.0 {
+    if percent > 0.0 && percent < 0.01 {
+        "≤ 0.01 %".to_owned()
+    } else if percent == 0.0 || percent >= 10.0 {
         format!("{percent:.0} %")
     } else if percent >= 1.0 {
         format!("{percent:.1} %")
@@ -164,7 +168,7 @@ mod tests {
     fn times_and_shares_have_two_or_three_digits() {
         let times = [0, 999, 1024, 65535, 1 << 20, 3_000_000_000].map(duration);
         assert_eq!(times, ["0 ns", "999 ns", "1.0 µs", "66 µs", "1.0 ms", "3.0 s"]);
-        let shares = [0.0, 0.000_4, 0.012, 0.5].map(percent);
-        assert_eq!(shares, ["0 %", "0.04 %", "1.2 %", "50 %"]);
+        let shares = [0.0, 0.000_01, 0.000_4, 0.012, 0.5].map(percent);
+        assert_eq!(shares, ["0 %", "≤ 0.01 %", "0.04 %", "1.2 %", "50 %"]);
     }
 }
