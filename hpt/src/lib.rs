@@ -16,6 +16,7 @@ mod current;
 mod enter;
 mod flags;
 mod footprint;
+mod gate;
 mod lock;
 mod memory;
 mod order;

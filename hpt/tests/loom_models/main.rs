@@ -8,7 +8,9 @@
     reason = "loom checks who is at its cells; they are not Sync"
 )]
 
+mod combine;
 mod footprint;
+mod gate;
 mod remove;
 mod search;
 mod shootdown;
