@@ -25,6 +25,7 @@ mod protect;
 mod read;
 mod real;
 mod remove;
+mod resize;
 mod seat;
 mod shadow;
 mod shootdown;

@@ -12,6 +12,7 @@ mod combine;
 mod footprint;
 mod gate;
 mod remove;
+mod resize;
 mod search;
 mod shootdown;
 mod walk;

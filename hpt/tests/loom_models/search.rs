@@ -24,7 +24,7 @@ pub(crate) fn explore(preemptions: usize, floor: usize, body: impl Fn() + Sync +
 }
 
 /// Memory everywhere.
-struct Everything;
+pub(crate) struct Everything;
 
 impl RealMap for Everything {
     fn kind(&self, _real: u64, _bytes: u64) -> Option<RealKind> {
