@@ -10,6 +10,7 @@ use crate::sync::Statistic;
 #[repr(align(128))]
 pub(crate) struct Counters {
     pub(crate) entered: Counter,
+    pub(crate) resizes: Counter,
 }
 
 /// One counter.
@@ -31,6 +32,7 @@ impl Counters {
     pub(crate) fn read(&self) -> Counts {
         Counts {
             entered: self.entered.read(),
+            resizes: self.resizes.read(),
         }
     }
 }
@@ -40,11 +42,14 @@ impl Counters {
 pub struct Counts {
     /// Entries that were added.
     pub entered: u64,
+    /// Tables that were put in the place of another.
+    pub resizes: u64,
 }
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.entered += other.entered;
+        self.resizes += other.resizes;
     }
 }
 

@@ -29,6 +29,15 @@ impl Current {
         Arc::clone(&lock(&self.table))
     }
 
+    /// Puts `table` in the place of the guest's. Views go on with the old one until they follow.
+    pub(crate) fn replace(&self, table: Arc<Table>) {
+        let mut current = lock(&self.table);
+        *current = table;
+        // Release: who finds another generation finds what was done to the table before. Nobody else changes it.
+        let generation = self.generation.load(Ordering::Relaxed);
+        self.generation.store(generation + 1, Ordering::Release);
+    }
+
     /// A view for one user.
     pub fn view(self: &Arc<Self>) -> View {
         let (generation, table) = self.load();

@@ -10,14 +10,16 @@ use power::page::{PagePair, Vpn};
 use crate::counters::{Counters, Counts};
 use crate::current::{Current, View};
 use crate::lock::Locked;
+use crate::resize::Resizing;
 use crate::shadow::{Batch, Invalidation, Shadow};
 use crate::{PteIndex, RealMap, Table};
 
 /// One guest's table, with what its hypercalls need of the machine. Processors use it through a [`Port`] each.
 pub struct Hpt {
-    current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     pub(crate) real: Box<dyn RealMap>,
     pub(crate) shadow: Box<dyn Shadow>,
+    pub(crate) resizing: Resizing,
     /// Of each port that was ever made.
     counters: Mutex<Vec<Arc<Counters>>>,
 }
@@ -26,6 +28,7 @@ impl Hpt {
     /// The table `current`, in the address space `real`, held by the processors behind `shadow`.
     pub fn new(current: Arc<Current>, real: Box<dyn RealMap>, shadow: Box<dyn Shadow>) -> Self {
         Self {
+            resizing: Resizing::new(current.table().order()),
             current,
             real,
             shadow,

@@ -21,7 +21,7 @@ use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV};
 
 use crate::Order;
 use crate::memory::{AllocateTable, TableMemory};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// Index of an entry (PTEX), known to lie inside its table. Only [`Table::index`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +62,7 @@ pub struct Table {
     order: Order,
     group_mask: u64,
     entries: u64,
+    retired: AtomicBool,
 }
 
 impl Table {
@@ -78,12 +79,33 @@ impl Table {
             order,
             group_mask: groups - 1,
             entries: groups * HPTES_PER_GROUP,
+            retired: AtomicBool::new(false),
         })
     }
 
     /// The table's size.
     pub fn order(&self) -> Order {
         self.order
+    }
+
+    /// Whether a resize has taken the table away, or is about to: what was not found here may be in the next one.
+    ///
+    /// Who has found an entry gone because it was moved finds this set.
+    pub fn is_retired(&self) -> bool {
+        // What was read of entries before was stored after the flag, with Release (W5 of the mover).
+        fence(Ordering::Acquire);
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    /// Entries move to another table from now on.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives the memory of a retired table, which nobody walks any more, back to the host. A writer that still works on it
+    /// finds free slots.
+    pub(crate) fn give_memory_back(&self) {
+        self.memory.give_back();
     }
 
     /// Where the table is in this process: a multiple of its size, as SDR1 wants it.

@@ -77,14 +77,21 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new() -> Self {
+        Self::with_largest(Order::MIN)
+    }
+
+    /// The same, whose table may grow.
+    pub(crate) fn with_largest(largest: Order) -> Self {
         let recorder = Recorder::default();
         let current = Current::new(Table::new(Order::MIN).unwrap());
-        let hpt = Arc::new(Hpt::new(
-            current,
-            Box::new(recorder.clone()),
-            Box::new(recorder.clone()),
-        ));
+        let hpt = Hpt::new(current, Box::new(recorder.clone()), Box::new(recorder.clone()));
+        let hpt = Arc::new(hpt.with_largest(largest));
         Self { hpt, recorder }
+    }
+
+    /// Its real address space.
+    pub(crate) fn real_map(&self) -> Box<dyn RealMap> {
+        Box::new(self.recorder.clone())
     }
 
     /// A processor's port.
