@@ -43,7 +43,7 @@ pub use port::{Hpt, Port};
 pub use read::Entries;
 pub use real::{RealKind, RealMap};
 pub use seat::Seat;
-pub use shadow::{Batch, Grace, Invalidation, NoShadow, Shadow};
+pub use shadow::{Batch, Full, Grace, Invalidation, NoShadow, Shadow};
 pub use shootdown::{Kick, Shootdown};
 pub use table::{Hpte, PteIndex, Table};
 pub use walk::{Access, Translation, WalkFault};

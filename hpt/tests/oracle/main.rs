@@ -42,7 +42,7 @@ impl Shadow for Cache {
         self.0
             .lock()
             .expect("no panic while held")
-            .retain(|held, _| !batch.items().iter().any(|item| names(item, held)));
+            .retain(|held, _| !batch.items().any(|item| names(item, held)));
         Grace::default()
     }
 
