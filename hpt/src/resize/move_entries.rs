@@ -12,7 +12,6 @@ use power::hpte::{HPTES_PER_GROUP, HpteV};
 use power::page::{PagePair, Vpn};
 
 use super::preparation::Verdict;
-use crate::remove::take;
 use crate::sync::Ordering;
 use crate::table::{Hpte, PteIndex, Table, load, store};
 
@@ -30,10 +29,11 @@ pub(crate) fn move_bolted(old: &Table, new: &Table) {
         };
         entry.hide();
         // Nothing to flush: all processors drop everything before they enter the guest again.
-        let entry = take(entry);
+        let moved = entry.entry();
+        entry.free();
         // A slot that is taken after all: the guest has changed its table during the commit. Then this entry is lost.
-        if let Some(slot) = destination(at, entry, new).and_then(|to| new.try_claim(to)) {
-            slot.publish(entry);
+        if let Some(slot) = destination(at, moved, new).and_then(|to| new.try_claim(to)) {
+            slot.publish(moved);
         }
     }
 }
