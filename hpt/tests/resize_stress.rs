@@ -328,6 +328,7 @@ fn a_guest_that_changes_its_table_during_a_commit_harms_only_itself() {
     for number in 0..PAGES {
         machine.bolt(&mut port, number, number);
     }
+    assert_eq!(port.resize_prepare(0, 0), Status::Success);
     assert_eq!(resize(&mut port, 20), Status::Success);
     for number in 0..PAGES {
         let found = machine.hpt.table().walk(page(number), Access::Load, false);
