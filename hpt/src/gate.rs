@@ -3,7 +3,7 @@
 //!
 //! | step | who | access | pairs with |
 //! |---|---|---|---|
-//! | G1 | closer | `closed` set, Relaxed; fence SeqCst; then I2 and I3 of `seat.rs` for every seat | E1, by the fence |
+//! | G1 | closer | `closed` set, Relaxed; fence SeqCst; then I2 to I5 of `seat.rs` for every seat | E1, by the fence |
 //! | G2 | processor | between E1 and E2: `closed` load Acquire; if it is set, E4, and from the start when it is open | G1; G3 |
 //! | G3 | closer | all is done; `closed` cleared, Release, under the mutex that the processors sleep with | G2: all that was done is seen |
 //!
