@@ -13,6 +13,7 @@ use crate::line::Line;
 use crate::ram::Ram;
 use crate::regs::Regs;
 use crate::reservation::Reservation;
+use crate::self_check::SelfCheck;
 use crate::shared::Shared;
 use crate::slb::Slb;
 use crate::special::Special;
@@ -62,6 +63,8 @@ pub struct Core {
     pub(crate) epoch: u64,
     /// Processor number, as PIR and the interrupt server.
     pub(crate) server: u32,
+    /// Compares what this processor remembers with the table, if it does.
+    pub(crate) self_check: Option<SelfCheck>,
     unknown: BTreeMap<u32, u64>,
     /// Instructions executed so far.
     pub(crate) instructions: u64,
@@ -159,6 +162,7 @@ impl Core {
             footprint,
             trap: None,
             server,
+            self_check: None,
             unknown: BTreeMap::new(),
             instructions: 0,
             slice: SLICE,

@@ -18,6 +18,7 @@ use crate::interp::{Stop, execute};
 use crate::line::Line;
 use crate::ram::Scalar;
 use crate::regs::Reg;
+use crate::self_check::{SelfCheck, StaleReport};
 use crate::shared::Shared;
 use crate::timebase::Timebase;
 use crate::trap::Trap;
@@ -69,6 +70,9 @@ impl Cpu {
         // Coming from the hypervisor is context synchronising: it may have written code.
         self.core.look_at_code();
         self.core.table.follow();
+        if self.core.self_check.is_some() {
+            self.core.check_sample();
+        }
         let mut from = None;
         loop {
             if !self.core.may_go_on() {
@@ -272,6 +276,12 @@ impl Cpu {
     /// Drops translations that the table no longer gives.
     pub fn invalidate(&mut self, what: &Invalidation) {
         self.core.invalidate(what);
+    }
+
+    /// From now on compares what the processor remembers of the table with the table while it runs, which
+    /// its [`Seat`](hpt::Seat) must allow, and tells `report` of each difference.
+    pub fn check_itself(&mut self, report: StaleReport) {
+        self.core.self_check = Some(SelfCheck::new(report));
     }
 
     /// Whether an external or decrementer interrupt waits, whatever MSR\[EE\] says.

@@ -29,6 +29,7 @@ mod ram;
 pub mod regs;
 mod reservation;
 mod revoke;
+mod self_check;
 mod shared;
 mod slb;
 mod special;
@@ -41,6 +42,7 @@ pub mod vsu;
 
 pub use cpu::{Cpu, Exit};
 pub use line::Line;
+pub use self_check::{Stale, StaleReport};
 pub use shared::Shared;
 pub use special::PVR;
 pub use timebase::{TICKS_PER_SECOND, Timebase};

@@ -41,7 +41,12 @@ impl Core {
         let offset = ea & segment.base().offset_mask();
         let store = access == Access::Store;
         let mapping = match self.pages.get(page) {
-            Some(mapping) if !store || mapping.changed => mapping,
+            Some(mapping) if !store || mapping.changed => {
+                if self.self_check.is_some() {
+                    self.check_mapping(page, mapping);
+                }
+                mapping
+            }
             _ => {
                 let found = self
                     .table

@@ -203,6 +203,16 @@ fn page_key(page: Vpn) -> u64 {
     ((page.offset() >> page.base().shift()) << 3) | segment | base
 }
 
+/// The page that was made into this key.
+fn page_of(vsid: u64, key: u64) -> Vpn {
+    let base = PageSize::ALL[key as usize & 3];
+    let segment = match key & 4 {
+        0 => SegmentSize::Size256M,
+        _ => SegmentSize::Size1T,
+    };
+    Vpn::new(vsid, segment, base, (key >> 3) << base.shift())
+}
+
 fn page_slot(page: Vpn) -> usize {
     (page.hash() as usize ^ ((page.hash() >> 12) as usize)) % CACHED
 }
@@ -213,6 +223,11 @@ impl PageCache {
     pub fn get(&self, page: Vpn) -> Option<Mapping> {
         let cached = self.pages[page_slot(page)]?;
         (cached.vsid == page.vsid() && cached.page == page_key(page)).then_some(cached.mapping)
+    }
+
+    /// The page that is remembered at place `at`, counted round and round.
+    pub fn at(&self, at: usize) -> Option<(Vpn, Mapping)> {
+        self.pages[at % CACHED].map(|cached| (page_of(cached.vsid, cached.page), cached.mapping))
     }
 
     /// Remembers `page`.
@@ -283,6 +298,26 @@ mod tests {
         assert!(tlb.revoke_store(1));
         assert_eq!(tlb.store(Context::Privileged, 0xc000_0000_0000_1000, 8), None);
         assert_eq!(tlb.load(Context::Privileged, 0xc000_0000_0000_1000, 8), Some(0x1000));
+    }
+
+    #[test]
+    fn a_remembered_page_is_found_at_its_place() {
+        for base in PageSize::ALL {
+            for segment in [SegmentSize::Size256M, SegmentSize::Size1T] {
+                let mut cache = PageCache::default();
+                let page = Vpn::new(0x1_2345, segment, base, 0x0765_4321_0000);
+                let mapping = Mapping {
+                    real: 0x5000,
+                    protection: power::hpte::HpteR::default().protection(),
+                    no_execute: false,
+                    changed: true,
+                };
+                cache.insert(page, mapping);
+                let all: Vec<_> = (0..CACHED).filter_map(|at| cache.at(at + CACHED)).collect();
+                assert_eq!(all.len(), 1);
+                assert_eq!((all[0].0, all[0].1.real), (page, 0x5000));
+            }
+        }
     }
 
     #[test]

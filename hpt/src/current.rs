@@ -1,7 +1,7 @@
 //! Which table is the guest's: a resize puts another in its place.
 //!
 //! Everybody who uses the table has a [`View`] of his own, so that no count is shared by processors. A view follows when it
-//! is told to: a processor on its way into the guest, a hypercall when it begins.
+//! is told to: a processor on its way into the guest, past its seat's [`enter`](crate::Seat::enter), and a hypercall when it begins.
 
 use std::sync::Arc;
 
@@ -27,6 +27,16 @@ impl Current {
     /// The guest's table now.
     pub fn table(&self) -> Arc<Table> {
         Arc::clone(&lock(&self.table))
+    }
+
+    /// Puts `table` in the place of the guest's. Views go on with the old one until they follow.
+    pub(crate) fn replace(&self, table: Arc<Table>) {
+        let mut current = lock(&self.table);
+        *current = table;
+        // Relaxed, as its looks: what was done to the table comes with the mutex, and who must not miss it has passed the gate
+        // (G2) or heard of the commit's end. Nobody else changes it.
+        let generation = self.generation.load(Ordering::Relaxed);
+        self.generation.store(generation + 1, Ordering::Relaxed);
     }
 
     /// A view for one user.
@@ -63,7 +73,7 @@ impl View {
     /// Looks whether the table has been replaced.
     #[inline]
     pub fn follow(&mut self) {
-        if self.current.generation.load(Ordering::Acquire) != self.generation {
+        if self.current.generation.load(Ordering::Relaxed) != self.generation {
             (self.generation, self.table) = self.current.load();
         }
     }

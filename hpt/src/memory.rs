@@ -27,7 +27,7 @@ mod mapped {
     use std::io;
     use std::ptr::NonNull;
 
-    use memmap2::{MmapMut, MmapOptions};
+    use memmap2::{MmapMut, MmapOptions, UncheckedAdvice};
 
     use super::AllocateTable;
     use crate::Order;
@@ -39,7 +39,7 @@ mod mapped {
         start: NonNull<AtomicU64>,
         doublewords: usize,
         /// Keeps `start` mapped. Twice the table's size, so that it holds an aligned part of it.
-        _map: MmapMut,
+        map: MmapMut,
     }
 
     // SAFETY: all access to the mapping goes through `&AtomicU64`, which is Sync; `start` never changes,
@@ -69,7 +69,7 @@ mod mapped {
             Ok(Self {
                 start,
                 doublewords: length / 2 / size_of::<u64>(),
-                _map: map,
+                map,
             })
         }
 
@@ -83,6 +83,18 @@ mod mapped {
             // SAFETY: mapped for as long as `self` lives, aligned (`start` is a multiple of 2^18, and
             // doublewords follow each other), never accessed but as an atomic by this program.
             unsafe { at.as_ref() }
+        }
+
+        /// Makes every doubleword zero, in no order, and gives the memory back to the host; the address space stays.
+        pub(crate) fn give_back(&self) {
+            if cfg!(miri) {
+                return;
+            }
+            // SAFETY: an anonymous private mapping stays mapped, and reads as zero. All who use it do so through `&AtomicU64`
+            // (see Sync), for which a zero that others store is an ordinary value.
+            let result = unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) };
+            // If the host will not have it now it gets it with the mapping.
+            drop(result);
         }
 
         /// Where the table is in this process.
@@ -109,6 +121,8 @@ mod modelled {
         pub(crate) fn doubleword(&self, index: usize) -> &AtomicU64 {
             &self.0[index]
         }
+
+        pub(crate) fn give_back(&self) {}
 
         pub(crate) fn host_address(&self) -> u64 {
             0
@@ -140,6 +154,18 @@ mod tests {
         assert_eq!(memory.doubleword(last).load(Ordering::Relaxed), 0);
         memory.doubleword(last).store(7, Ordering::Relaxed);
         assert_eq!(memory.doubleword(last).load(Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no such advice")]
+    fn memory_that_was_given_back_is_zero_and_can_be_used_again() {
+        let memory = TableMemory::new(Order::MIN).unwrap();
+        let doublewords = Order::MIN.bytes() as usize / 8;
+        (0..doublewords).for_each(|index| memory.doubleword(index).store(7, Ordering::Relaxed));
+        memory.give_back();
+        assert!((0..doublewords).all(|index| memory.doubleword(index).load(Ordering::Relaxed) == 0));
+        memory.doubleword(1).store(8, Ordering::Relaxed);
+        assert_eq!(memory.doubleword(1).load(Ordering::Relaxed), 8);
     }
 
     #[test]

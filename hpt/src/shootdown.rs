@@ -1,21 +1,25 @@
 //! The grace period and the flush, for processors that are threads with a [`Seat`] each: emulated
 //! ones and those in KVM_RUN alike.
 //!
-//! A batch is posted to every seat whose processor may hold what it names ([`Footprint`]). Processors outside the guest are left alone: they apply it when
-//! they enter. Those inside are kicked, and the writer waits until each has left once. The protocol
-//! is the table at the top of `seat.rs`.
+//! A batch is posted to every seat whose processor may hold what it names ([`Footprint`]). Processors outside the guest are
+//! left alone: they apply it when they enter. Those inside are kicked, by one writer for all that find them there,
+//! and each writer waits until each has left once. The protocol is the table at the top of `seat.rs`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrayvec::ArrayVec;
 
-use crate::shadow::{Batch, Grace, Shadow};
+use crate::gate::Gate;
+use crate::seat::Found;
+use crate::shadow::{Batch, Grace, Invalidation, Shadow};
 use crate::sync::{Ordering, fence};
 use crate::{Footprint, Seat};
 
 /// Makes a processor leave the guest.
 pub trait Kick: Send + Sync {
-    /// Makes the processor leave the guest soon, also if it is only just about to run.
+    /// Makes the processor leave the guest soon, also if it is only just about to run. Must not wait for another writer:
+    /// those wait for this.
     fn kick(&self);
 }
 
@@ -23,27 +27,32 @@ pub trait Kick: Send + Sync {
 pub struct Shootdown {
     seats: Box<[Seat]>,
     kicks: Vec<Box<dyn Kick>>,
+    /// In front of every seat.
+    gate: Arc<Gate>,
 }
 
 impl Shootdown {
     /// A seat for each of `kicks`, all outside the guest.
     pub fn new(kicks: Vec<Box<dyn Kick>>) -> Self {
-        Self {
-            seats: kicks.iter().map(|_| Seat::new(None)).collect(),
-            kicks,
-        }
+        Self::assemble(kicks.into_iter().map(|kick| (kick, None)))
     }
 
     /// The same for processors that keep account of what they hold, each in its own [`Footprint`]:
     /// those whose footprint does not name a page are not disturbed when it goes.
     pub fn with_footprints(processors: Vec<(Box<dyn Kick>, Arc<Footprint>)>) -> Self {
+        let processors = processors.into_iter();
+        Self::assemble(processors.map(|(kick, footprint)| (kick, Some(footprint))))
+    }
+
+    fn assemble(processors: impl Iterator<Item = (Box<dyn Kick>, Option<Arc<Footprint>>)>) -> Self {
+        let gate = Arc::new(Gate::new());
         let (kicks, seats): (Vec<_>, Vec<_>) = processors
-            .into_iter()
-            .map(|(kick, footprint)| (kick, Seat::new(Some(footprint))))
+            .map(|(kick, footprint)| (kick, Seat::new(footprint, Arc::clone(&gate))))
             .unzip();
         Self {
             seats: seats.into(),
             kicks,
+            gate,
         }
     }
 
@@ -54,46 +63,84 @@ impl Shootdown {
     pub fn seat(&self, cpu: usize) -> &Seat {
         &self.seats[cpu]
     }
+
+    /// The processors, as many at a time as are looked at together.
+    fn rounds(&self) -> impl Iterator<Item = Round<'_>> {
+        let rounds = self.seats.chunks(AT_ONCE).zip(self.kicks.chunks(AT_ONCE));
+        rounds.map(|(seats, kicks)| seats.iter().zip(kicks).collect())
+    }
 }
 
 /// Processors that are looked at together; more take another round.
 const AT_ONCE: usize = 64;
+
+type Round<'s> = ArrayVec<(&'s Seat, &'s Box<dyn Kick>), AT_ONCE>;
+
+/// Makes those of the `round` that are inside leave, and returns when each has left once. A fence must lie between
+/// what they are to see when they enter again and this (I2 to I5).
+fn drive_out(round: &Round<'_>, grace: &mut Grace) {
+    let mut inside = ArrayVec::<_, AT_ONCE>::new();
+    let mut since = None;
+    for &(seat, kick) in round {
+        let visit = match seat.find() {
+            Found::Outside => continue,
+            Found::Inside(visit) => {
+                since.get_or_insert_with(Instant::now);
+                kick.kick();
+                grace.kicked += 1;
+                visit
+            }
+            Found::Leaving(visit) => {
+                since.get_or_insert_with(Instant::now);
+                grace.joined += 1;
+                visit
+            }
+        };
+        inside.push((seat, visit));
+    }
+    for (seat, visit) in inside {
+        seat.wait(visit);
+    }
+    if let Some(since) = since {
+        grace.waited = Some(grace.waited.unwrap_or_default() + since.elapsed());
+    }
+}
 
 impl Shadow for Shootdown {
     fn invalidate(&self, batch: &Batch) -> Grace {
         let mut grace = Grace::default();
         // W1: the table's change comes before every look at a footprint.
         fence(Ordering::SeqCst);
-        for (seats, kicks) in self.seats.chunks(AT_ONCE).zip(self.kicks.chunks(AT_ONCE)) {
-            let mut concerned = ArrayVec::<_, AT_ONCE>::new();
-            for (seat, kick) in seats.iter().zip(kicks).filter(|(seat, _)| seat.may_hold(batch)) {
-                seat.post(batch);
-                grace.posted += 1;
-                concerned.push((seat, kick));
-            }
-            if concerned.is_empty() {
+        for mut round in self.rounds() {
+            round.retain(|(seat, _)| seat.may_hold(batch));
+            if round.is_empty() {
                 continue;
             }
+            for (seat, _) in &round {
+                seat.post(batch);
+            }
+            grace.posted += round.len() as u32;
             // I2: the table's change and the posts come before every look at whether a processor is inside.
             fence(Ordering::SeqCst);
-            let mut inside = ArrayVec::<_, AT_ONCE>::new();
-            for (seat, kick) in concerned {
-                if let Some(visit) = seat.visit() {
-                    kick.kick();
-                    grace.kicked += 1;
-                    inside.push((seat, visit));
-                }
-            }
-            for (seat, visit) in inside {
-                seat.wait(visit);
-            }
+            drive_out(&round, &mut grace);
         }
         grace.left_alone = self.seats.len() as u32 - grace.posted;
         grace
     }
 
-    fn exclusively(&self, _work: &mut dyn FnMut()) {
-        unimplemented!("the gate")
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        let closed = self.gate.close();
+        for round in self.rounds() {
+            drive_out(&round, &mut Grace::default());
+        }
+        // Nobody gets anything new before the gate opens, so it may as well be posted now: also if `work` panics.
+        let mut everything = Batch::new();
+        everything.push(Invalidation::All);
+        for seat in &self.seats {
+            seat.post(&everything);
+        }
+        work();
+        drop(closed);
     }
 
     fn marks_in_one_step(&self) -> bool {
@@ -115,7 +162,6 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
     use super::*;
-    use crate::Invalidation;
 
     #[derive(Clone, Default)]
     struct Count(Arc<AtomicU32>);
@@ -164,7 +210,7 @@ mod tests {
                 });
             }
             shootdown.invalidate(&everything());
-            assert!((0..70).all(|cpu| shootdown.seat(cpu).visit().is_none()));
+            assert!((0..70).all(|cpu| shootdown.seat(cpu).find() == Found::Outside));
         });
         for (cpu, count) in counts.iter().enumerate() {
             assert_eq!(

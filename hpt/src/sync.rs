@@ -38,6 +38,56 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(not(loom))]
+mod background {
+    use std::io;
+    use std::panic::resume_unwind;
+    use std::thread::{Builder, JoinHandle};
+
+    /// Work on a thread of its own.
+    pub(crate) struct Background<T>(JoinHandle<T>);
+
+    impl<T: Send + 'static> Background<T> {
+        /// Starts `work` on a thread called `name`.
+        pub(crate) fn spawn(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
+            Builder::new().name(name.to_owned()).spawn(work).map(Self)
+        }
+
+        pub(crate) fn is_finished(&self) -> bool {
+            self.0.is_finished()
+        }
+
+        /// Waits for the end of it.
+        pub(crate) fn join(self) -> T {
+            self.0.join().unwrap_or_else(|panic| resume_unwind(panic))
+        }
+    }
+}
+
+#[cfg(loom)]
+mod background {
+    use std::io;
+
+    /// Work that no model races with anything: it is done at once.
+    pub(crate) struct Background<T>(T);
+
+    impl<T> Background<T> {
+        pub(crate) fn spawn(_name: &str, work: impl FnOnce() -> T) -> io::Result<Self> {
+            Ok(Self(work()))
+        }
+
+        pub(crate) fn is_finished(&self) -> bool {
+            true
+        }
+
+        pub(crate) fn join(self) -> T {
+            self.0
+        }
+    }
+}
+
+pub(crate) use background::Background;
+
 /// A number that only tells people something: loom need not look at it.
 #[derive(Debug, Default)]
 pub(crate) struct Statistic(UnmodelledU64);

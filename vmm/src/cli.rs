@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::offer::Feature;
 use crate::run;
 use crate::size::Size;
 
@@ -118,12 +119,49 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "HOW", value_enum, default_value_t = AccelArg::Auto, hide_default_value = true)]
     pub(crate) accel: AccelArg,
 
-    /// Say at the end how many instructions were executed
+    /// Hide a set of hypercalls from the guest (may be repeated)
     ///
-    /// Say on stderr, when the run is over, how many instructions the guest's processors have executed: in all
-    /// and each. Default: silent.
+    /// Neither offer these hypercalls to the guest nor answer them (H_FUNCTION), to compare how it does
+    /// without them. May be given several times. Default: all are offered. Example: --hide block-remove
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub(crate) hide: Vec<Feature>,
+
+    /// Report pages that the guest maps twice
+    ///
+    /// Look, whenever the guest enters a page into its table, for another entry of the same page, which the
+    /// architecture forbids. The first 16 are reported on stderr at once, and how many there were at the end. It is the
+    /// guest's mistake: the exit status stays. Default: nobody looks, and H_ENTER is faster.
+    #[arg(long)]
+    pub(crate) check_duplicates: bool,
+
+    /// Check what processors remember of the table
+    ///
+    /// Compare what the emulated processors remember of the page table with the table while they run. What the table no
+    /// longer says is a mistake of pteg: it is reported on stderr, and the exit status is 1. Default: no check.
+    #[arg(long)]
+    pub(crate) check_walkers: bool,
+
+    /// Say at the end what was executed, called and changed
+    ///
+    /// Say on stderr, when the run is over: the instructions that the processors have executed, the hypercalls with
+    /// their times, and what became of the page table. Default: silent.
     #[arg(long)]
     pub(crate) stats: bool,
+
+    /// Write the same to a file, as JSON
+    ///
+    /// File to write to, when the run is over, what --stats says, as JSON. What it held before is lost.
+    /// Default: none. Example: --stats-json stats.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats_json: Option<PathBuf>,
+
+    /// Write a page about the page table: HTML
+    ///
+    /// File to write a page to that shows the table: a map of how full it is, how entries were removed, how long
+    /// flushes took. It is written when the run is over, and whenever pteg gets the signal SIGUSR1. What it held before is
+    /// lost. Default: none. Example: --hpt-report hpt.html
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hpt_report: Option<PathBuf>,
 }
 
 /// The values of `--accel`.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use hpt::Order;
 
 use crate::cli::{AccelArg, RunArgs};
+use crate::offer::Offer;
 use crate::size::Size;
 
 /// Guest memory comes in steps of the largest page that a guest maps it with: Linux maps a part of a step
@@ -40,8 +41,20 @@ pub(crate) struct Config {
     pub(crate) order: Order,
     /// What runs the processors.
     pub(crate) accel: AccelArg,
-    /// Whether to say at the end how much was executed.
+    /// The largest table that the guest may resize its own to.
+    pub(crate) largest_order: Order,
+    /// What of the hypercalls is on offer.
+    pub(crate) offer: Offer,
+    /// Whether to look for pages that the guest maps twice.
+    pub(crate) check_duplicates: bool,
+    /// Whether to compare what processors remember with the table.
+    pub(crate) check_walkers: bool,
+    /// Whether to say at the end what was executed, called and changed.
     pub(crate) stats: bool,
+    /// Where to write the same as JSON.
+    pub(crate) stats_json: Option<PathBuf>,
+    /// Where to write a page about the table.
+    pub(crate) hpt_report: Option<PathBuf>,
 }
 
 /// Why a run cannot be as the user wants it.
@@ -116,10 +129,21 @@ impl Config {
             memory,
             processors: args.smp,
             order,
+            largest_order: order.max(larger(Order::for_ram(memory.bytes()))),
             accel: args.accel,
+            offer: Offer::without(&args.hide),
+            check_duplicates: args.check_duplicates,
+            check_walkers: args.check_walkers,
             stats: args.stats,
+            stats_json: args.stats_json,
+            hpt_report: args.hpt_report,
         }))
     }
+}
+
+/// Twice the size.
+fn larger(order: Order) -> Order {
+    Order::new(order.log2_bytes() + 1).unwrap_or(Order::MAX)
 }
 
 /// Memory of this machine.
@@ -142,7 +166,12 @@ mod tests {
             smp: 1,
             hpt_order,
             accel: AccelArg::Auto,
+            hide: Vec::new(),
+            check_duplicates: false,
+            check_walkers: false,
             stats: false,
+            stats_json: None,
+            hpt_report: None,
         }
     }
 
@@ -167,6 +196,14 @@ mod tests {
     fn a_table_larger_than_the_host_is_refused() {
         let said = Config::new(args("1G", Some(46)), HOST).unwrap_err().to_string();
         assert!(said.contains("64 TiB") && said.contains("24000 MiB"), "{said}");
+    }
+
+    #[test]
+    fn the_table_may_grow_to_twice_what_suits_the_memory() {
+        for (mem, start, largest) in [("1G", None, 24), ("1G", Some(18), 24), ("1G", Some(30), 30)] {
+            let config = Config::new(args(mem, start), HOST).unwrap().unwrap();
+            assert_eq!(config.largest_order.log2_bytes(), largest);
+        }
     }
 
     #[test]

@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use devices::rtc::Rtc;
 use devices::vty::Vty;
 use devices::xics::{FIRST_SOURCE, Trigger, Xics};
-use hpt::{Current, Hpt, RealKind, RealMap, Shadow};
+use hpt::{Current, Duplicate, Hpt, Order, RealKind, RealMap, Shadow};
 
 use crate::accel::{Partition, Wire};
+use crate::hypercall::Tally;
 use crate::memory::GuestRam;
+use crate::offer::Offer;
 use crate::processors::Processors;
 use crate::stop::{Ending, Stop};
 
@@ -36,6 +39,12 @@ pub(crate) struct Machine {
     pub(crate) partition: Arc<dyn Partition>,
     /// Where the run ends.
     pub(crate) stop: Arc<Stop>,
+    /// What of the hypercalls is on offer.
+    pub(crate) offer: Offer,
+    /// Where hypercalls are timed, if they are.
+    pub(crate) tally: Option<Tally>,
+    /// When it was made.
+    pub(crate) made: Instant,
     unknown_instructions: Mutex<BTreeMap<u32, u64>>,
     instructions: Mutex<BTreeMap<usize, u64>>,
 }
@@ -52,9 +61,27 @@ pub(crate) struct Parts {
     pub(crate) shadow: Box<dyn Shadow>,
 }
 
+/// How a machine is to be.
+pub(crate) struct Traits {
+    /// What of the hypercalls is on offer.
+    pub(crate) offer: Offer,
+    /// The largest table that the guest may resize its own to.
+    pub(crate) largest_table: Order,
+    /// Whether hypercalls are timed.
+    pub(crate) timed: bool,
+    /// Who is told of pages that the guest has entered twice; nobody looks for them otherwise.
+    pub(crate) duplicates: Option<Box<dyn Fn(&Duplicate) + Send + Sync>>,
+}
+
 impl Machine {
     /// A machine of `parts` around `ram`, whose console writes to `output`.
-    pub(crate) fn new(ram: Arc<GuestRam>, parts: Parts, output: Box<dyn Write + Send>, stop: Arc<Stop>) -> Self {
+    pub(crate) fn new(
+        ram: Arc<GuestRam>,
+        parts: Parts,
+        traits: Traits,
+        output: Box<dyn Write + Send>,
+        stop: Arc<Stop>,
+    ) -> Self {
         let Parts {
             wires,
             partition,
@@ -73,10 +100,17 @@ impl Machine {
             ram: Arc::clone(&ram),
             partition: Arc::clone(&partition),
         };
+        let mut hpt = Hpt::new(table, Box::new(space), shadow).with_largest(traits.largest_table);
+        if let Some(report) = traits.duplicates {
+            hpt = hpt.with_duplicate_check(report);
+        }
         Self {
-            hpt: Arc::new(Hpt::new(table, Box::new(space), shadow)),
+            hpt: Arc::new(hpt),
+            offer: traits.offer,
+            tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, Box::new(pin)),
             rtc: Rtc::new(),
+            made: Instant::now(),
             unknown_instructions: Mutex::default(),
             instructions: Mutex::default(),
             ram,

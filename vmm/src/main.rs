@@ -13,6 +13,7 @@ mod hypercall;
 mod images;
 mod machine;
 mod memory;
+mod offer;
 mod processors;
 mod random;
 mod rtas;

@@ -1,8 +1,13 @@
 //! `pteg run`: puts the machine together, starts it, waits for its end and says how it ended.
 
+mod checks;
+mod page;
 mod report;
+mod report_file;
+mod statistics;
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +19,16 @@ use crate::boot::{self, BootError, Files, KernelFile};
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
 use crate::images::{self, ImageError};
-use crate::machine::{CONSOLE_INTERRUPT, Machine};
+use crate::machine::{CONSOLE_INTERRUPT, Machine, Traits};
 use crate::memory::{GuestRam, MemoryError};
 use crate::processors::Start;
 use crate::stop::{Ending, Stop};
 use crate::terminal::{self, Terminal};
 use crate::vcpu;
+
+use checks::Checks;
+use report_file::{ReportError, ReportFile};
+use statistics::Statistics;
 
 /// Why a guest could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +63,12 @@ pub(crate) enum Error {
     /// The list of images.
     #[error("writing the list of images")]
     List(#[source] io::Error),
+    /// A file that the user wants written and nobody could write.
+    #[error(transparent)]
+    ReportPath(ReportError),
+    /// A file that could not be written in the end.
+    #[error(transparent)]
+    Report(ReportError),
 }
 
 impl Error {
@@ -61,11 +76,11 @@ impl Error {
     pub(crate) fn exit_code(&self) -> ExitCode {
         let is_input = match self {
             Self::Config(ConfigError::Kvm) => false,
-            Self::Config(_) | Self::Image(ImageError::Unknown { .. }) => true,
+            Self::Config(_) | Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) => true,
             Self::Boot(BootError::Seed(_)) => false,
             Self::Boot(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
-            Self::Thread { .. } | Self::List(_) => false,
+            Self::Thread { .. } | Self::List(_) | Self::Report(_) => false,
         };
         ExitCode::from(if is_input { 2 } else { 1 })
     }
@@ -87,6 +102,13 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
 }
 
 fn start(config: &Config) -> Result<ExitCode, Error> {
+    let open = |path: &Option<PathBuf>| {
+        path.as_deref()
+            .map(ReportFile::open)
+            .transpose()
+            .map_err(Error::ReportPath)
+    };
+    let (statistics_file, page_file) = (open(&config.stats_json)?, open(&config.hpt_report)?);
     // Held for the whole run: an image may come with a temporary file.
     let (files, _held) = match &config.guest {
         Guest::Kernel { kernel, initrd } => {
@@ -107,28 +129,50 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         processors: config.processors,
         hpt_order: config.order.log2_bytes(),
         console_interrupt: CONSOLE_INTERRUPT,
+        offer: config.offer,
     };
     let entry = boot::load(&files, about, &ram)?;
-    let emulated = Emulated::new(config.processors, &ram, config.order)?;
+    let checks = Checks::new(config.check_duplicates, config.check_walkers);
+    let emulated = Emulated::new(config.processors, &ram, config.order, checks.stale_report())?;
     if config.accel == AccelArg::Auto {
         terminal::say("pteg: emulating POWER8 processors (this program has no KVM)");
     }
 
     let stop = Arc::new(Stop::default());
     let terminal = Terminal::take(&stop).map_err(Error::Terminal)?;
+    let traits = Traits {
+        offer: config.offer,
+        largest_table: config.largest_order,
+        timed: config.stats || config.stats_json.is_some(),
+        duplicates: checks.duplicate_report(),
+    };
     let machine = Arc::new(Machine::new(
         ram,
         emulated.parts(),
+        traits,
         Box::new(io::stdout()),
         Arc::clone(&stop),
     ));
+    let page = page_file.map(|file| page::PageFile::new(file, Arc::clone(&machine)));
+    if let Some(page) = &page {
+        page.write_on_signal().map_err(Error::Terminal)?;
+    }
     let ending = drive(&machine, emulated, entry, &terminal)?;
     drop(terminal);
     report::unknown_instructions(&machine);
+    let statistics = Statistics::gather(&machine, page::CELLS);
     if config.stats {
-        report::instructions(&machine.instructions());
+        report::statistics(&statistics);
     }
-    Ok(report::ending(&ending))
+    let our_mistake = checks.conclude();
+    let exit = report::ending(&ending);
+    if let Some(mut file) = statistics_file {
+        file.write(&statistics.json()).map_err(Error::Report)?;
+    }
+    if let Some(page) = page {
+        page.write(&statistics).map_err(Error::Report)?;
+    }
+    Ok(if our_mistake { ExitCode::FAILURE } else { exit })
 }
 
 /// Runs the machine to its end.

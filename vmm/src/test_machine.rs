@@ -13,8 +13,9 @@ use power::spr::Spr;
 
 use crate::accel::{Exit, Partition, Processor, Wire};
 use crate::hypercall::{Caller, Next, dispatch};
-use crate::machine::{Machine, Parts};
+use crate::machine::{Machine, Parts, Traits};
 use crate::memory::GuestRam;
+use crate::offer::Offer;
 use crate::size::Size;
 use crate::stop::Stop;
 
@@ -164,7 +165,13 @@ pub(crate) fn machine_with(processors: usize, modes: Arc<Modes>, output: Box<dyn
         table: Current::new(Table::new(Order::MIN).unwrap()),
         shadow: Box::new(NoShadow),
     };
-    Machine::new(ram, parts, output, Arc::new(Stop::default()))
+    let traits = Traits {
+        offer: Offer::default(),
+        largest_table: Order::new(20).unwrap(),
+        timed: true,
+        duplicates: None,
+    };
+    Machine::new(ram, parts, traits, output, Arc::new(Stop::default()))
 }
 
 /// The same, when nobody looks at the modes and the output.

@@ -19,7 +19,7 @@ impl From<u64> for Operand {
 
 /// The first register that holds a result, and how many may.
 const FIRST: usize = 3;
-const RESULTS: usize = 9;
+const RESULTS: usize = 10;
 
 /// Steps so far, as text.
 pub(super) struct Script {
@@ -98,8 +98,12 @@ impl Script {
         }
         let mut text = self.text;
         text.push_str(routines);
-        text.push_str("\nkeep_results:\n    lis     r12,results@ha\n    addi    r12,r12,results@l\n");
-        for register in FIRST..FIRST + RESULTS {
+        // r12 goes round by r0.
+        text.push_str(
+            "\nkeep_results:\n    mr      r0,r12\n    lis     r12,results@ha\n    addi    r12,r12,results@l\n",
+        );
+        put(&mut text, format_args!("    std     r0,{}(r12)\n", 8 * (RESULTS - 1)));
+        for register in FIRST..FIRST + RESULTS - 1 {
             put(
                 &mut text,
                 format_args!("    std     r{register},{}(r12)\n", 8 * (register - FIRST)),

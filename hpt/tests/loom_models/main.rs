@@ -8,8 +8,11 @@
     reason = "loom checks who is at its cells; they are not Sync"
 )]
 
+mod combine;
 mod footprint;
+mod gate;
 mod remove;
+mod resize;
 mod search;
 mod shootdown;
 mod walk;

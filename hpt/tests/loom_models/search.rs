@@ -24,7 +24,7 @@ pub(crate) fn explore(preemptions: usize, floor: usize, body: impl Fn() + Sync +
 }
 
 /// Memory everywhere.
-struct Everything;
+pub(crate) struct Everything;
 
 impl RealMap for Everything {
     fn kind(&self, _real: u64, _bytes: u64) -> Option<RealKind> {
@@ -68,7 +68,12 @@ pub(crate) fn page(number: u64) -> Vpn {
 
 /// Enters page `number` into slot 0, at real page `real`, with R and C as in `marks`; as a writer that must succeed.
 pub(crate) fn enter(port: &mut Port, number: u64, real: u64, marks: u64) {
+    enter_at(port, 0, number, real, marks);
+}
+
+/// The same into `slot`.
+pub(crate) fn enter_at(port: &mut Port, slot: u64, number: u64, real: u64, marks: u64) {
     let v = HpteV::new(page(number), PagePair::ALL[0], false).raw();
-    port.enter(power::hcall::access::EXACT, 0, v, (real << 12) | marks | 0x12)
-        .expect("slot 0 is free");
+    port.enter(power::hcall::access::EXACT, slot, v, (real << 12) | marks | 0x12)
+        .expect("the slot is free");
 }

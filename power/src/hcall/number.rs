@@ -106,6 +106,12 @@ hcalls! {
     Random = 0x300, "H_RANDOM";
     /// Sets a mode or breakpoint register.
     SetMode = 0x31c, "H_SET_MODE";
+    /// Invalidates up to eight HPTEs of one block of pages.
+    BlockRemove = 0x328, "H_BLOCK_REMOVE";
+    /// Prepares a table of another size, or gives a prepared one up.
+    ResizeHptPrepare = 0x36c, "H_RESIZE_HPT_PREPARE";
+    /// Makes the prepared table the guest's.
+    ResizeHptCommit = 0x370, "H_RESIZE_HPT_COMMIT";
     /// Runs a RTAS call whose argument buffer is at the address in r4. Ours: the first number
     /// that LoPAR leaves to the platform; only the RTAS blob calls it.
     Rtas = 0xf000, "H_RTAS";

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use emulator::{Cpu, Line, Shared, Timebase};
+use emulator::{Cpu, Line, Shared, StaleReport, Timebase};
 use hpt::{Current, Footprint, Invalidation, Kick, Order, Shootdown, Table};
 use power::msr::Msr;
 use power::spr::Spr;
@@ -24,11 +24,19 @@ pub(crate) struct Emulated {
     shootdown: Arc<Shootdown>,
     timebase: Timebase,
     table: Arc<Current>,
+    /// Whom processors tell of translations that they hold and the table does not say, if they look.
+    stale: Option<StaleReport>,
 }
 
 impl Emulated {
-    /// `count` processors on `ram`, with a table of `order`.
-    pub(crate) fn new(count: u32, ram: &GuestRam, order: Order) -> Result<Self, hpt::AllocateTable> {
+    /// `count` processors on `ram`, with a table of `order`. With `stale`, they compare what they remember of the table with
+    /// the table.
+    pub(crate) fn new(
+        count: u32,
+        ram: &GuestRam,
+        order: Order,
+        stale: Option<StaleReport>,
+    ) -> Result<Self, hpt::AllocateTable> {
         let table = Current::new(Table::new(order)?);
         let timebase = Timebase::new();
         let shared = Shared::new(Arc::clone(ram.mapping()), Arc::clone(&table), timebase);
@@ -46,6 +54,7 @@ impl Emulated {
             shootdown,
             timebase,
             table,
+            stale,
         })
     }
 
@@ -70,12 +79,15 @@ impl Emulated {
     /// The processor `server`, to be run by one thread. What it needs is allocated now.
     pub(crate) fn processor(&self, server: usize) -> EmulatedProcessor {
         let number = u32::try_from(server).expect("there are at most 64");
-        let cpu = Cpu::new(
+        let mut cpu = Cpu::new(
             number,
             Arc::clone(&self.shared),
             Arc::clone(&self.lines[server]),
             Arc::clone(&self.footprints[server]),
         );
+        if let Some(report) = &self.stale {
+            cpu.check_itself(Arc::clone(report));
+        }
         EmulatedProcessor {
             cpu,
             shootdown: Arc::clone(&self.shootdown),

@@ -10,6 +10,7 @@ use power::page::PageSize;
 use vm_fdt::{FdtReserveEntry, FdtWriter};
 
 use super::layout::Layout;
+use crate::offer::Offer;
 use crate::size::Size;
 
 /// Handle of the interrupt controller's node.
@@ -40,6 +41,8 @@ pub(crate) struct Tree<'a> {
     pub(crate) command_line: &'a str,
     /// Interrupt source of the console.
     pub(crate) console_interrupt: u32,
+    /// What of the hypercalls is on offer.
+    pub(crate) offer: Offer,
     /// Randomness from the host for the guest's pool.
     pub(crate) seed: [u8; SEED_BYTES],
 }
@@ -64,7 +67,7 @@ impl Tree<'_> {
         self.chosen(&mut fdt, layout)?;
         self.memory(&mut fdt)?;
         cpus::write(&mut fdt, self.processors, self.hpt_order)?;
-        firmware::write_rtas(&mut fdt, &layout.rtas)?;
+        firmware::write_rtas(&mut fdt, &layout.rtas, self.offer)?;
         self.interrupt_controller(&mut fdt)?;
         self.virtual_devices(&mut fdt)?;
         firmware::write_facilities(&mut fdt)?;

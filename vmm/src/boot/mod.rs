@@ -16,6 +16,7 @@ use fdt::{SEED_BYTES, Tree};
 use layout::{Contents, Layout, LayoutError};
 
 use crate::memory::GuestRam;
+use crate::offer::Offer;
 
 /// What to load.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub(crate) struct Machine {
     pub(crate) hpt_order: u32,
     /// Interrupt source of the console.
     pub(crate) console_interrupt: u32,
+    /// What of the hypercalls is on offer.
+    pub(crate) offer: Offer,
 }
 
 /// Why there is nothing to start.
@@ -103,6 +106,7 @@ pub(crate) fn load(files: &Files, machine: Machine, ram: &GuestRam) -> Result<En
         hpt_order: machine.hpt_order,
         command_line: &files.command_line,
         console_interrupt: machine.console_interrupt,
+        offer: machine.offer,
         seed,
     };
     let flatten = |layout: &Layout| tree.flatten(layout).map_err(BootError::Tree);

@@ -9,6 +9,7 @@ mod memory;
 mod modes;
 mod page_table;
 mod processors;
+mod tally;
 mod terminal;
 
 use hpt::Port;
@@ -16,6 +17,7 @@ use power::hcall::{Hcall, Status};
 use power::msr::Msr;
 
 pub(crate) use areas::Areas;
+pub(crate) use tally::{Counted, Tally, is_wait};
 
 use crate::accel::Processor;
 use crate::machine::Machine;
@@ -45,11 +47,13 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
         cpu.set_gpr(3, Status::Privilege.to_register());
         return Next::Run;
     }
-    let Some(call) = Hcall::from_number(cpu.gpr(3)) else {
+    let machine = caller.machine;
+    let call = Hcall::from_number(cpu.gpr(3)).filter(|&call| machine.offer.answers(call));
+    let Some(call) = call else {
         cpu.set_gpr(3, Status::Function.to_register());
         return Next::Run;
     };
-    let machine = caller.machine;
+    let _timed = machine.tally.as_ref().map(|tally| tally.begin(caller.server, call));
     let status = match call {
         Hcall::Remove => page_table::remove(port, cpu),
         Hcall::Enter => page_table::enter(port, cpu),
@@ -58,6 +62,9 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
         Hcall::ClearRef => page_table::clear_ref(port, cpu),
         Hcall::Protect => page_table::protect(port, cpu),
         Hcall::BulkRemove => page_table::bulk_remove(port, cpu),
+        Hcall::BlockRemove => page_table::block_remove(port, cpu),
+        Hcall::ResizeHptPrepare => page_table::resize_prepare(port, cpu),
+        Hcall::ResizeHptCommit => page_table::resize_commit(port, cpu),
         Hcall::SetSprg0 => modes::set_sprg0(cpu),
         Hcall::SetDabr => modes::set_dabr(),
         Hcall::SetMode => modes::set_mode(machine, cpu),

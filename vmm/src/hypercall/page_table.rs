@@ -75,6 +75,26 @@ pub(super) fn bulk_remove<P: Processor>(port: &mut Port, cpu: &mut P) -> Status 
     status
 }
 
+/// `H_BLOCK_REMOVE`: AVPN of the block, eight translation specifiers in r5 to r12, whose answers take their places.
+pub(super) fn block_remove<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
+    let mut specifiers = std::array::from_fn(|n| cpu.gpr(5 + n));
+    let status = port.block_remove(cpu.gpr(4), &mut specifiers);
+    for (register, specifier) in (5..).zip(specifiers) {
+        cpu.set_gpr(register, specifier);
+    }
+    status
+}
+
+/// `H_RESIZE_HPT_PREPARE`: flags, log2 of the size.
+pub(super) fn resize_prepare<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
+    port.resize_prepare(cpu.gpr(4), cpu.gpr(5))
+}
+
+/// `H_RESIZE_HPT_COMMIT`: flags, log2 of the size.
+pub(super) fn resize_commit<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
+    port.resize_commit(cpu.gpr(4), cpu.gpr(5))
+}
+
 /// Success, with `results` from r4 on.
 fn returning<P: Processor, const N: usize>(cpu: &mut P, results: [u64; N]) -> Status {
     for (register, result) in (4..).zip(results) {

@@ -13,7 +13,7 @@ use crate::test_machine::{Modes, Paper, RAM, Registers, machine, machine_with};
 #[test]
 fn an_unknown_number_is_h_function() {
     let machine = machine(1);
-    for number in [0, 1, 0x45c, 0x328, u64::MAX] {
+    for number in [0, 1, 0x45c, 0x32c, u64::MAX] {
         let mut cpu = Registers::default();
         cpu.gprs[3] = number;
         assert_eq!(

@@ -1,30 +1,41 @@
-//! System parameters (LoPAR, RTAS Call Definition, 16; LoPAR, SPLPAR Characteristics).
+//! System parameters (LoPAR, RTAS Call Definition, 16; LoPAR, SPLPAR Characteristics and TLB Block Invalidate
+//! Characteristics).
 
+use power::page::{PagePair, PageSize};
 use power::rtas::RtasStatus;
 
 use super::{Answer, Buffer};
 use crate::machine::Machine;
+use crate::offer::Feature;
 
 /// Token of the characteristics of a partition that shares processors.
 const SPLPAR_CHARACTERISTICS: u32 = 20;
+
+/// Token of the characteristics of block invalidations: what `H_BLOCK_REMOVE` takes.
+const BLOCK_INVALIDATE_CHARACTERISTICS: u32 = 50;
+
+/// log2 of the pages that one `H_BLOCK_REMOVE` takes.
+const LOG2_BLOCK: u8 = 3;
 
 /// `ibm,get-system-parameter`: parameter, address, length; puts a 16-bit length and the value there, cut
 /// off where the buffer ends.
 pub(super) fn get(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
     let status = match buffer.inputs() {
-        Ok([SPLPAR_CHARACTERISTICS, at, length]) => {
-            let text = characteristics(machine);
-            let count = u16::try_from(text.len()).expect("the text is short");
-            let mut value = count.to_be_bytes().to_vec();
-            value.extend(text.as_bytes());
-            value.truncate(length as usize);
-            match buffer.ram().write(at.into(), &value) {
+        Ok([parameter, at, length]) => {
+            let value = match parameter {
+                SPLPAR_CHARACTERISTICS => characteristics(machine).into_bytes(),
+                BLOCK_INVALIDATE_CHARACTERISTICS => block_invalidate(machine),
+                _ => return RtasStatus::ParameterError.into(),
+            };
+            let count = u16::try_from(value.len()).expect("each value is short");
+            let mut bytes = [&count.to_be_bytes()[..], &value].concat();
+            bytes.truncate(length as usize);
+            match buffer.ram().write(at.into(), &bytes) {
                 Some(()) => RtasStatus::Success,
                 None => RtasStatus::BufferError,
             }
         }
-        // Both -3: no such parameter, or no such call.
-        Ok(_) => RtasStatus::ParameterError,
+        // -3 as well.
         Err(status) => status,
     };
     status.into()
@@ -33,11 +44,27 @@ pub(super) fn get(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
 /// `ibm,set-system-parameter`: parameter, address. None can be set.
 pub(super) fn set(buffer: &Buffer<'_>) -> Answer {
     let status = match buffer.inputs() {
-        Ok([SPLPAR_CHARACTERISTICS, _]) => RtasStatus::NotAuthorized,
+        Ok([SPLPAR_CHARACTERISTICS | BLOCK_INVALIDATE_CHARACTERISTICS, _]) => RtasStatus::NotAuthorized,
         Ok(_) => RtasStatus::ParameterError,
         Err(status) => status,
     };
     status.into()
+}
+
+/// How many pages go in one block, and which pages may: nothing where the guest has no `H_BLOCK_REMOVE`.
+fn block_invalidate(machine: &Machine) -> Vec<u8> {
+    /// The L bit of an entry.
+    const LARGE: u8 = 1 << 7;
+    if !machine.offer.has(Feature::BlockRemove) {
+        return Vec::new();
+    }
+    let pages = PagePair::ALL
+        .into_iter()
+        .filter(|pair| pair.base() != PageSize::Size16M);
+    let encodings: Vec<u8> = pages
+        .map(|pair| pair.encoding() as u8 | if pair.is_large() { LARGE } else { 0 })
+        .collect();
+    [&[LOG2_BLOCK, encodings.len() as u8], &encodings[..]].concat()
 }
 
 /// Keywords and values, with the zero byte at the end. Each processor may use a whole one of the machine's.

@@ -7,6 +7,7 @@ use power::msr::{Msr, lpcr};
 
 use super::*;
 use crate::machine::{CONSOLE_INTERRUPT, Machine};
+use crate::offer::{Feature, Offer};
 use crate::processors::Start;
 use crate::stop::Ending;
 use crate::test_machine::{Paper, RAM, Registers, machine, machine_with};
@@ -211,6 +212,25 @@ fn a_system_parameter_is_cut_off_where_its_buffer_ends() {
         rtas(&machine, RtasCall::SetSystemParameter, &[20, 0x3000]),
         [-9002_i32 as u32]
     );
+}
+
+/// As Linux reads it: length, log2 of the block, number of page sizes, and for each L and its encoding.
+#[test]
+fn a_block_is_eight_pages_of_all_sizes_in_segments_of_small_ones() {
+    let mut machine = machine(1);
+    let get = |machine: &Machine| {
+        machine.ram.write(0x3000, &[0xee; 16]).unwrap();
+        let answer = rtas(machine, RtasCall::GetSystemParameter, &[50, 0x3000, 16]);
+        assert_eq!(answer, [SUCCESS]);
+        machine.ram.read::<16>(0x3000).unwrap()
+    };
+    assert_eq!(get(&machine)[..10], [0, 7, 3, 5, 0x00, 0x87, 0xb8, 0x81, 0x88, 0xee]);
+    assert_eq!(
+        rtas(&machine, RtasCall::SetSystemParameter, &[50, 0x3000]),
+        [-9002_i32 as u32]
+    );
+    machine.offer = Offer::without(&[Feature::BlockRemove]);
+    assert_eq!(get(&machine)[..3], [0, 0, 0xee]);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What pteg says when a run is over, and the exit status that goes with it.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use power::insn::disassemble;
 
+use super::statistics::Statistics;
 use crate::machine::Machine;
 use crate::stop::Ending;
 use crate::terminal::say;
@@ -70,18 +70,11 @@ pub(super) fn unknown_instructions(machine: &Machine) {
     }
 }
 
-/// Says how many instructions were executed.
-pub(super) fn instructions(by_processor: &BTreeMap<usize, u64>) {
-    say(&instructions_line(by_processor));
-}
-
-fn instructions_line(by_processor: &BTreeMap<usize, u64>) -> String {
-    let each: Vec<String> = by_processor
-        .iter()
-        .map(|(server, count)| format!("processor {server}: {count}"))
-        .collect();
-    let all: u64 = by_processor.values().sum();
-    format!("pteg: instructions executed: {all} ({})", each.join(", "))
+/// Says what the run amounts to.
+pub(super) fn statistics(statistics: &Statistics) {
+    for line in statistics.lines() {
+        say(&format!("pteg: {line}"));
+    }
 }
 
 #[cfg(test)]
@@ -101,13 +94,5 @@ mod tests {
         ] {
             assert_eq!(ending(&failed), ExitCode::FAILURE, "{failed:?}");
         }
-    }
-
-    #[test]
-    fn instructions_are_told_in_all_and_by_processor() {
-        assert_eq!(
-            instructions_line(&BTreeMap::from([(0, 40), (2, 2)])),
-            "pteg: instructions executed: 42 (processor 0: 40, processor 2: 2)"
-        );
     }
 }

@@ -51,13 +51,61 @@ fn the_executed_instructions_are_counted_on_request() {
         "run", "--mem", "16M", "--kernel", path, "--accel", "emulated", "--stats",
     ];
     let (_, _, first) = run(&arguments);
+    let line = |errors: &str| errors.lines().next().map(str::to_owned);
     assert!(first.starts_with("pteg: instructions executed: "), "{first}");
     assert!(
         first.contains("(processor 0: ") && !first.contains("processor 1"),
         "{first}"
     );
     let (_, _, second) = run(&arguments);
-    assert_eq!(first, second);
+    assert_eq!(line(&first), line(&second));
+    for text in [
+        "hypercalls: ",
+        "  H_RTAS ",
+        "page table: order 18, 16384 entries, 0 valid",
+        "grace periods: 0",
+    ] {
+        assert!(first.contains(text), "no {text:?} in {first}");
+    }
+}
+
+/// The files are made even if the guest fails.
+#[test]
+fn statistics_and_a_page_are_written_on_request() {
+    let kernel = guest("nop; nop; b power_off");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (json, page) = (path("stats.json"), path("hpt.html"));
+    let (status, _, errors) = run(&[
+        "run",
+        "--mem",
+        "16M",
+        "--kernel",
+        kernel.path().to_str().unwrap(),
+        "--accel",
+        "emulated",
+        "--stats-json",
+        &json,
+        "--hpt-report",
+        &page,
+        "--check-duplicates",
+        "--check-walkers",
+    ]);
+    assert_eq!(status, Some(0), "{errors}");
+    let said: Vec<&str> = errors.lines().collect();
+    assert_eq!(
+        said,
+        [
+            "pteg: the guest mapped a page twice: never",
+            "pteg: a processor held what the table does not say: never"
+        ]
+    );
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert_eq!(json["table"]["order"], 18);
+    assert_eq!(json["hypercalls"]["calls"][0]["name"], "H_RTAS");
+    assert!(json["instructions"][0]["executed"].as_u64() > Some(2), "{json}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
 }
 
 #[test]

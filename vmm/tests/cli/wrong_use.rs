@@ -43,6 +43,22 @@ fn an_unknown_image_is_told_the_known_ones() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_told_before_the_guest_starts() {
+    for flag in ["--stats-json", "--hpt-report"] {
+        assert_sentence(
+            &run(&["run", "hello", flag, "/nowhere/file"]),
+            2,
+            &["/nowhere/file", "No such file"],
+        );
+    }
+    assert_sentence(
+        &run(&["run", "hello", "--hide", "enter"]),
+        2,
+        &["--hide", "bulk-remove"],
+    );
+}
+
+#[test]
 fn kvm_is_not_there_and_says_so() {
     assert_sentence(
         &run(&["run", "debian", "--accel", "kvm"]),
@@ -153,12 +169,17 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
         "--hpt-order",
         "--accel",
         "--stats",
+        "--stats-json",
+        "--hpt-report",
+        "--hide",
+        "--check-duplicates",
+        "--check-walkers",
     ] {
         assert!(short.contains(flag) && long.contains(flag), "{flag}");
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 6, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 9, "{long}");
     let (status, top, _) = run(&["--help"]);
     assert!(status == Some(0) && top.contains("Exit status"), "{top}");
 }

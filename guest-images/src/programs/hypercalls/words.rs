@@ -23,12 +23,18 @@ pub(super) const H_BULK_REMOVE: u64 = 0x124;
 pub(super) const H_GET_CPU_CHARACTERISTICS: u64 = 0x1c8;
 pub(super) const H_RANDOM: u64 = 0x300;
 pub(super) const H_SET_MODE: u64 = 0x31c;
+pub(super) const H_BLOCK_REMOVE: u64 = 0x328;
+pub(super) const H_RESIZE_HPT_PREPARE: u64 = 0x36c;
+pub(super) const H_RESIZE_HPT_COMMIT: u64 = 0x370;
 
 pub(super) const SUCCESS: u64 = 0;
+pub(super) const CLOSED: u64 = 2;
+pub(super) const PARTIAL: u64 = 5;
 pub(super) const FUNCTION: u64 = (-2_i64).cast_unsigned();
 pub(super) const PARAMETER: u64 = (-4_i64).cast_unsigned();
 pub(super) const PTEG_FULL: u64 = (-6_i64).cast_unsigned();
 pub(super) const NOT_FOUND: u64 = (-7_i64).cast_unsigned();
+pub(super) const RESOURCE: u64 = (-16_i64).cast_unsigned();
 pub(super) const P2: u64 = (-55_i64).cast_unsigned();
 pub(super) const P3: u64 = (-56_i64).cast_unsigned();
 pub(super) const P4: u64 = (-57_i64).cast_unsigned();
@@ -43,6 +49,7 @@ pub(super) const ZERO_PAGE: u64 = 1 << 15;
 pub(super) const COPY_PAGE: u64 = 1 << 14;
 
 /// Bits of an entry.
+pub(super) const SECONDARY: u64 = 2;
 pub(super) const LARGE: u64 = 4;
 pub(super) const BOLTED: u64 = 0x10;
 pub(super) const HYPERVISOR: u64 = 0x60;

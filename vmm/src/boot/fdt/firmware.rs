@@ -5,12 +5,16 @@ use std::ops::Range;
 use power::rtas::RtasCall;
 use vm_fdt::FdtWriter;
 
+use crate::offer::Offer;
+
 /// Sets of hypercalls (LoPAR, Logical Partitioning Option, "Hypervisor Call Function Table"), each of them here in
 /// full. A guest takes what is named here for granted: nothing may stand here that
 /// the dispatcher does not answer.
-const HYPERTAS_FUNCTIONS: [&str; 11] = [
+const HYPERTAS_FUNCTIONS: [&str; 13] = [
     "hcall-pft",
     "hcall-bulk",
+    "hcall-block-remove",
+    "hcall-hpt-resize",
     "hcall-sprg0",
     "hcall-copy",
     "hcall-debug",
@@ -22,11 +26,12 @@ const HYPERTAS_FUNCTIONS: [&str; 11] = [
     "hcall-random",
 ];
 
-/// Writes `/rtas` for a stub that lies at `stub`.
-pub(super) fn write_rtas(fdt: &mut FdtWriter, stub: &Range<u64>) -> Result<(), vm_fdt::Error> {
+/// Writes `/rtas` for a stub that lies at `stub`, with what of it is on `offer`.
+pub(super) fn write_rtas(fdt: &mut FdtWriter, stub: &Range<u64>, offer: Offer) -> Result<(), vm_fdt::Error> {
     let low = |address| u32::try_from(address).expect("the layout keeps RTAS below 1 GiB");
     let node = fdt.begin_node("rtas")?;
-    fdt.property_string_list("ibm,hypertas-functions", HYPERTAS_FUNCTIONS.map(String::from).to_vec())?;
+    let functions = HYPERTAS_FUNCTIONS.into_iter().filter(|set| offer.names(set));
+    fdt.property_string_list("ibm,hypertas-functions", functions.map(String::from).collect())?;
     fdt.property_u32("rtas-size", low(stub.end - stub.start))?;
     fdt.property_u32("linux,rtas-base", low(stub.start))?;
     fdt.property_u32("linux,rtas-entry", low(stub.start))?;

@@ -7,6 +7,7 @@ use power::msr::Msr;
 
 use super::*;
 use crate::hypercall::{Caller, dispatch};
+use crate::offer::Feature;
 use crate::test_machine::{Registers, machine};
 
 fn tree(processors: u32) -> Tree<'static> {
@@ -16,6 +17,7 @@ fn tree(processors: u32) -> Tree<'static> {
         hpt_order: 25,
         command_line: "console=hvc0 quiet",
         console_interrupt: 0x1000,
+        offer: Offer::default(),
         seed: [7; SEED_BYTES],
     }
 }
@@ -72,7 +74,7 @@ fn linux_finds_a_logical_partition() {
 }
 
 /// The hypercalls of each function set (LoPAR, Logical Partitioning Option, "Hypervisor Call Function Table").
-const FUNCTION_SETS: [(&str, &[u64]); 11] = [
+const FUNCTION_SETS: [(&str, &[u64]); 13] = [
     ("hcall-pft", &[0x04, 0x08, 0x0c, 0x10, 0x14, 0x18]),
     ("hcall-sprg0", &[0x24]),
     ("hcall-copy", &[0x2c]),
@@ -81,6 +83,8 @@ const FUNCTION_SETS: [(&str, &[u64]); 11] = [
     ("hcall-interrupt", &[0x64, 0x68, 0x6c, 0x70, 0x74, 0x2fc]),
     ("hcall-splpar", &[0xdc, 0xe0, 0xe4, 0xe8, 0xec, 0xf0, 0xf4]),
     ("hcall-bulk", &[0x124]),
+    ("hcall-block-remove", &[0x328]),
+    ("hcall-hpt-resize", &[0x36c, 0x370]),
     ("hcall-poll-pending", &[0x1d8]),
     ("hcall-random", &[0x300]),
     ("hcall-set-mode", &[0x31c]),
@@ -115,6 +119,21 @@ fn every_call_of_every_function_set_on_offer_is_answered() {
             }
         }
     });
+}
+
+#[test]
+fn what_is_hidden_is_not_on_offer() {
+    let hidden = [Feature::BlockRemove, Feature::HptResize];
+    let tree = Tree {
+        offer: Offer::without(&hidden),
+        ..tree(1)
+    };
+    let blob = tree.flatten(&layout()).unwrap();
+    let fdt = Fdt::new(&blob).unwrap();
+    let offered = text(fdt.find_node("/rtas").unwrap(), "ibm,hypertas-functions");
+    let offered: Vec<&str> = offered.split_terminator('\0').collect();
+    assert!(offered.contains(&"hcall-bulk"));
+    assert!(!offered.contains(&"hcall-block-remove") && !offered.contains(&"hcall-hpt-resize"));
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! The preparation of a resize: a thread of its own that looks through the guest's table in bounded steps, while the guest goes
+//! on. What it says is a forecast: the commit looks again.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::move_entries::{claim, indices};
+use crate::Table;
+use crate::sync::{AtomicBool, Background, Ordering, Statistic};
+
+/// Entries between two looks at whether to go on.
+const STEP: usize = 8192;
+
+/// Whether the bolted entries of a table fit into another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Each has a slot.
+    Fits,
+    /// Two need one slot.
+    Collision,
+}
+
+/// A preparation that goes on, or its verdict. Dropping it stops it.
+pub(crate) struct Preparation {
+    progress: Arc<Progress>,
+    begun: Instant,
+    thread: Option<Background<Verdict>>,
+    verdict: Option<Verdict>,
+}
+
+struct Progress {
+    /// Nobody wants the verdict any more.
+    cancelled: AtomicBool,
+    /// Of so many entries.
+    entries: u64,
+    looked_at: Statistic,
+}
+
+impl Preparation {
+    /// Begins to look whether the bolted entries of `old` fit into `new`, which is empty and nobody else's.
+    ///
+    /// # Errors
+    /// The host has no thread for it.
+    pub(crate) fn begin(old: Arc<Table>, new: Arc<Table>) -> io::Result<Self> {
+        let progress = Arc::new(Progress {
+            cancelled: AtomicBool::new(false),
+            entries: old.order().entries(),
+            looked_at: Statistic::default(),
+        });
+        let thread = Background::spawn("hpt resize", {
+            let progress = Arc::clone(&progress);
+            move || progress.look(&old, &new)
+        })?;
+        Ok(Self {
+            progress,
+            begun: Instant::now(),
+            thread: Some(thread),
+            verdict: None,
+        })
+    }
+
+    /// What came out; `None` while it goes on.
+    pub(crate) fn verdict(&mut self) -> Option<Verdict> {
+        if let Some(done) = self.thread.take_if(|thread| thread.is_finished()) {
+            self.verdict = Some(done.join());
+        }
+        self.verdict
+    }
+
+    /// How many milliseconds it will go on, if it goes on as before.
+    pub(crate) fn remaining_ms(&self) -> u64 {
+        let looked_at = self.progress.looked_at.get();
+        let remaining = u128::from(self.progress.entries.saturating_sub(looked_at));
+        let ms = self.begun.elapsed().as_millis() * remaining / u128::from(looked_at.max(1));
+        u64::try_from(ms).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Preparation {
+    fn drop(&mut self) {
+        self.progress.cancelled.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join();
+        }
+    }
+}
+
+impl Progress {
+    fn look(&self, old: &Table, new: &Table) -> Verdict {
+        for (count, at) in indices(old).enumerate() {
+            if count % STEP == 0 {
+                self.looked_at.set(count as u64);
+                if self.cancelled.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+            if claim(old, new, at) == Verdict::Collision {
+                return Verdict::Collision;
+            }
+        }
+        Verdict::Fits
+    }
+}

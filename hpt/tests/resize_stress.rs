@@ -1,0 +1,337 @@
+//! Real threads: processors that walk and remember while another resizes the table up and down, as LoPAR has it; and a
+//! guest that changes the table during the commit, which LoPAR forbids it.
+#![cfg(not(loom))]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use hpt::{
+    Access, Current, Footprint, Hpt, Invalidation, Kick, Order, Port, RealKind, RealMap, Seat, Shootdown, Specifier,
+    Table, Translation, View,
+};
+use power::hcall::{Status, access};
+use power::hpte::HpteV;
+use power::page::{PagePair, PageSize, SegmentSize, Vpn};
+
+const PROCESSORS: usize = 3;
+const RESIZES: u64 = if cfg!(miri) { 4 } else { 200 };
+const PAGES: u64 = 64;
+/// Of them, those that get another real page between resizes.
+const MOVING: u64 = 8;
+/// Real pages of 4 KiB that the guest has.
+const REAL_PAGES: u64 = 1024;
+const SMALL: PagePair = PagePair::ALL[0];
+
+struct Memory;
+
+impl RealMap for Memory {
+    fn kind(&self, real: u64, bytes: u64) -> Option<RealKind> {
+        let end = real.checked_add(bytes)?;
+        (end <= REAL_PAGES << 12).then_some(RealKind::Ram)
+    }
+
+    fn zero(&self, _real: u64, _bytes: u64) {}
+
+    fn synchronize_instructions(&self, _real: u64, _bytes: u64) {}
+}
+
+#[derive(Clone, Default)]
+struct Doorbell(Arc<AtomicBool>);
+
+impl Kick for Doorbell {
+    fn kick(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Leaves the seat on every way out: a failure must not make the other threads wait for ever.
+struct Inside<'s>(&'s Seat);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// Says so on every way out.
+struct Finish<'f>(&'f AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % bound
+    }
+}
+
+fn page(number: u64) -> Vpn {
+    Vpn::new(0x42, SegmentSize::Size1T, PageSize::Size4K, number << 12)
+}
+
+/// Odd pages are in their secondary group.
+fn is_secondary(number: u64) -> bool {
+    number % 2 == 1
+}
+
+/// The first entry of the page's group in a table of `order`.
+fn group(order: Order, number: u64) -> u64 {
+    let hash = page(number).hash();
+    let hash = if is_secondary(number) { !hash } else { hash };
+    hash % order.groups() * 8
+}
+
+fn bolted(number: u64) -> u64 {
+    HpteV::new(page(number), SMALL, is_secondary(number)).raw() | HpteV::BOLTED
+}
+
+/// One machine whose table may have 2^18 to 2^20 bytes.
+struct Machine {
+    hpt: Arc<Hpt>,
+    current: Arc<Current>,
+    shootdown: Arc<Shootdown>,
+    bells: Vec<Doorbell>,
+    footprints: Vec<Arc<Footprint>>,
+    /// Which page a real one is mapped by. Relaxed: only the crate may provide the order.
+    owners: Vec<AtomicU64>,
+    over: AtomicBool,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let bells: Vec<_> = (0..PROCESSORS).map(|_| Doorbell::default()).collect();
+        let footprints: Vec<Arc<Footprint>> = (0..PROCESSORS).map(|_| Arc::default()).collect();
+        let kicks = bells.iter().map(|bell| Box::new(bell.clone()) as Box<dyn Kick>);
+        let processors = kicks.zip(footprints.iter().cloned()).collect();
+        let shootdown = Arc::new(Shootdown::with_footprints(processors));
+        let current = Current::new(Table::new(Order::MIN).expect("256 KiB"));
+        let shadow = Box::new(Arc::clone(&shootdown));
+        let hpt = Hpt::new(Arc::clone(&current), Box::new(Memory), shadow);
+        Self {
+            hpt: Arc::new(hpt.with_largest(Order::new(20).expect("18 to 46"))),
+            current,
+            shootdown,
+            bells,
+            footprints,
+            owners: (0..REAL_PAGES).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Enters bolted page `number` at `real`.
+    fn bolt(&self, port: &mut Port, number: u64, real: u64) {
+        self.owners[real as usize].store(number, Ordering::Relaxed);
+        let ptex = group(self.hpt.table().order(), number) + number / 2 % 8;
+        port.enter(access::EXACT, ptex, bolted(number), (real << 12) | 0x12)
+            .expect("each has its own slot");
+    }
+
+    /// Takes page `number` from its real page and puts it at `real`, which is free.
+    fn move_page(&self, port: &mut Port, number: u64, real: u64) {
+        let ptex = group(self.hpt.table().order(), number) + number / 2 % 8;
+        let old = port
+            .remove(access::AVPN, ptex, page(number).avpn())
+            .expect("it is bolted");
+        let was = old.r.real_address(SMALL) >> 12;
+        // Whoever uses the old translation from here on is found out.
+        self.owners[was as usize].store(u64::MAX, Ordering::Relaxed);
+        self.bolt(port, number, real);
+    }
+
+    /// A processor's life: visits with a cache that lasts through them.
+    fn run(&self, cpu: usize, mut visit: impl FnMut(&mut View, &mut HashMap<u64, Translation>, &mut Random)) {
+        let (seat, bell) = (self.shootdown.seat(cpu), &self.bells[cpu]);
+        let mut view = self.current.view();
+        let mut cache = HashMap::new();
+        let mut random = Random(0x9e37_79b9 * (cpu as u64 + 1));
+        while !self.is_over() {
+            bell.0.store(false, Ordering::Relaxed);
+            seat.enter(|invalidation| match *invalidation {
+                Invalidation::Page { page, .. } => drop(cache.remove(&(page.offset() >> 12))),
+                Invalidation::All => {
+                    cache.clear();
+                    self.footprints[cpu].clear();
+                }
+            });
+            let inside = Inside(seat);
+            view.follow();
+            for _ in 0..random.below(40) {
+                if bell.0.load(Ordering::Acquire) {
+                    break;
+                }
+                visit(&mut view, &mut cache, &mut random);
+            }
+            drop(inside);
+        }
+    }
+
+    /// A use of a page, by what the processor holds or by a walk.
+    fn touch(&self, cpu: usize, view: &View, cache: &mut HashMap<u64, Translation>, number: u64) {
+        let walk = || {
+            let table = view.table();
+            table.walk_for(page(number), Access::Load, false, &self.footprints[cpu])
+        };
+        let Some(found) = cache.get(&number).copied().or_else(|| walk().ok()) else {
+            assert!(number < MOVING, "bolted page {number} was gone");
+            return;
+        };
+        cache.insert(number, found);
+        let owner = self.owners[(found.real >> 12) as usize].load(Ordering::Relaxed);
+        assert_eq!(owner, number, "stale translation");
+    }
+}
+
+/// Prepares and commits a table of 2^`shift` bytes.
+fn resize(port: &mut Port, shift: u64) -> Status {
+    loop {
+        match port.resize_prepare(0, shift) {
+            Status::LongBusy(_) => std::thread::yield_now(),
+            Status::Success => return port.resize_commit(0, shift),
+            status => return status,
+        }
+    }
+}
+
+#[test]
+fn processors_find_every_bolted_page_in_whatever_table() {
+    let machine = Machine::new();
+    let mut port = machine.hpt.port();
+    for number in 0..PAGES {
+        machine.bolt(&mut port, number, number);
+    }
+    std::thread::scope(|scope| {
+        for cpu in 0..PROCESSORS {
+            let machine = &machine;
+            scope.spawn(move || {
+                let _finish = Finish(&machine.over);
+                machine.run(cpu, |view, cache, random| {
+                    machine.touch(cpu, view, cache, random.below(PAGES));
+                });
+            });
+        }
+        let _finish = Finish(&machine.over);
+        let mut random = Random(7);
+        let mut free: Vec<u64> = (PAGES..REAL_PAGES).collect();
+        for round in 0..RESIZES {
+            assert_eq!(resize(&mut port, 18 + round % 3), Status::Success);
+            let number = random.below(MOVING);
+            let real = free.swap_remove(random.below(free.len() as u64) as usize);
+            let was = machine
+                .owners
+                .iter()
+                .position(|owner| owner.load(Ordering::Relaxed) == number);
+            machine.move_page(&mut port, number, real);
+            free.push(was.expect("it is mapped") as u64);
+            if machine.is_over() {
+                break;
+            }
+        }
+    });
+    assert_eq!(machine.hpt.counts().resizes, RESIZES);
+    for number in 0..PAGES {
+        assert!(machine.hpt.table().walk(page(number), Access::Load, false).is_ok());
+    }
+}
+
+/// One call with random arguments near what is there.
+fn disturb(port: &mut Port, random: &mut Random) {
+    let number = random.below(PAGES);
+    let order = Order::new(18 + random.below(3) as u32).expect("18 to 46");
+    let ptex = group(order, number) + random.below(8);
+    match random.below(7) {
+        0 | 1 => {
+            let v = bolted(number) & !(if random.below(2) == 0 { HpteV::BOLTED } else { 0 });
+            let _ = port.enter(
+                random.below(2) * access::EXACT,
+                ptex,
+                v,
+                (random.below(REAL_PAGES) << 12) | 0x12,
+            );
+        }
+        2 => drop(port.remove(0, ptex, 0)),
+        3 => {
+            let _ = port.protect(random.below(4), ptex, 0);
+        }
+        4 => drop(port.read(access::READ_4, ptex)),
+        5 => {
+            let mut specifiers = std::array::from_fn(|i| Specifier {
+                high: (1 << 62) | (ptex + i as u64) % (1 << 14),
+                low: 0,
+            });
+            let _ = port.bulk_remove(&mut specifiers);
+        }
+        _ => {
+            let _ = port.resize_prepare(0, 18 + random.below(3));
+        }
+    }
+}
+
+/// Such a guest may lose what it enters. It gets no other memory than its own, and nobody waits for ever.
+#[test]
+fn a_guest_that_changes_its_table_during_a_commit_harms_only_itself() {
+    let machine = Machine::new();
+    std::thread::scope(|scope| {
+        for cpu in 0..PROCESSORS {
+            let machine = &machine;
+            scope.spawn(move || {
+                let mut calls = machine.hpt.port();
+                let mut random = Random(0xdead_beef + cpu as u64);
+                while !machine.is_over() {
+                    let inside = {
+                        machine.shootdown.seat(cpu).enter(|_| ());
+                        Inside(machine.shootdown.seat(cpu))
+                    };
+                    let table = machine.current.table();
+                    let found = table.walk(page(random.below(PAGES)), Access::Load, false);
+                    assert!(found.is_ok_and(|found| found.real < REAL_PAGES << 12) || found.is_err());
+                    drop(inside);
+                    (0..random.below(20)).for_each(|_| disturb(&mut calls, &mut random));
+                }
+            });
+        }
+        let _finish = Finish(&machine.over);
+        let mut port = machine.hpt.port();
+        let mut done = 0;
+        for round in 0..RESIZES * 10 {
+            match resize(&mut port, 18 + round % 3) {
+                Status::Success => done += 1,
+                // Its own entries collide, or another of its calls has discarded the pending table.
+                status => assert!(
+                    matches!(status, Status::PtegFull | Status::Closed | Status::Busy),
+                    "{status:?}"
+                ),
+            }
+            if done == RESIZES {
+                break;
+            }
+        }
+        assert!(done > 0);
+    });
+    // No lock was left, and the table is as good as any.
+    let mut port = machine.hpt.port();
+    for ptex in 0..machine.hpt.table().order().entries() {
+        let _ = port.remove(0, ptex, 0);
+    }
+    for number in 0..PAGES {
+        machine.bolt(&mut port, number, number);
+    }
+    assert_eq!(port.resize_prepare(0, 0), Status::Success);
+    assert_eq!(resize(&mut port, 20), Status::Success);
+    for number in 0..PAGES {
+        let found = machine.hpt.table().walk(page(number), Access::Load, false);
+        assert_eq!(found.map(|found| found.real), Ok(number << 12));
+    }
+}

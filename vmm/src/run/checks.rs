@@ -1,0 +1,180 @@
+//! The checks that a user may ask for, and what they say: pages that the guest maps twice (its mistake), and translations
+//! that a processor holds and the table does not say (ours).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use emulator::{Stale, StaleReport};
+use hpt::{Duplicate, Hpte, PteIndex};
+use power::page::Vpn;
+
+use crate::terminal::say;
+
+/// How many of a kind are said at once; the others are only counted.
+const MOST_SAID: u64 = 16;
+
+/// What one check has found so far. Counted by any processor; the order of lines does not matter.
+#[derive(Default)]
+pub(super) struct Findings {
+    count: AtomicU64,
+}
+
+impl Findings {
+    /// Counts one, and says it unless many were said.
+    fn add(&self, sentence: impl FnOnce() -> String) {
+        if self.count.fetch_add(1, Ordering::Relaxed) < MOST_SAID {
+            say(&sentence());
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// The checks of one run: those that were not asked for are `None`.
+#[derive(Default)]
+pub(super) struct Checks {
+    /// Pages that the guest maps twice.
+    pub(super) duplicates: Option<Arc<Findings>>,
+    /// Translations that a processor holds and the table does not say.
+    pub(super) stale: Option<Arc<Findings>>,
+}
+
+impl Checks {
+    /// With or without each.
+    pub(super) fn new(duplicates: bool, walkers: bool) -> Self {
+        Self {
+            duplicates: duplicates.then(Arc::default),
+            stale: walkers.then(Arc::default),
+        }
+    }
+
+    /// Whom the table tells of duplicates.
+    pub(super) fn duplicate_report(&self) -> Option<Box<dyn Fn(&Duplicate) + Send + Sync>> {
+        let findings = Arc::clone(self.duplicates.as_ref()?);
+        Some(Box::new(move |duplicate| {
+            findings.add(|| duplicate_sentence(duplicate))
+        }))
+    }
+
+    /// Whom processors tell of stale translations.
+    pub(super) fn stale_report(&self) -> Option<StaleReport> {
+        let findings = Arc::clone(self.stale.as_ref()?);
+        Some(Arc::new(move |stale| findings.add(|| stale_sentence(stale))))
+    }
+
+    /// Says what they have found in all; whether pteg has made a mistake.
+    pub(super) fn conclude(&self) -> bool {
+        if let Some(found) = &self.duplicates {
+            say(&format!(
+                "pteg: the guest mapped a page twice: {}",
+                times(found.count())
+            ));
+        }
+        let stale = self.stale.as_ref().map(|found| found.count());
+        if let Some(stale) = stale {
+            say(&format!(
+                "pteg: a processor held what the table does not say: {}",
+                times(stale)
+            ));
+        }
+        stale.is_some_and(|stale| stale > 0)
+    }
+}
+
+fn times(count: u64) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        more => format!("{more} times"),
+    }
+}
+
+fn duplicate_sentence(duplicate: &Duplicate) -> String {
+    let slot = |(at, entry): (PteIndex, Hpte)| {
+        let (v, r) = (entry.v.raw(), entry.r.raw());
+        format!("{:#x} ({v:016x} {r:016x})", at.to_register())
+    };
+    let [first, second] = [0, 1].map(|n| slot((duplicate.at[n], duplicate.entries[n])));
+    format!(
+        "pteg: the guest maps {} twice: at {first} and at {second}",
+        page(duplicate.page)
+    )
+}
+
+fn stale_sentence(stale: &Stale) -> String {
+    let held = &stale.held;
+    format!(
+        "pteg: processor {} holds a translation of {} that the table does not say: to {:#x}, {:?}{}{}; please report it",
+        stale.server,
+        page(stale.page),
+        held.real,
+        held.protection,
+        if held.no_execute { ", no execute" } else { "" },
+        if held.changed { ", changed" } else { "" },
+    )
+}
+
+fn page(page: Vpn) -> String {
+    format!(
+        "the page at {:#x} of the segment {:#x} (2^{} bytes of pages of 2^{})",
+        page.offset(),
+        page.vsid(),
+        page.segment().shift(),
+        page.base().shift()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use power::hpte::{HpteR, HpteV};
+    use power::page::{PageSize, SegmentSize};
+
+    use super::*;
+
+    fn some_page() -> Vpn {
+        Vpn::new(0x123, SegmentSize::Size1T, PageSize::Size64K, 0x45_0000)
+    }
+
+    #[test]
+    fn a_duplicate_is_told_with_both_slots() {
+        let table = hpt::Table::new(hpt::Order::MIN).unwrap();
+        let entry = |r| Hpte {
+            v: HpteV::from_raw(0x4000_0000_0000_0005),
+            r: HpteR::from_raw(r),
+        };
+        let said = duplicate_sentence(&Duplicate {
+            page: some_page(),
+            at: [table.index(16).unwrap(), table.index(255).unwrap()],
+            entries: [entry(0x10_1190), entry(0x20_1190)],
+        });
+        assert_eq!(
+            said,
+            "pteg: the guest maps the page at 0x450000 of the segment 0x123 (2^40 bytes of pages of 2^16) twice: at 0x10 \
+             (4000000000000005 0000000000101190) and at 0xff (4000000000000005 0000000000201190)"
+        );
+    }
+
+    #[test]
+    fn only_a_translation_that_we_kept_too_long_is_our_mistake() {
+        let checks = Checks::new(true, true);
+        checks.duplicates.as_ref().unwrap().add(String::new);
+        assert!(!checks.conclude());
+        let held = hpt::Held {
+            real: 0x5000,
+            protection: HpteR::default().protection(),
+            no_execute: false,
+            changed: true,
+        };
+        let stale = Stale {
+            server: 3,
+            page: some_page(),
+            held,
+        };
+        checks.stale_report().unwrap()(&stale);
+        assert!(checks.conclude());
+        assert!(!Checks::default().conclude());
+    }
+}

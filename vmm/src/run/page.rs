@@ -1,0 +1,261 @@
+//! A page about the page table, for people (`--hpt-report`): how full it is and where, how entries were removed, how long
+//! flushes took. One HTML file that needs nothing else, in the light or the dark colours of whoever looks at it.
+//!
+//! The pictures are drawn here by hand: their colours are names of the style sheet, so that they follow the reader's, which
+//! those of a plotting library do not. What is drawn is `statistics`'; `chart` draws, `style.css` says how it looks.
+
+mod chart;
+mod figures;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{io, thread};
+
+use signal_hook::consts::SIGUSR1;
+use signal_hook::iterator::Signals;
+
+use super::report_file::{ReportError, ReportFile};
+use super::statistics::{Hypercalls, Statistics, duration, percent, share};
+use crate::machine::Machine;
+use crate::terminal::say;
+use chart::{Column, Columns, HeatMap};
+
+/// Parts of the map of the table: in each row, and rows.
+const ACROSS: usize = 64;
+const DOWN: usize = 32;
+
+/// Parts of the map of the table.
+pub(super) const CELLS: usize = ACROSS * DOWN;
+
+/// The file of the page; the main thread and the signal's write it.
+#[derive(Clone)]
+pub(super) struct PageFile {
+    file: Arc<Mutex<ReportFile>>,
+    machine: Arc<Machine>,
+}
+
+impl PageFile {
+    /// `file` gets pages about the table of `machine`.
+    pub(super) fn new(file: ReportFile, machine: Arc<Machine>) -> Self {
+        Self {
+            file: Arc::new(Mutex::new(file)),
+            machine,
+        }
+    }
+
+    /// Writes the page about `statistics`.
+    pub(super) fn write(&self, statistics: &Statistics) -> Result<(), ReportError> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write(&html(statistics))
+    }
+
+    /// From here on writes the page whenever SIGUSR1 comes.
+    pub(super) fn write_on_signal(&self) -> io::Result<()> {
+        let mut signals = Signals::new([SIGUSR1])?;
+        let page = self.clone();
+        thread::Builder::new().name("report".into()).spawn(move || {
+            for _ in signals.forever() {
+                // A run that is over writes its last page itself.
+                if page.machine.stop.is_requested() {
+                    return;
+                }
+                if let Err(error) = page.write(&Statistics::gather(&page.machine, CELLS)) {
+                    let source = std::error::Error::source(&error).map(ToString::to_string);
+                    say(&format!("pteg: {error}: {}", source.unwrap_or_default()));
+                }
+            }
+        })?;
+        Ok(())
+    }
+}
+
+/// The whole page.
+fn html(statistics: &Statistics) -> String {
+    let table = &statistics.table;
+    let sections = [
+        heading(statistics),
+        figures::tiles(statistics),
+        section(
+            "Where the entries are",
+            "Each square is a part of the table, in order, from the first group on the top left to the last on the bottom \
+             right; the stronger its colour, the more of its entries are valid. A good hash spreads them evenly.",
+            &HeatMap::new(&table.heat, ACROSS, table.entries).svg(),
+        ),
+        section(
+            "Groups by valid entries",
+            "An entry must go into one of the two groups of eight that its page's hashes lead to. Groups of eight are \
+             full: what leads there goes by its second hash, or makes the guest evict another.",
+            &occupancy(&table.groups_by_valid_entries).svg(),
+        ),
+        flushes(statistics),
+        section("What was done to the table", "", &figures::table(&statistics.changes)),
+        sizes(statistics),
+        statistics.hypercalls.as_ref().map_or_else(String::new, hypercalls),
+    ];
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>Hashed page table</title>\n\
+         <style>\n{}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
+        include_str!("page/style.css"),
+        sections.concat()
+    )
+}
+
+fn heading(statistics: &Statistics) -> String {
+    let table = &statistics.table;
+    format!(
+        "<h1>Hashed page table</h1>\n<p class=\"lead\">{} of {} groups, order {}: {} entries, of them {} valid, {:.1} s after \
+         the start.</p>\n",
+        bytes(1 << table.order),
+        grouped(table.entries / 8),
+        table.order,
+        grouped(table.entries),
+        grouped(table.valid),
+        statistics.seconds,
+    )
+}
+
+/// A part of the page with its heading, a sentence or two, and what it shows.
+fn section(title: &str, words: &str, content: &str) -> String {
+    let words = if words.is_empty() {
+        String::new()
+    } else {
+        format!("<p>{words}</p>\n")
+    };
+    format!("<section>\n<h2>{title}</h2>\n{words}{content}</section>\n")
+}
+
+fn occupancy(groups: &[u64; 9]) -> Columns {
+    let all: u64 = groups.iter().sum();
+    let column = |(entries, &count): (usize, &u64)| Column {
+        label: entries.to_string(),
+        value: count,
+        title: format!(
+            "{} groups ({}) have {entries} valid entries",
+            grouped(count),
+            percent(share(count, all))
+        ),
+    };
+    Columns {
+        axis: "valid entries of the group",
+        columns: groups.iter().enumerate().map(column).collect(),
+    }
+}
+
+/// Both distributions of flushes, beside one another.
+fn flushes(statistics: &Statistics) -> String {
+    let changes = &statistics.changes;
+    let batches = Columns::by_powers(
+        &changes.batch_sizes.log2_counts,
+        "entries of one flush",
+        |least, most| {
+            if least == most {
+                least.to_string()
+            } else {
+                format!("{least}–{most}")
+            }
+        },
+    );
+    let waits = Columns::by_powers(
+        &changes.wait_ns.log2_counts,
+        "time until all processors had left the guest, at least",
+        |least, _| duration(least),
+    );
+    let one = |title: &str, words: &str, columns: &Columns| {
+        format!("<div>\n<h2>{title}</h2>\n<p>{words}</p>\n{}</div>\n", columns.svg())
+    };
+    format!(
+        "<section class=\"pair\">\n{}{}</section>\n",
+        one(
+            "Entries of one flush",
+            "What is removed together is flushed together: one wait for all of it.",
+            &batches
+        ),
+        one(
+            "Waits for processors",
+            "Only flushes that found a processor inside the guest wait: until each of those has left it once.",
+            &waits
+        ),
+    )
+}
+
+fn sizes(statistics: &Statistics) -> String {
+    let table = &statistics.table;
+    let row = |size: &super::statistics::SizeOfPages| {
+        format!(
+            "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td></tr>\n",
+            bytes(size.actual_bytes),
+            bytes(size.base_bytes),
+            grouped(size.entries),
+            percent(share(size.entries, table.valid)),
+        )
+    };
+    if table.sizes.is_empty() {
+        return String::new();
+    }
+    let rows: String = table.sizes.iter().map(row).collect();
+    let table = format!(
+        "<table>\n<thead><tr><th>Page</th><th>Segment of pages of</th><th class=\"number\">Entries</th>\
+         <th class=\"number\">Share</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+    );
+    section("Valid entries by page size", "", &table)
+}
+
+fn hypercalls(calls: &Hypercalls) -> String {
+    let most = calls.calls.iter().filter_map(|call| call.share).fold(0.0, f64::max);
+    let row = |call: &super::statistics::Call| {
+        let ns = (call.seconds * 1e9) as u64;
+        let bar = match call.share {
+            Some(share) => format!(
+                "<td class=\"number\">{}</td><td class=\"bar\"><span style=\"width:{:.1}%\"></span></td>",
+                percent(share),
+                100.0 * share / most.max(f64::MIN_POSITIVE)
+            ),
+            None => "<td class=\"number quiet\">asleep</td><td class=\"bar\"></td>".to_owned(),
+        };
+        format!(
+            "<tr><td><code>{}</code></td><td class=\"number\">{}</td><td class=\"number\">{}</td>\
+             <td class=\"number\">{}</td>{bar}</tr>\n",
+            call.name,
+            grouped(call.count),
+            duration(ns),
+            duration(ns / call.count.max(1)),
+        )
+    };
+    let rows: String = calls.calls.iter().map(row).collect();
+    let (count, seconds) = calls.sum();
+    let words = format!(
+        "{} calls took {:.3} s of the {:.3} s that the processors ran: {}.",
+        grouped(count),
+        seconds,
+        calls.processor_seconds,
+        percent(seconds / calls.processor_seconds.max(f64::MIN_POSITIVE))
+    );
+    let table = format!(
+        "<table>\n<thead><tr><th>Call</th><th class=\"number\">Count</th><th class=\"number\">Time</th>\
+         <th class=\"number\">Each</th><th class=\"number\">Share</th><th></th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+    );
+    section("Hypercalls", &words, &table)
+}
+
+/// A number with its digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            // Narrow, and no line ends there.
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A power of two of bytes.
+fn bytes(bytes: u64) -> String {
+    crate::size::Size::from_bytes(bytes).to_string()
+}
+
+#[cfg(test)]
+mod tests;
