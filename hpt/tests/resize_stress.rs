@@ -87,7 +87,7 @@ fn is_secondary(number: u64) -> bool {
 fn group(order: Order, number: u64) -> u64 {
     let hash = page(number).hash();
     let hash = if is_secondary(number) { !hash } else { hash };
-    hash % order.groups() * 8
+    (hash % order.groups()) * 8
 }
 
 fn bolted(number: u64) -> u64 {
