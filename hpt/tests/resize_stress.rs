@@ -87,7 +87,7 @@ fn is_secondary(number: u64) -> bool {
 fn group(order: Order, number: u64) -> u64 {
     let hash = page(number).hash();
     let hash = if is_secondary(number) { !hash } else { hash };
-    hash % order.groups() * 8
+    (hash % order.groups()) * 8
 }
 
 fn bolted(number: u64) -> u64 {
@@ -268,7 +268,7 @@ fn disturb(port: &mut Port, random: &mut Random) {
         4 => drop(port.read(access::READ_4, ptex)),
         5 => {
             let mut specifiers = std::array::from_fn(|i| Specifier {
-                high: (1 << 62) | (ptex + i as u64) % (1 << 14),
+                high: (1 << 62) | ((ptex + i as u64) % (1 << 14)),
                 low: 0,
             });
             let _ = port.bulk_remove(&mut specifiers);
