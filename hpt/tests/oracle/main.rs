@@ -261,7 +261,7 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, step: &Step) {
                         .0
                         .lock()
                         .expect("no panic while held")
-                        .insert(page, (real, actual, r));
+                        .insert(page, (real, actual, r & !0x80 | u64::from(found.changed) << 7));
                 }
                 (Err(fault), Err(number)) => {
                     let numbered = [WalkFault::NotFound, WalkFault::Protection, WalkFault::NoExecute];
