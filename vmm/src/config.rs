@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) memory: Size,
     /// Number of processors.
     pub(crate) processors: u32,
+    /// Number of threads that carry them.
+    pub(crate) threads: u32,
     /// Size of the hashed page table.
     pub(crate) order: Order,
     /// What runs the processors.
@@ -69,6 +71,14 @@ pub(crate) enum ConfigError {
         table: Size,
         /// What the host has.
         host_mib: u64,
+    },
+    /// A thread without a processor.
+    #[error("--threads {wanted}: the guest has {processors} processors (--smp); give 1 to {processors}, or leave the flag out")]
+    Threads {
+        /// What the user asked for.
+        wanted: u32,
+        /// What the guest has.
+        processors: u32,
     },
     /// KVM is not part of this program yet.
     #[error("--accel kvm: this program is built without KVM; leave the flag out, or give --accel emulated")]
@@ -107,6 +117,13 @@ impl Config {
             }
             None => Order::for_ram(memory.bytes()),
         };
+        let threads = args.threads.unwrap_or(args.smp);
+        if threads > args.smp {
+            return Err(ConfigError::Threads {
+                wanted: threads,
+                processors: args.smp,
+            });
+        }
         if args.accel == AccelArg::Kvm {
             return Err(ConfigError::Kvm);
         }
@@ -115,6 +132,7 @@ impl Config {
             append: args.append,
             memory,
             processors: args.smp,
+            threads,
             order,
             accel: args.accel,
             stats: args.stats,
@@ -140,6 +158,7 @@ mod tests {
             append: String::new(),
             mem: mem.parse().unwrap(),
             smp: 1,
+            threads: None,
             hpt_order,
             accel: AccelArg::Auto,
             stats: false,
@@ -167,6 +186,24 @@ mod tests {
     fn a_table_larger_than_the_host_is_refused() {
         let said = Config::new(args("1G", Some(46)), HOST).unwrap_err().to_string();
         assert!(said.contains("64 TiB") && said.contains("24000 MiB"), "{said}");
+    }
+
+    #[test]
+    fn a_thread_for_each_processor_is_the_default_and_the_most() {
+        let threads = |smp, threads| {
+            let args = RunArgs {
+                smp,
+                threads,
+                ..args("1G", None)
+            };
+            Config::new(args, HOST).map(|config| config.unwrap().threads)
+        };
+        assert_eq!(threads(4, None).unwrap(), 4);
+        for wanted in 1..=4 {
+            assert_eq!(threads(4, Some(wanted)).unwrap(), wanted);
+        }
+        let said = threads(4, Some(5)).unwrap_err().to_string();
+        assert!(said.contains("--threads 5") && said.contains("1 to 4"), "{said}");
     }
 
     #[test]

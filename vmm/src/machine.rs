@@ -53,8 +53,15 @@ pub(crate) struct Parts {
 }
 
 impl Machine {
-    /// A machine of `parts` around `ram`, whose console writes to `output`.
-    pub(crate) fn new(ram: Arc<GuestRam>, parts: Parts, output: Box<dyn Write + Send>, stop: Arc<Stop>) -> Self {
+    /// A machine of `parts` around `ram`, whose processors are carried by so many threads and whose console writes to
+    /// `output`.
+    pub(crate) fn new(
+        ram: Arc<GuestRam>,
+        parts: Parts,
+        carriers: usize,
+        output: Box<dyn Write + Send>,
+        stop: Arc<Stop>,
+    ) -> Self {
         let Parts {
             wires,
             partition,
@@ -62,7 +69,7 @@ impl Machine {
             shadow,
         } = parts;
         let servers = wires.len();
-        let processors = Arc::new(Processors::new(wires));
+        let processors = Arc::new(Processors::new(wires, carriers));
         let xics = Arc::new(Xics::new(servers, &[Trigger::Edge], Arc::clone(&processors) as Arc<_>));
         let pin = xics
             .edge_pin(CONSOLE_INTERRUPT)

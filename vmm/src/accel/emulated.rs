@@ -67,7 +67,7 @@ impl Emulated {
         }
     }
 
-    /// The processor `server`, to be run by one thread. What it needs is allocated now.
+    /// The processor `server`, to be run by one thread at a time. What it needs is allocated now.
     pub(crate) fn processor(&self, server: usize) -> EmulatedProcessor {
         let number = u32::try_from(server).expect("there are at most 64");
         let cpu = Cpu::new(
