@@ -73,7 +73,9 @@ pub(crate) enum ConfigError {
         host_mib: u64,
     },
     /// A thread without a processor.
-    #[error("--threads {wanted}: the guest has {processors} processors (--smp); give 1 to {processors}, or leave the flag out")]
+    #[error(
+        "--threads {wanted}: the guest has {processors} processors (--smp); give 1 to {processors}, or leave the flag out"
+    )]
     Threads {
         /// What the user asked for.
         wanted: u32,

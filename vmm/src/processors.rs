@@ -116,8 +116,8 @@ impl Processor {
     }
 
     /// It wakes: a prod has done its work.
-    pub(crate) fn take_prod(&self) -> bool {
-        std::mem::take(&mut self.lock().prodded)
+    pub(crate) fn take_prod(&self) {
+        self.lock().prodded = false;
     }
 
     /// Makes it leave the guest.

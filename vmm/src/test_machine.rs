@@ -1,4 +1,7 @@
-//! A machine without guest code: real memory, table and devices, and processors that are bare registers.
+//! A machine without guest code: real memory, table and devices, and processors that are bare registers, or run
+//! programs in Rust (`scripted`).
+
+pub(crate) mod scripted;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

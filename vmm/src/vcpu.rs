@@ -26,8 +26,8 @@ enum Doing {
     Stopped,
     /// Runs, or is carried by somebody who has seen the end of the run.
     Running,
-    /// Sleeps until prodded or, with interrupts enabled, until one comes.
-    Asleep(Waited),
+    /// Sleeps until prodded or, with interrupts enabled, until one comes: the decrementer's at `until`.
+    Asleep { waited: Waited, until: Option<Instant> },
     /// Could run, and waits for somebody to carry it.
     Ready(Waited),
 }
@@ -78,13 +78,17 @@ impl<P: Processor> Vcpu<P> {
             Doing::Running => Outlook::Waits,
             Doing::Stopped if machine.processors.by_server(self.server).is_starting() => Outlook::Runs,
             Doing::Stopped => Outlook::Waits,
-            Doing::Asleep(waited) => {
+            Doing::Asleep { waited, until } => {
                 let Body { cpu, .. } = self.body.as_ref().expect(STARTED);
-                let outlook = outlook_asleep(cpu, machine, self.server, now);
-                if outlook == Outlook::Runs {
+                if has_reason_to_run(cpu, machine, self.server) {
                     waited.note_ready(machine.partition.timebase());
+                    return Outlook::Runs;
                 }
-                outlook
+                // Always the same time, so that two looks agree about it; but its clock may be behind ours.
+                if until.is_some_and(|at| at <= now) {
+                    *until = decrementer(cpu, now);
+                }
+                until.map_or(Outlook::Waits, Outlook::Until)
             }
         }
     }
@@ -102,7 +106,7 @@ impl<P: Processor> Vcpu<P> {
                 processor.areas().arrive(&machine.ram);
                 body.cpu.start(start.pc, start.r3, start.msr);
             }
-            Doing::Asleep(waited) => {
+            Doing::Asleep { waited, .. } => {
                 processor.take_prod();
                 self.arrive_after(machine, &waited);
             }
@@ -135,8 +139,10 @@ impl<P: Processor> Vcpu<P> {
                     Next::Run => {}
                     Next::Stopped => break Doing::Stopped,
                     Next::Sleep(wait) => {
-                        if outlook_asleep(cpu, machine, self.server, Instant::now()) != Outlook::Runs {
-                            break Doing::Asleep(Waited::since(machine.partition.timebase(), wait));
+                        if !has_reason_to_run(cpu, machine, self.server) {
+                            let waited = Waited::since(machine.partition.timebase(), wait);
+                            let until = decrementer(cpu, Instant::now());
+                            break Doing::Asleep { waited, until };
                         }
                         machine.processors.by_server(self.server).take_prod();
                     }
@@ -168,7 +174,7 @@ impl<P: Processor> Vcpu<P> {
             }
         };
         cpu.settle();
-        if let Doing::Asleep(_) | Doing::Ready(_) = doing {
+        if let Doing::Asleep { .. } | Doing::Ready(_) = doing {
             machine.processors.by_server(self.server).areas().leave(&machine.ram);
         }
         self.doing = doing;
@@ -186,16 +192,17 @@ impl<P: Processor> Vcpu<P> {
 
 const STARTED: &str = "a processor that has run has been made";
 
-/// Of a processor that sleeps or is about to.
-fn outlook_asleep<P: Processor>(cpu: &P, machine: &Machine, server: usize, now: Instant) -> Outlook {
-    let interrupts = cpu.msr().has(Msr::EE);
-    if machine.processors.by_server(server).is_prodded() || interrupts && cpu.interrupt_pending() {
-        return Outlook::Runs;
-    }
-    // A time that the host's clock cannot tell does not come.
-    let decrementer = || now.checked_add(cpu.decrementer_remaining());
-    match interrupts.then(decrementer).flatten() {
-        Some(at) => Outlook::Until(at),
-        None => Outlook::Waits,
-    }
+/// Whether a processor that sleeps, or is about to, shall not.
+fn has_reason_to_run<P: Processor>(cpu: &P, machine: &Machine, server: usize) -> bool {
+    machine.processors.by_server(server).is_prodded() || cpu.msr().has(Msr::EE) && cpu.interrupt_pending()
 }
+
+/// When the decrementer will give a sleeping processor a reason to run. A time that the host's clock cannot tell does
+/// not come.
+fn decrementer<P: Processor>(cpu: &P, now: Instant) -> Option<Instant> {
+    let remaining = cpu.msr().has(Msr::EE).then(|| cpu.decrementer_remaining())?;
+    now.checked_add(remaining)
+}
+
+#[cfg(test)]
+mod tests;

@@ -148,7 +148,12 @@ impl<P: Processor> Deck<P> {
     pub(super) fn end_turns(&mut self, machine: &Machine, now: Instant) -> Instant {
         let able = |vcpu: &mut Box<Vcpu<P>>| vcpu.look(machine, now) == Outlook::Runs;
         // All are looked at: each notes since when it could run.
-        let waiting = self.parked.iter_mut().flatten().filter_map(|vcpu| able(vcpu).then_some(())).count();
+        let waiting = self
+            .parked
+            .iter_mut()
+            .flatten()
+            .filter_map(|vcpu| able(vcpu).then_some(()))
+            .count();
         let mut next = now + SLICE;
         for turn in &mut self.turns {
             let Some(place) = turn.place else { continue };
@@ -165,6 +170,12 @@ impl<P: Processor> Deck<P> {
 
     /// Takes all that nobody carries, at the end of the run.
     pub(super) fn clear(&mut self) -> Vec<Vcpu<P>> {
-        self.parked.iter_mut().filter_map(|place| place.take().map(|vcpu| *vcpu)).collect()
+        self.parked
+            .iter_mut()
+            .filter_map(|place| place.take().map(|vcpu| *vcpu))
+            .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,6 @@ use std::time::Instant;
 use crate::accel::Processor;
 use crate::bell::Bell;
 use crate::machine::Machine;
-use crate::vcpu::Vcpu;
 use deck::{Deck, Look};
 
 /// Makes a processor, by its server number, in the thread that carries it first.

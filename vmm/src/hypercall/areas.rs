@@ -84,7 +84,7 @@ impl Areas {
     }
 
     /// The dispatch counter, if the processor does not run.
-    pub(super) fn waiting_since(&self) -> Option<u32> {
+    pub(crate) fn waiting_since(&self) -> Option<u32> {
         (!self.dispatches.is_multiple_of(2)).then_some(self.dispatches)
     }
 
