@@ -14,11 +14,17 @@ const READY: &str = "Type exit to power off.";
 
 /// Boots `image`, works in its shell as a script would, and powers off.
 fn session(image: &str, release: &str, processors: usize) {
+    session_on(image, release, processors, processors);
+}
+
+/// The same on so many threads.
+fn session_on(image: &str, release: &str, processors: usize, threads: usize) {
     let _turn = TURNS.take();
-    let processors_flag = processors.to_string();
+    let (processors_flag, threads) = (processors.to_string(), threads.to_string());
+    let shape = ["--smp", &processors_flag, "--threads", &threads];
     // No echo and no carriage returns: a program reads this.
     let append = ["--append", "quiet pteg.console=pipe"];
-    let mut guest = Guest::start([&["run", image, "--smp", &processors_flag], &append[..]].concat());
+    let mut guest = Guest::start([&["run", image], &shape[..], &append[..]].concat());
     guest.wait_for(READY);
 
     assert_eq!(guest.shell("uname -m"), "ppc64le\n");
@@ -149,6 +155,16 @@ fn debian_with_linux_6_12_and_64k_pages_on_one_processor() {
 #[test]
 fn debian_with_linux_6_12_and_64k_pages_on_four_processors() {
     session("debian:6.12-64k", "6.12.", 4);
+}
+
+#[test]
+fn debian_on_four_processors_and_two_threads() {
+    session_on("debian", "6.1.", 4, 2);
+}
+
+#[test]
+fn debian_with_linux_6_12_on_two_processors_and_one_thread() {
+    session_on("debian:6.12", "6.12.", 2, 1);
 }
 
 /// Ctrl-C is the guest's, the prompt comes back, and `exit` powers off.

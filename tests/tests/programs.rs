@@ -49,6 +49,14 @@ fn sixty_four_processors_start_and_stop() {
 }
 
 #[test]
+fn processors_work_together_on_fewer_threads() {
+    for (processors, threads) in [("2", "1"), ("4", "1"), ("4", "2"), ("7", "2"), ("4", "3"), ("64", "2")] {
+        passes("smp", Endian::Little, &["--smp", processors, "--threads", threads]);
+    }
+    passes("smp", Endian::Big, &["--smp", "4", "--threads", "1"]);
+}
+
+#[test]
 fn tables_and_memories_of_many_sizes_will_do() {
     for flags in [
         ["--hpt-order", "18"],

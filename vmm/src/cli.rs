@@ -100,10 +100,19 @@ pub(crate) struct RunArgs {
 
     /// Number of processors, 1 to 64 [default: 1]
     ///
-    /// Number of the guest's processors, from 1 to 64. Each is a thread of this machine. Default: 1.
-    /// Example: --smp 4
+    /// Number of the guest's processors, from 1 to 64. Each has a thread of this machine, unless --threads says
+    /// otherwise. Default: 1. Example: --smp 4
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = smp)]
     pub(crate) smp: u32,
+
+    /// Number of threads that run the processors, 1 to --smp [default: one each]
+    ///
+    /// Number of threads of this machine that run the guest's processors, from 1 to as many as --smp gives the guest.
+    /// Fewer than processors take turns: a thread goes from one processor to the next when that one is idle, gives
+    /// its time away, or has run for 2 ms while another waits. Default: one for each processor.
+    /// Example: --smp 4 --threads 2
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<u32>,
 
     /// log2 of the hashed page table's bytes, 18 to 46 [default: from --mem]
     ///
@@ -178,6 +187,11 @@ pub(crate) enum AccelArg {
 /// Checks `--smp`.
 fn smp(text: &str) -> Result<u32, String> {
     within(text, 1, 64, "processors")
+}
+
+/// Checks `--threads`, as far as it can be without the number of processors.
+fn threads(text: &str) -> Result<u32, String> {
+    within(text, 1, 64, "threads, no more than processors")
 }
 
 /// Checks `--hpt-order`.
@@ -267,6 +281,7 @@ mod tests {
     fn the_defaults_are_one_processor_and_a_gibibyte() {
         let args = run_args(&[]).unwrap();
         assert_eq!((args.smp, args.mem, args.hpt_order), (1, Size::from_mib(1024), None));
+        assert_eq!(args.threads, None);
         assert_eq!((args.image, args.kernel, args.accel), (None, None, AccelArg::Auto));
     }
 
@@ -277,6 +292,8 @@ mod tests {
             ("--smp", "65", "from 1 to 64"),
             ("--smp", "-1", "from 1 to 64"),
             ("--smp", "two", "from 1 to 64"),
+            ("--threads", "0", "from 1 to 64"),
+            ("--threads", "65", "from 1 to 64"),
             ("--hpt-order", "17", "from 18 to 46"),
             ("--hpt-order", "47", "from 18 to 46"),
             ("--mem", "lots", "512M"),

@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) memory: Size,
     /// Number of processors.
     pub(crate) processors: u32,
+    /// Number of threads that carry them.
+    pub(crate) threads: u32,
     /// Size of the hashed page table.
     pub(crate) order: Order,
     /// What runs the processors.
@@ -83,6 +85,16 @@ pub(crate) enum ConfigError {
         /// What the host has.
         host_mib: u64,
     },
+    /// A thread without a processor.
+    #[error(
+        "--threads {wanted}: the guest has {processors} processors (--smp); give 1 to {processors}, or leave the flag out"
+    )]
+    Threads {
+        /// What the user asked for.
+        wanted: u32,
+        /// What the guest has.
+        processors: u32,
+    },
     /// KVM is not part of this program yet.
     #[error("--accel kvm: this program is built without KVM; leave the flag out, or give --accel emulated")]
     Kvm,
@@ -120,6 +132,13 @@ impl Config {
             }
             None => Order::for_ram(memory.bytes()),
         };
+        let threads = args.threads.unwrap_or(args.smp);
+        if threads > args.smp {
+            return Err(ConfigError::Threads {
+                wanted: threads,
+                processors: args.smp,
+            });
+        }
         if args.accel == AccelArg::Kvm {
             return Err(ConfigError::Kvm);
         }
@@ -128,6 +147,7 @@ impl Config {
             append: args.append,
             memory,
             processors: args.smp,
+            threads,
             order,
             largest_order: order.max(larger(Order::for_ram(memory.bytes()))),
             accel: args.accel,
@@ -164,6 +184,7 @@ mod tests {
             append: String::new(),
             mem: mem.parse().unwrap(),
             smp: 1,
+            threads: None,
             hpt_order,
             accel: AccelArg::Auto,
             hide: Vec::new(),
@@ -204,6 +225,24 @@ mod tests {
             let config = Config::new(args(mem, start), HOST).unwrap().unwrap();
             assert_eq!(config.largest_order.log2_bytes(), largest);
         }
+    }
+
+    #[test]
+    fn a_thread_for_each_processor_is_the_default_and_the_most() {
+        let threads = |smp, threads| {
+            let args = RunArgs {
+                smp,
+                threads,
+                ..args("1G", None)
+            };
+            Config::new(args, HOST).map(|config| config.unwrap().threads)
+        };
+        assert_eq!(threads(4, None).unwrap(), 4);
+        for wanted in 1..=4 {
+            assert_eq!(threads(4, Some(wanted)).unwrap(), wanted);
+        }
+        let said = threads(4, Some(5)).unwrap_err().to_string();
+        assert!(said.contains("--threads 5") && said.contains("1 to 4"), "{said}");
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(crate) struct Parts {
 
 /// How a machine is to be.
 pub(crate) struct Traits {
+    /// Threads that carry the processors.
+    pub(crate) carriers: usize,
     /// What of the hypercalls is on offer.
     pub(crate) offer: Offer,
     /// The largest table that the guest may resize its own to.
@@ -89,7 +91,7 @@ impl Machine {
             shadow,
         } = parts;
         let servers = wires.len();
-        let processors = Arc::new(Processors::new(wires));
+        let processors = Arc::new(Processors::new(wires, traits.carriers));
         let xics = Arc::new(Xics::new(servers, &[Trigger::Edge], Arc::clone(&processors) as Arc<_>));
         let pin = xics
             .edge_pin(CONSOLE_INTERRUPT)

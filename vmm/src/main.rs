@@ -1,12 +1,14 @@
 //! `pteg`: launches ppc64 (PAPR, "pseries") guests and owns their hashed page table.
 //!
 //! This crate is the program: what the user says (`cli`, `config`), what the guest finds when it starts
-//! (`boot`), what it may ask for (`hypercall`, `rtas`), the threads that run its processors (`vcpu`,
+//! (`boot`), what it may ask for (`hypercall`, `rtas`), the threads that run its processors (`carriers`, `vcpu`,
 //! `accel`) and the terminal in front of it (`terminal`). The table, the devices and the software
 //! processor are crates of their own.
 
 mod accel;
+mod bell;
 mod boot;
+mod carriers;
 mod cli;
 mod config;
 mod hypercall;

@@ -1,19 +1,18 @@
-//! What each processor is doing, as the others may see and change it: stopped or started, asleep in
-//! `H_CEDE`, prodded. The thread that runs the processor is `vcpu`'s.
+//! What each processor is doing, as the others may see and change it: stopped or started, prodded. What runs it is
+//! `vcpu`, in the hands of a thread of `carriers`.
 //!
-//! No wake-up is lost: whoever gives a processor a reason to wake makes the reason visible first and then
-//! takes the processor's lock; a processor looks for reasons with that lock held before it sleeps.
+//! No wake-up is lost: whoever gives a processor a reason to run makes the reason visible first and then rings the
+//! [`Bell`] of the threads that may carry it; they look for reasons after they have taken the bell's epoch.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use devices::xics::CpuLine;
 use power::msr::Msr;
 use power::rtas::CpuStoppedState;
 
 use crate::accel::Wire;
+use crate::bell::Bell;
 use crate::hypercall::Areas;
-use crate::stop::Stop;
 
 /// Registers of a processor that is to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,17 +23,6 @@ pub(crate) struct Start {
     pub(crate) r3: u64,
     /// Machine state register.
     pub(crate) msr: Msr,
-}
-
-/// Why a sleeping processor looks around.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Nap {
-    /// It has work.
-    Wake,
-    /// It may sleep for this long.
-    For(Duration),
-    /// Only somebody else can wake it.
-    Forever,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,21 +42,21 @@ struct Activity {
 /// One processor as the others see it.
 pub(crate) struct Processor {
     wire: Arc<dyn Wire>,
+    bell: Arc<Bell>,
     activity: Mutex<Activity>,
-    changed: Condvar,
     areas: Mutex<Areas>,
 }
 
 impl Processor {
-    /// A stopped processor behind `wire`.
-    pub(crate) fn new(wire: Arc<dyn Wire>) -> Self {
+    /// A stopped processor behind `wire`, carried by threads that wait at `bell`.
+    pub(crate) fn new(wire: Arc<dyn Wire>, bell: Arc<Bell>) -> Self {
         Self {
             wire,
+            bell,
             activity: Mutex::new(Activity {
                 state: State::Stopped,
                 prodded: false,
             }),
-            changed: Condvar::new(),
             areas: Mutex::new(Areas::default()),
         }
     }
@@ -83,23 +71,24 @@ impl Processor {
             state: State::Starting(start),
             prodded: false,
         };
-        self.changed.notify_all();
+        drop(activity);
+        self.bell.ring();
         true
     }
 
-    /// Waits to be started. `None`: the run is over.
-    pub(crate) fn wait_for_start(&self, stop: &Stop) -> Option<Start> {
+    /// Whether it has been started and does not run yet.
+    pub(crate) fn is_starting(&self) -> bool {
+        matches!(self.lock().state, State::Starting(_))
+    }
+
+    /// It runs from here on, if it has been started.
+    pub(crate) fn take_start(&self) -> Option<Start> {
         let mut activity = self.lock();
-        loop {
-            if stop.is_requested() {
-                return None;
-            }
-            if let State::Starting(start) = activity.state {
-                activity.state = State::Running;
-                return Some(start);
-            }
-            activity = self.changed.wait(activity).expect(UNPOISONED);
-        }
+        let State::Starting(start) = activity.state else {
+            return None;
+        };
+        activity.state = State::Running;
+        Some(start)
     }
 
     /// It stops itself.
@@ -118,50 +107,41 @@ impl Processor {
     /// `H_PROD`: wakes it, or keeps it from sleeping the next time.
     pub(crate) fn prod(&self) {
         self.lock().prodded = true;
-        self.changed.notify_all();
+        self.bell.ring();
     }
 
-    /// Makes it look for a reason to wake, and leave the guest.
-    pub(crate) fn disturb(&self) {
+    /// Whether it has been prodded since its last sleep.
+    pub(crate) fn is_prodded(&self) -> bool {
+        self.lock().prodded
+    }
+
+    /// It wakes: a prod has done its work.
+    pub(crate) fn take_prod(&self) {
+        self.lock().prodded = false;
+    }
+
+    /// Makes it leave the guest.
+    pub(crate) fn call_out(&self) {
         self.wire.ring();
-        self.nudge();
+    }
+
+    /// The run is over, and whoever carries it shall see that.
+    pub(crate) fn dismiss(&self) {
+        self.wire.ring();
+        self.bell.ring_out();
     }
 
     /// Puts its external interrupt line up or down.
     fn set_external(&self, level: bool) {
         self.wire.set_external(level);
         if level {
-            self.nudge();
+            self.bell.ring();
         }
     }
 
-    fn nudge(&self) {
-        drop(self.lock());
-        self.changed.notify_all();
-    }
-
-    /// Sleeps until prodded, until the run is over, or until `nap` says that there is work. Returns at
-    /// once if it has been prodded since the last time. Whether it slept at all.
-    pub(crate) fn sleep(&self, stop: &Stop, mut nap: impl FnMut() -> Nap, falls_asleep: impl FnOnce()) -> bool {
-        let mut activity = self.lock();
-        let mut falls_asleep = Some(falls_asleep);
-        loop {
-            if std::mem::take(&mut activity.prodded) || stop.is_requested() {
-                break;
-            }
-            let nap = nap();
-            if nap != Nap::Wake
-                && let Some(falls_asleep) = falls_asleep.take()
-            {
-                falls_asleep();
-            }
-            activity = match nap {
-                Nap::Wake => break,
-                Nap::For(time) => self.changed.wait_timeout(activity, time).expect(UNPOISONED).0,
-                Nap::Forever => self.changed.wait(activity).expect(UNPOISONED),
-            };
-        }
-        falls_asleep.is_none()
+    /// Where the threads that carry it wait.
+    pub(crate) fn bell(&self) -> &Arc<Bell> {
+        &self.bell
     }
 
     /// The areas that the guest has registered for it.
@@ -177,27 +157,45 @@ impl Processor {
 const UNPOISONED: &str = "nothing panics with a processor locked";
 
 /// All processors, by server number.
-pub(crate) struct Processors(Vec<Processor>);
+pub(crate) struct Processors {
+    all: Vec<Processor>,
+    carriers: usize,
+}
 
 impl Processors {
-    /// Stopped processors behind `wires`.
-    pub(crate) fn new(wires: impl IntoIterator<Item = Arc<dyn Wire>>) -> Self {
-        Self(wires.into_iter().map(Processor::new).collect())
+    /// Stopped processors behind `wires`, for so many threads to carry. With a thread for each every processor has a
+    /// bell of its own; fewer share all processors, and one bell.
+    pub(crate) fn new(wires: Vec<Arc<dyn Wire>>, carriers: usize) -> Self {
+        let shared = Arc::<Bell>::default();
+        let bell = || match carriers < wires.len() {
+            true => Arc::clone(&shared),
+            false => Arc::default(),
+        };
+        let all = wires.iter().map(|wire| Processor::new(Arc::clone(wire), bell()));
+        Self {
+            all: all.collect(),
+            carriers: carriers.min(wires.len()),
+        }
     }
 
     /// The processor that a guest's number names.
     pub(crate) fn get(&self, server: u64) -> Option<&Processor> {
-        self.0.get(usize::try_from(server).ok()?)
+        self.all.get(usize::try_from(server).ok()?)
     }
 
     /// The processor `server`, which is one of them.
     pub(crate) fn by_server(&self, server: usize) -> &Processor {
-        &self.0[server]
+        &self.all[server]
     }
 
     /// All of them.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Processor> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// How many threads carry them; no more than there are processors.
+    pub(crate) fn carriers(&self) -> usize {
+        self.carriers
     }
 }
 

@@ -16,6 +16,7 @@ use power::msr::Msr;
 
 use crate::accel::emulated::Emulated;
 use crate::boot::{self, BootError, Files, KernelFile};
+use crate::carriers;
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
 use crate::images::{self, ImageError};
@@ -24,7 +25,6 @@ use crate::memory::{GuestRam, MemoryError};
 use crate::processors::Start;
 use crate::stop::{Ending, Stop};
 use crate::terminal::{self, Terminal};
-use crate::vcpu;
 
 use checks::Checks;
 use report_file::{ReportError, ReportFile};
@@ -51,15 +51,9 @@ pub(crate) enum Error {
     /// The terminal or the signals.
     #[error("taking the terminal")]
     Terminal(#[source] io::Error),
-    /// A processor's thread.
-    #[error("starting the thread of processor {server}")]
-    Thread {
-        /// Which processor.
-        server: usize,
-        /// What the host answered.
-        #[source]
-        source: io::Error,
-    },
+    /// The processors' threads.
+    #[error("starting the processors' threads")]
+    Threads(#[source] io::Error),
     /// The list of images.
     #[error("writing the list of images")]
     List(#[source] io::Error),
@@ -80,7 +74,7 @@ impl Error {
             Self::Boot(BootError::Seed(_)) => false,
             Self::Boot(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
-            Self::Thread { .. } | Self::List(_) | Self::Report(_) => false,
+            Self::Threads(_) | Self::List(_) | Self::Report(_) => false,
         };
         ExitCode::from(if is_input { 2 } else { 1 })
     }
@@ -141,6 +135,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     let stop = Arc::new(Stop::default());
     let terminal = Terminal::take(&stop).map_err(Error::Terminal)?;
     let traits = Traits {
+        carriers: config.threads as usize,
         offer: config.offer,
         largest_table: config.largest_order,
         timed: config.stats || config.stats_json.is_some(),
@@ -177,16 +172,9 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
 
 /// Runs the machine to its end.
 fn drive(machine: &Arc<Machine>, emulated: Emulated, entry: boot::Entry, terminal: &Terminal) -> Result<Ending, Error> {
-    let emulated = Arc::new(emulated);
-    let spawn = |server| {
-        let emulated = Arc::clone(&emulated);
-        vcpu::spawn(Arc::clone(machine), server, move || emulated.processor(server))
-    };
-    for server in 0..machine.processors.iter().count() {
-        if let Err(source) = spawn(server) {
-            machine.stop.request(Ending::Panicked);
-            return Err(Error::Thread { server, source });
-        }
+    if let Err(error) = carriers::spawn(machine, move |server| emulated.processor(server)) {
+        machine.stop.request(Ending::Panicked);
+        return Err(Error::Threads(error));
     }
     terminal.connect(Arc::clone(machine)).map_err(Error::Terminal)?;
     let start = Start {
@@ -200,7 +188,7 @@ fn drive(machine: &Arc<Machine>, emulated: Emulated, entry: boot::Entry, termina
     machine
         .processors
         .iter()
-        .for_each(crate::processors::Processor::disturb);
+        .for_each(crate::processors::Processor::dismiss);
     machine.stop.wait_for_processors(PATIENCE);
     Ok(machine.stop.take().expect("wait returned"))
 }

@@ -39,7 +39,7 @@ pub(crate) enum Ending {
 #[derive(Default)]
 struct State {
     ending: Option<Ending>,
-    /// Processors whose threads have not returned.
+    /// Threads of processors that have not returned.
     running: usize,
 }
 
@@ -48,8 +48,8 @@ struct State {
 /// | step | who | access | pairs with |
 /// |---|---|---|---|
 /// | request | any thread | store requested, Release, with the lock held | look |
-/// | look | processors, between hypercalls | load requested, Acquire | : a late look only delays |
-/// | wake | main thread, after `request` | rings every line, takes every processor's lock | a processor that is about to sleep looks with its own lock held |
+/// | look | carriers, between hypercalls and between processors | load requested, Acquire | : a late look only delays |
+/// | wake | main thread, after `request` | rings every line and every bell, the latter for good | a carrier that is about to sleep has looked after it took its bell's epoch |
 #[derive(Default)]
 pub(crate) struct Stop {
     requested: AtomicBool,

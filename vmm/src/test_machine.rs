@@ -1,4 +1,7 @@
-//! A machine without guest code: real memory, table and devices, and processors that are bare registers.
+//! A machine without guest code: real memory, table and devices, and processors that are bare registers, or run
+//! programs in Rust (`scripted`).
+
+pub(crate) mod scripted;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -158,14 +161,26 @@ pub(crate) const RAM: u64 = 16 << 20;
 
 /// A machine of so many processors with 16 MiB of RAM, whose console writes to `output`.
 pub(crate) fn machine_with(processors: usize, modes: Arc<Modes>, output: Box<dyn Write + Send>) -> Machine {
+    let wires = (0..processors).map(|_| Arc::new(NoWire) as Arc<dyn Wire>).collect();
+    machine_of(wires, processors, modes, output)
+}
+
+/// A machine of a processor behind each of `wires`, carried by so many threads.
+pub(crate) fn machine_of(
+    wires: Vec<Arc<dyn Wire>>,
+    carriers: usize,
+    modes: Arc<Modes>,
+    output: Box<dyn Write + Send>,
+) -> Machine {
     let ram = Arc::new(GuestRam::new(Size::from_bytes(RAM)).unwrap());
     let parts = Parts {
-        wires: (0..processors).map(|_| Arc::new(NoWire) as Arc<dyn Wire>).collect(),
+        wires,
         partition: modes,
         table: Current::new(Table::new(Order::MIN).unwrap()),
         shadow: Box::new(NoShadow),
     };
     let traits = Traits {
+        carriers,
         offer: Offer::default(),
         largest_table: Order::new(20).unwrap(),
         timed: true,

@@ -1,80 +1,214 @@
-//! The thread that runs one processor: from start to stop, again and again, until the run is over.
+//! A processor of the guest with all that belongs to it alone, to be carried by one host thread or by another: what
+//! it waits for while nobody carries it, and its way through hypercalls while somebody does.
+//!
+//! Who carries it when is for `carriers` to say.
 
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::time::Instant;
 
 use hpt::Port;
+use power::msr::Msr;
 
 use crate::accel::{Exit, Processor};
-use crate::hypercall::{self, Caller, Next};
+use crate::hypercall::{self, Caller, Next, Wait, Waited};
 use crate::machine::Machine;
 use crate::stop::Ending;
 
-/// Makes the thread of processor `server`. `make` is called in the thread when the processor starts for
-/// the first time: processors that a guest never starts cost nothing.
-pub(crate) fn spawn<P: Processor>(
-    machine: Arc<Machine>,
+/// A processor and its way to the page table.
+struct Body<P> {
+    cpu: P,
+    port: Port,
+}
+
+/// What it does.
+enum Doing {
+    /// Waits to be started.
+    Stopped,
+    /// Runs, or is carried by somebody who has seen the end of the run.
+    Running,
+    /// Sleeps until prodded or, with interrupts enabled, until one comes: the decrementer's at `until`.
+    Asleep { waited: Waited, until: Option<Instant> },
+    /// Could run, and waits for somebody to carry it.
+    Ready(Waited),
+}
+
+/// What one who might carry it sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// It can run now.
+    Runs,
+    /// It can run from then on, or when somebody wakes it.
+    Until(Instant),
+    /// Only somebody else can wake it.
+    Waits,
+}
+
+/// A processor of the guest. Whoever has it carries it.
+pub(crate) struct Vcpu<P> {
     server: usize,
-    make: impl FnOnce() -> P + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(format!("cpu {server}")).spawn(move || {
-        let _enlisted = machine.stop.enlist();
-        live(
-            Caller {
-                machine: &machine,
-                server,
-            },
-            make,
-        );
-    })
+    doing: Doing,
+    /// Made when it starts for the first time: processors that a guest never starts cost nothing.
+    body: Option<Body<P>>,
 }
 
-fn live<P: Processor>(caller: Caller<'_>, make: impl FnOnce() -> P) {
-    let Caller { machine, server } = caller;
-    let processor = machine.processors.by_server(server);
-    let Some(mut start) = processor.wait_for_start(&machine.stop) else {
-        return;
-    };
-    let mut cpu = make();
-    let mut port = machine.hpt.port();
-    loop {
-        processor.areas().arrive(&machine.ram);
-        cpu.start(start.pc, start.r3, start.msr);
-        run_until_stopped(caller, &mut port, &mut cpu);
-        match processor.wait_for_start(&machine.stop) {
-            Some(again) => start = again,
-            None => break,
+impl<P: Processor> Vcpu<P> {
+    /// Processor `server`, which is stopped.
+    pub(crate) fn new(server: usize) -> Self {
+        Self {
+            server,
+            doing: Doing::Stopped,
+            body: None,
         }
     }
-    machine.note_unknown(cpu.unknown_instructions());
-    machine.note_instructions(server, cpu.instructions());
-}
 
-fn run_until_stopped<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &mut P) {
-    let Caller { machine, server } = caller;
-    while !machine.stop.is_requested() {
-        match cpu.run() {
-            Exit::Hypercall => {
-                if hypercall::dispatch(caller, port, cpu) == Next::Stopped {
-                    return;
+    /// Its server number.
+    pub(crate) fn server(&self) -> usize {
+        self.server
+    }
+
+    /// Whether it waits because it has conferred to others.
+    pub(crate) fn has_conferred(&self) -> bool {
+        matches!(&self.doing, Doing::Ready(waited) if waited.is(Wait::Conferred))
+    }
+
+    /// Whether it can run, or when, seen at `now`. Notes the time when it is first seen to be able to.
+    pub(crate) fn look(&mut self, machine: &Machine, now: Instant) -> Outlook {
+        match &mut self.doing {
+            Doing::Ready(_) => Outlook::Runs,
+            Doing::Running => Outlook::Waits,
+            Doing::Stopped if machine.processors.by_server(self.server).is_starting() => Outlook::Runs,
+            Doing::Stopped => Outlook::Waits,
+            Doing::Asleep { waited, until } => {
+                let Body { cpu, .. } = self.body.as_ref().expect(STARTED);
+                if has_reason_to_run(cpu, machine, self.server) {
+                    waited.note_ready(machine.partition.timebase());
+                    return Outlook::Runs;
                 }
-            }
-            // Whoever rang has left the reason where the loop and the processor look. Without an
-            // interrupt it is mostly another processor that waits for us to leave the guest, and on a host with fewer
-            // processors than the guest it may wait for the very one that we run on.
-            Exit::Attention => {
-                if !cpu.interrupt_pending() {
-                    thread::yield_now();
+                // Always the same time, so that two looks agree about it; but its clock may be behind ours.
+                if until.is_some_and(|at| at <= now) {
+                    *until = decrementer(cpu, now);
                 }
+                until.map_or(Outlook::Waits, Outlook::Until)
             }
-            Exit::Checkstop(why) => {
-                machine.stop.request(Ending::Checkstop {
-                    server,
-                    why,
-                    registers: cpu.registers(),
+        }
+    }
+
+    /// Somebody carries it from here on; it could run when it was looked at. `make` makes the processor.
+    pub(crate) fn arrive(&mut self, machine: &Machine, make: impl FnOnce(usize) -> P) {
+        let processor = machine.processors.by_server(self.server);
+        match std::mem::replace(&mut self.doing, Doing::Running) {
+            Doing::Stopped => {
+                let start = processor.take_start().expect("it was seen starting");
+                let body = self.body.get_or_insert_with(|| Body {
+                    cpu: make(self.server),
+                    port: machine.hpt.port(),
                 });
-                return;
+                processor.areas().arrive(&machine.ram);
+                body.cpu.start(start.pc, start.r3, start.msr);
             }
+            Doing::Asleep { waited, .. } => {
+                processor.take_prod();
+                self.arrive_after(machine, &waited);
+            }
+            Doing::Ready(waited) => self.arrive_after(machine, &waited),
+            Doing::Running => {}
+        }
+    }
+
+    fn arrive_after(&self, machine: &Machine, waited: &Waited) {
+        let now = machine.partition.timebase();
+        let mut areas = machine.processors.by_server(self.server).areas();
+        areas.arrive_after(&machine.ram, waited, now);
+    }
+
+    /// Runs it until it has no use for the thread that carries it: it sleeps, confers, stops; the run is over; or
+    /// somebody has made it leave the guest and `is_slice_over`. Returns the processor that it confers to.
+    pub(crate) fn run(&mut self, machine: &Machine, is_slice_over: impl Fn() -> bool) -> Option<usize> {
+        let caller = Caller {
+            machine,
+            server: self.server,
+        };
+        let Body { cpu, port } = self.body.as_mut().expect(STARTED);
+        if let Some(tally) = &machine.tally {
+            tally.carried(self.server);
+        }
+        let mut confers_to = None;
+        let doing = loop {
+            if machine.stop.is_requested() {
+                return None;
+            }
+            match cpu.run() {
+                Exit::Hypercall => match hypercall::dispatch(caller, port, cpu) {
+                    Next::Run => {}
+                    Next::Stopped => break Doing::Stopped,
+                    Next::Sleep(wait) => {
+                        if !has_reason_to_run(cpu, machine, self.server) {
+                            let waited = Waited::since(machine.partition.timebase(), wait);
+                            let until = decrementer(cpu, Instant::now());
+                            break Doing::Asleep { waited, until };
+                        }
+                        machine.processors.by_server(self.server).take_prod();
+                    }
+                    Next::Confer(target) => {
+                        confers_to = target;
+                        break Doing::Ready(Waited::since(machine.partition.timebase(), Wait::Conferred));
+                    }
+                },
+                Exit::Attention if is_slice_over() => {
+                    break Doing::Ready(Waited::since(machine.partition.timebase(), Wait::Preempted));
+                }
+                // Whoever rang has left the reason where the loop and the processor look. Without an
+                // interrupt it is mostly another processor that waits for us to leave the guest, and on a host with fewer
+                // processors than the guest it may wait for the very one that we run on.
+                Exit::Attention => {
+                    if !cpu.interrupt_pending() {
+                        thread::yield_now();
+                    }
+                }
+                Exit::Checkstop(why) => {
+                    cpu.settle();
+                    machine.stop.request(Ending::Checkstop {
+                        server: self.server,
+                        why,
+                        registers: cpu.registers(),
+                    });
+                    return None;
+                }
+            }
+        };
+        cpu.settle();
+        if let Doing::Asleep { .. } | Doing::Ready(_) = doing {
+            machine.processors.by_server(self.server).areas().leave(&machine.ram);
+        }
+        if let Some(tally) = &machine.tally {
+            tally.left(self.server);
+        }
+        self.doing = doing;
+        confers_to
+    }
+
+    /// The run is over: what it has to tell.
+    pub(crate) fn report(self, machine: &Machine) {
+        if let Some(Body { cpu, .. }) = self.body {
+            machine.note_unknown(cpu.unknown_instructions());
+            machine.note_instructions(self.server, cpu.instructions());
         }
     }
 }
+
+const STARTED: &str = "a processor that has run has been made";
+
+/// Whether a processor that sleeps, or is about to, shall not.
+fn has_reason_to_run<P: Processor>(cpu: &P, machine: &Machine, server: usize) -> bool {
+    machine.processors.by_server(server).is_prodded() || cpu.msr().has(Msr::EE) && cpu.interrupt_pending()
+}
+
+/// When the decrementer will give a sleeping processor a reason to run. A time that the host's clock cannot tell does
+/// not come.
+fn decrementer<P: Processor>(cpu: &P, now: Instant) -> Option<Instant> {
+    let remaining = cpu.msr().has(Msr::EE).then(|| cpu.decrementer_remaining())?;
+    now.checked_add(remaining)
+}
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,7 @@ impl Emulated {
         }
     }
 
-    /// The processor `server`, to be run by one thread. What it needs is allocated now.
+    /// The processor `server`, to be run by one thread at a time. What it needs is allocated now.
     pub(crate) fn processor(&self, server: usize) -> EmulatedProcessor {
         let number = u32::try_from(server).expect("there are at most 64");
         let mut cpu = Cpu::new(
@@ -141,6 +141,11 @@ impl Processor for EmulatedProcessor {
             emulator::Exit::Attention => Exit::Attention,
             emulator::Exit::Checkstop(why) => Exit::Checkstop(why),
         }
+    }
+
+    fn settle(&mut self) {
+        let seat = self.shootdown.seat(self.server);
+        seat.settle(|invalidation| self.cpu.invalidate(invalidation));
     }
 
     fn gpr(&self, number: usize) -> u64 {

@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Checkstop(String),
 }
 
-/// A processor, in the hands of the thread that runs it.
+/// A processor, in the hands of the thread that runs it; now one, now another.
 pub(crate) trait Processor {
     /// Sets it to the state after a start, with these registers.
     fn start(&mut self, pc: u64, r3: u64, msr: Msr);
@@ -40,6 +40,9 @@ pub(crate) trait Processor {
     fn interrupt_pending(&self) -> bool;
     /// Time until the decrementer asks for an interrupt.
     fn decrementer_remaining(&self) -> Duration;
+    /// Drops what the page table took away while it was outside the guest, as the next [`Self::run`] would. To be called
+    /// before its state is read or its thread goes to another processor.
+    fn settle(&mut self) {}
     /// All registers, to be read by a person.
     fn registers(&self) -> String;
     /// Instructions that it did not know, with how often each was met.

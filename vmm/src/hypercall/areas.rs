@@ -6,7 +6,7 @@ use power::hcall::register_vpa::{
     BOUNDARY_BYTES, DISPATCH_LOG_BYTES_MIN, Function, SLB_SHADOW_BYTES_MIN, VPA_BYTES_MIN,
 };
 
-use super::dispatch_log::{DispatchLog, Wait};
+use super::dispatch_log::{DispatchLog, Waited};
 use crate::accel::Processor;
 use crate::machine::Machine;
 use crate::memory::GuestRam;
@@ -33,7 +33,7 @@ pub(crate) struct Areas {
     vpa: Option<u64>,
     slb_shadow: Option<u64>,
     dispatch_log: Option<DispatchLog>,
-    /// Even while the processor runs, odd while it is stopped, has ceded or conferred.
+    /// Even while the processor runs, odd while it is stopped, has ceded or conferred, or waits for its turn.
     dispatches: u32,
 }
 
@@ -50,7 +50,7 @@ impl Default for Areas {
 }
 
 impl Areas {
-    /// The processor runs no more, of its own will.
+    /// The processor runs no more.
     pub(crate) fn leave(&mut self, ram: &GuestRam) {
         debug_assert!(self.dispatches.is_multiple_of(2), "it ran");
         self.count(ram);
@@ -60,6 +60,15 @@ impl Areas {
     pub(crate) fn arrive(&mut self, ram: &GuestRam) {
         debug_assert!(!self.dispatches.is_multiple_of(2), "it did not run");
         self.count(ram);
+    }
+
+    /// The processor runs again, after a wait that is over at `now` (time base). The dispatch trace log has it, if the
+    /// guest keeps one of this kind.
+    pub(crate) fn arrive_after(&mut self, ram: &GuestRam, waited: &Waited, now: u64) {
+        self.arrive(ram);
+        if let (Some(vpa), Some(log)) = (self.vpa, &self.dispatch_log) {
+            log.note(ram, vpa, waited, now).expect(REGISTERED);
+        }
     }
 
     fn count(&mut self, ram: &GuestRam) {
@@ -75,15 +84,8 @@ impl Areas {
     }
 
     /// The dispatch counter, if the processor does not run.
-    pub(super) fn waiting_since(&self) -> Option<u32> {
+    pub(crate) fn waiting_since(&self) -> Option<u32> {
         (!self.dispatches.is_multiple_of(2)).then_some(self.dispatches)
-    }
-
-    /// Notes a wait that is over in the dispatch trace log, if the guest keeps one of this kind.
-    pub(super) fn log(&mut self, ram: &GuestRam, wait: Wait, began: u64, ended: u64) {
-        if let (Some(vpa), Some(log)) = (self.vpa, &self.dispatch_log) {
-            log.note(ram, vpa, wait, began, ended).expect(REGISTERED);
-        }
     }
 
     fn register(&mut self, ram: &GuestRam, function: Function, at: u64) -> Result<(), Status> {

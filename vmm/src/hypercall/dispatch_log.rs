@@ -10,9 +10,11 @@ const ENTRY: u64 = 48;
 mod vpa {
     /// Which waits are logged.
     pub(super) const ENABLED: u64 = 0xb8;
-    /// In it: those that the guest began itself. (The other kinds do not happen here: processors have
-    /// no time slices, and guest memory is never paged out under them.)
+    /// In it: those that the guest began itself.
     pub(super) const VOLUNTARY: u8 = 1;
+    /// In it: those at the end of a time slice. (The third kind does not happen here: guest memory is never paged out
+    /// under a processor.)
+    pub(super) const PREEMPTED: u8 = 2;
     /// Number of entries ever made.
     pub(super) const INDEX: u64 = 0x218;
 }
@@ -21,17 +23,60 @@ mod vpa {
 mod entry {
     pub(super) const DISPATCH_REASON: usize = 0x00;
     pub(super) const PREEMPT_REASON: usize = 0x01;
+    pub(super) const READY_TO_DISPATCHED: usize = 0x04;
     pub(super) const WAITING_TO_READY: usize = 0x0c;
     pub(super) const TIMEBASE: usize = 0x10;
 }
 
 /// How a wait began, as the preemption reason tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// With `H_CEDE`.
     Ceded = 2,
     /// With `H_CONFER`.
     Conferred = 3,
+    /// With the end of the processor's turn.
+    Preempted = 4,
+}
+
+impl Wait {
+    /// The bit of [`vpa::ENABLED`] by which a guest asks for its kind.
+    fn kind(self) -> u8 {
+        match self {
+            Self::Ceded | Self::Conferred => vpa::VOLUNTARY,
+            Self::Preempted => vpa::PREEMPTED,
+        }
+    }
+}
+
+/// A wait of a processor. Times are those of the time base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waited {
+    wait: Wait,
+    began: u64,
+    /// When it was first seen that the processor could run again.
+    ready: Option<u64>,
+}
+
+impl Waited {
+    /// A wait that begins now. A processor that is preempted could run all the time.
+    pub(crate) fn since(now: u64, wait: Wait) -> Self {
+        Self {
+            wait,
+            began: now,
+            ready: (wait == Wait::Preempted).then_some(now),
+        }
+    }
+
+    /// The processor could run now.
+    pub(crate) fn note_ready(&mut self, now: u64) {
+        self.ready.get_or_insert(now);
+    }
+
+    /// Whether it began in this way.
+    pub(crate) fn is(&self, wait: Wait) -> bool {
+        self.wait == wait
+    }
 }
 
 /// A registered log.
@@ -50,21 +95,28 @@ impl DispatchLog {
         }
     }
 
-    /// Adds an entry for a wait from `began` to `ended` (time base), if the area at `vpa` asks for it.
-    /// `None`: the areas do not lie in RAM.
-    pub(super) fn note(&self, ram: &GuestRam, vpa: u64, wait: Wait, began: u64, ended: u64) -> Option<()> {
+    /// Adds an entry for a wait that is over at `now` (time base), if the area at `vpa` asks for it. `None`: the areas
+    /// do not lie in RAM.
+    ///
+    /// A guest takes the time in which a processor could run and did not as stolen from it.
+    pub(super) fn note(&self, ram: &GuestRam, vpa: u64, waited: &Waited, now: u64) -> Option<()> {
         /// The processor goes on at its next instruction, for its own time.
         const OWN_TIME: u8 = 7;
         let [enabled] = ram.read(vpa + vpa::ENABLED)?;
-        if enabled & vpa::VOLUNTARY == 0 {
+        if enabled & waited.wait.kind() == 0 {
             return Some(());
         }
         let mut bytes = [0; ENTRY as usize];
         bytes[entry::DISPATCH_REASON] = OWN_TIME;
-        bytes[entry::PREEMPT_REASON] = wait as u8;
-        let waited = u32::try_from(ended - began).unwrap_or(u32::MAX);
-        bytes[entry::WAITING_TO_READY..][..4].copy_from_slice(&waited.to_be_bytes());
-        bytes[entry::TIMEBASE..][..8].copy_from_slice(&ended.to_be_bytes());
+        bytes[entry::PREEMPT_REASON] = waited.wait as u8;
+        let ready = waited.ready.unwrap_or(now);
+        let mut put = |at: usize, from: u64, to: u64| {
+            let ticks = u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX);
+            bytes[at..][..4].copy_from_slice(&ticks.to_be_bytes());
+        };
+        put(entry::WAITING_TO_READY, waited.began, ready);
+        put(entry::READY_TO_DISPATCHED, ready, now);
+        bytes[entry::TIMEBASE..][..8].copy_from_slice(&now.to_be_bytes());
         let index = u64::from_be_bytes(ram.read(vpa + vpa::INDEX)?);
         ram.write(self.at + index % self.entries * ENTRY, &bytes)?;
         ram.write(vpa + vpa::INDEX, &index.wrapping_add(1).to_be_bytes())

@@ -17,7 +17,8 @@ use power::hcall::{Hcall, Status};
 use power::msr::Msr;
 
 pub(crate) use areas::Areas;
-pub(crate) use tally::{Counted, Tally, is_wait};
+pub(crate) use dispatch_log::{Wait, Waited};
+pub(crate) use tally::{Counted, Tally};
 
 use crate::accel::Processor;
 use crate::machine::Machine;
@@ -30,6 +31,10 @@ pub(crate) enum Next {
     Run,
     /// Is stopped until another starts it.
     Stopped,
+    /// Sleeps until prodded or, with interrupts enabled, until one comes.
+    Sleep(Wait),
+    /// Lets others run: the processor with this server number if it waits for its turn, or else all.
+    Confer(Option<usize>),
 }
 
 /// Where a call comes from.
@@ -54,6 +59,7 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
         return Next::Run;
     };
     let _timed = machine.tally.as_ref().map(|tally| tally.begin(caller.server, call));
+    let mut next = Next::Run;
     let status = match call {
         Hcall::Remove => page_table::remove(port, cpu),
         Hcall::Enter => page_table::enter(port, cpu),
@@ -83,8 +89,8 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
         Hcall::Xirr => interrupts::xirr(caller, cpu),
         Hcall::XirrX => interrupts::xirr_x(caller, cpu),
         Hcall::RegisterVpa => areas::register_vpa(machine, cpu),
-        Hcall::Cede => processors::cede(caller, cpu),
-        Hcall::Confer => processors::confer(caller, cpu),
+        Hcall::Cede => processors::cede(cpu, &mut next),
+        Hcall::Confer => processors::confer(caller, cpu, &mut next),
         Hcall::Prod => processors::prod(machine, cpu),
         Hcall::GetPpp => capacity::get_ppp(machine, cpu),
         Hcall::SetPpp => capacity::set_ppp(machine, cpu),
@@ -92,12 +98,12 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
         Hcall::PollPending => capacity::poll_pending(),
         Hcall::Rtas => match rtas::call(caller, cpu.gpr(4)) {
             Ok(Next::Run) => Status::Success,
-            Ok(Next::Stopped) => return Next::Stopped,
+            Ok(other) => return other,
             Err(status) => status,
         },
     };
     cpu.set_gpr(3, status.to_register());
-    Next::Run
+    next
 }
 
 #[cfg(test)]

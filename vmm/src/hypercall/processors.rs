@@ -3,45 +3,36 @@
 use power::hcall::Status;
 use power::msr::Msr;
 
-use super::Caller;
 use super::dispatch_log::Wait;
+use super::{Caller, Next};
 use crate::accel::Processor;
 use crate::machine::Machine;
-use crate::processors::Nap;
 
 /// `H_CEDE`: sleeps until an interrupt or `H_PROD`, with interrupts enabled on return.
-pub(super) fn cede<P: Processor>(caller: Caller<'_>, cpu: &mut P) -> Status {
+pub(super) fn cede<P: Processor>(cpu: &mut P, next: &mut Next) -> Status {
     cpu.set_msr(Msr::from_raw(cpu.msr().raw() | Msr::EE));
-    sleep(caller, cpu, Wait::Ceded);
+    *next = Next::Sleep(Wait::Ceded);
     Status::Success
 }
 
 /// `H_CONFER`: target, its dispatch number.
-pub(super) fn confer<P: Processor>(caller: Caller<'_>, cpu: &mut P) -> Status {
+pub(super) fn confer<P: Processor>(caller: Caller<'_>, cpu: &mut P, next: &mut Next) -> Status {
     /// All processors of the partition; the argument has 32 bits.
     const ALL: u32 = u32::MAX;
     let (target, dispatches) = (cpu.gpr(4), cpu.gpr(5) as u32);
     let Caller { machine, server } = caller;
-    if target as u32 != ALL {
-        let Some(processor) = machine.processors.get(target) else {
-            return Status::Parameter;
-        };
-        if target == server as u64 {
-            sleep(caller, cpu, Wait::Conferred);
-            return Status::Success;
-        }
-        // Bound, so that no lock of ours is held while we yield.
-        let waits_since = processor.areas().waiting_since();
-        if waits_since != Some(dispatches) {
-            return Status::Success;
-        }
+    if target as u32 == ALL {
+        *next = Next::Confer(None);
+        return Status::Success;
     }
-    // The host's scheduler gives the target, whose thread is runnable or waits for a reason of its
-    // own, its turn.
-    let processor = machine.processors.by_server(server);
-    processor.areas().leave(&machine.ram);
-    std::thread::yield_now();
-    processor.areas().arrive(&machine.ram);
+    let Some(processor) = machine.processors.get(target) else {
+        return Status::Parameter;
+    };
+    if target == server as u64 {
+        *next = Next::Sleep(Wait::Conferred);
+    } else if processor.areas().waiting_since() == Some(dispatches) {
+        *next = Next::Confer(usize::try_from(target).ok());
+    }
     Status::Success
 }
 
@@ -53,22 +44,5 @@ pub(super) fn prod<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
             Status::Success
         }
         None => Status::Parameter,
-    }
-}
-
-/// Sleeps until prodded or, with interrupts enabled, until one comes.
-fn sleep<P: Processor>(Caller { machine, server }: Caller<'_>, cpu: &mut P, wait: Wait) {
-    let processor = machine.processors.by_server(server);
-    let interrupts = cpu.msr().has(Msr::EE);
-    let nap = || match interrupts {
-        false => Nap::Forever,
-        true if cpu.interrupt_pending() => Nap::Wake,
-        true => Nap::For(cpu.decrementer_remaining()),
-    };
-    let began = machine.partition.timebase();
-    if processor.sleep(&machine.stop, nap, || processor.areas().leave(&machine.ram)) {
-        let mut areas = processor.areas();
-        areas.arrive(&machine.ram);
-        areas.log(&machine.ram, wait, began, machine.partition.timebase());
     }
 }

@@ -23,6 +23,10 @@ struct OfProcessor {
     /// When the first call began and when the last ended, in nanoseconds after the epoch; 0: none yet.
     first_ns: AtomicU64,
     last_ns: AtomicU64,
+    /// When it was carried last, in nanoseconds after the epoch; 0: it is carried now, or never was.
+    left_ns: AtomicU64,
+    /// How long nobody has carried it, since it was carried first.
+    waited_ns: AtomicU64,
 }
 
 #[derive(Default)]
@@ -57,6 +61,8 @@ impl Tally {
             calls: std::array::from_fn(|_| OfCall::default()),
             first_ns: AtomicU64::new(0),
             last_ns: AtomicU64::new(0),
+            left_ns: AtomicU64::new(0),
+            waited_ns: AtomicU64::new(0),
         };
         Self {
             epoch: Instant::now(),
@@ -95,22 +101,30 @@ impl Tally {
         counted.filter(|counted| counted.count > 0).collect()
     }
 
+    /// Processor `server` is carried from here on.
+    pub(crate) fn carried(&self, server: usize) {
+        let processor = &self.processors[server];
+        let left = get(&processor.left_ns);
+        if left != 0 {
+            add(&processor.waited_ns, self.now_ns() - left);
+            processor.left_ns.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Nobody carries processor `server` from here on: it sleeps, or waits for its turn.
+    pub(crate) fn left(&self, server: usize) {
+        self.processors[server].left_ns.store(self.now_ns(), Ordering::Relaxed);
+    }
+
     /// How long the processors have run, in the guest or in hypercalls: from the first call of each to its last, without
     /// what they waited.
     pub(crate) fn awake(&self) -> Duration {
         let ns = self.processors.iter().map(|processor| {
-            let all = get(&processor.last_ns) - get(&processor.first_ns).min(get(&processor.last_ns));
-            let waits = Hcall::ALL.iter().filter(|&&call| is_wait(call));
-            let waited: u64 = waits.map(|&call| get(&processor.calls[call as usize].ns)).sum();
-            all.saturating_sub(waited)
+            let (first, last) = (get(&processor.first_ns), get(&processor.last_ns));
+            last.saturating_sub(first).saturating_sub(get(&processor.waited_ns))
         });
         Duration::from_nanos(ns.sum())
     }
-}
-
-/// Whether the time of a call is mostly sleep.
-pub(crate) const fn is_wait(call: Hcall) -> bool {
-    matches!(call, Hcall::Cede | Hcall::Confer)
 }
 
 fn get(counter: &AtomicU64) -> u64 {
@@ -157,11 +171,19 @@ mod tests {
 
     #[test]
     fn a_processor_that_waits_is_not_awake() {
-        let tally = Tally::new(1);
-        let timed = tally.begin(0, Hcall::Cede);
-        std::thread::sleep(Duration::from_millis(2));
-        drop(timed);
-        assert!(tally.counted()[0].time >= Duration::from_millis(2));
-        assert_eq!(tally.awake(), Duration::ZERO);
+        const WAIT: Duration = Duration::from_millis(20);
+        let (waits, runs) = (Tally::new(1), Tally::new(1));
+        for tally in [&waits, &runs] {
+            tally.carried(0);
+            drop(tally.begin(0, Hcall::Enter));
+        }
+        waits.left(0);
+        std::thread::sleep(WAIT);
+        waits.carried(0);
+        for tally in [&waits, &runs] {
+            drop(tally.begin(0, Hcall::Enter));
+        }
+        assert!(runs.awake() >= WAIT);
+        assert!(waits.awake() + WAIT <= runs.awake());
     }
 }

@@ -1,17 +1,12 @@
-//! Starting, sleeping and waking, with real threads.
+//! Starting, stopping and prodding. How processors sleep and wake is tested with those who carry them, in `carriers`.
 
 use super::*;
-use crate::stop::Ending;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-#[derive(Default)]
-struct Level(AtomicBool);
+struct NoWire;
 
-impl Wire for Level {
+impl Wire for NoWire {
     fn ring(&self) {}
-    fn set_external(&self, level: bool) {
-        self.0.store(level, Ordering::Release);
-    }
+    fn set_external(&self, _level: bool) {}
 }
 
 const START: Start = Start {
@@ -21,85 +16,70 @@ const START: Start = Start {
 };
 
 fn processor() -> Processor {
-    Processor::new(Arc::new(Level::default()))
+    Processor::new(Arc::new(NoWire), Arc::default())
 }
 
 #[test]
 fn a_processor_is_started_once() {
-    let (processor, stop) = (processor(), Stop::default());
+    let processor = processor();
     assert_eq!(processor.stopped_state(), CpuStoppedState::Stopped);
+    assert_eq!(processor.take_start(), None);
     assert!(processor.start(START));
+    assert!(processor.is_starting());
     assert!(!processor.start(START));
-    assert_eq!(processor.wait_for_start(&stop), Some(START));
+    assert_eq!(processor.take_start(), Some(START));
+    assert!(!processor.is_starting());
+    assert_eq!(processor.take_start(), None);
     assert_eq!(processor.stopped_state(), CpuStoppedState::Running);
+    assert!(!processor.start(START));
     processor.stop();
     assert!(processor.start(START));
 }
 
 #[test]
-fn a_prod_before_the_sleep_is_remembered_once() {
-    let (processor, stop) = (processor(), Stop::default());
+fn a_prod_is_remembered_once() {
+    let processor = processor();
     processor.prod();
-    assert!(!processor.sleep(&stop, || Nap::Forever, || panic!("asleep")));
-    let mut naps = 0;
-    assert!(processor.sleep(
-        &stop,
-        || {
-            naps += 1;
-            if naps == 1 { Nap::For(Duration::ZERO) } else { Nap::Wake }
-        },
-        || (),
-    ));
+    processor.prod();
+    assert!(processor.is_prodded());
+    processor.take_prod();
+    assert!(!processor.is_prodded());
 }
 
 #[test]
 fn starting_forgets_an_old_prod() {
-    let (processor, stop) = (processor(), Stop::default());
+    let processor = processor();
     processor.prod();
     processor.start(START);
-    processor.wait_for_start(&stop);
-    let mut naps = [Nap::For(Duration::ZERO), Nap::Wake].into_iter();
-    assert!(processor.sleep(&stop, || naps.next().unwrap(), || ()));
-}
-
-/// Each round sleeps without a limit, so a lost wake-up would hang the test.
-#[test]
-fn no_wake_up_is_lost_however_the_threads_meet() {
-    let level = Arc::new(Level::default());
-    let processors = Processors::new([Arc::clone(&level) as Arc<dyn Wire>]);
-    let stop = Stop::default();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for _ in 0..2000 {
-                let nap = || {
-                    if level.0.load(Ordering::Acquire) {
-                        Nap::Wake
-                    } else {
-                        Nap::Forever
-                    }
-                };
-                processors.by_server(0).sleep(&stop, nap, || ());
-                level.0.store(false, Ordering::Release);
-            }
-            stop.request(Ending::PowerOff);
-        });
-        while !stop.is_requested() {
-            if !level.0.load(Ordering::Acquire) {
-                processors.set_external(0, true);
-            }
-        }
-    });
+    assert!(!processor.is_prodded());
 }
 
 #[test]
-fn the_end_of_the_run_wakes_every_sleeper() {
-    let (processor, stop) = (processor(), Stop::default());
-    std::thread::scope(|scope| {
-        let sleeper = scope.spawn(|| processor.sleep(&stop, || Nap::Forever, || ()));
-        let waiter = scope.spawn(|| processor.wait_for_start(&stop));
-        stop.request(Ending::Quit);
-        processor.disturb();
-        sleeper.join().unwrap();
-        assert_eq!(waiter.join().unwrap(), None);
-    });
+fn whatever_may_make_it_run_rings_its_bell() {
+    let bell = Arc::<Bell>::default();
+    let processor = Processor::new(Arc::new(NoWire), Arc::clone(&bell));
+    let rings = |what: &str, change: &dyn Fn()| {
+        let epoch = bell.epoch();
+        change();
+        assert_ne!(bell.epoch(), epoch, "{what}");
+    };
+    rings("start", &|| assert!(processor.start(START)));
+    rings("prod", &|| processor.prod());
+    rings("interrupt", &|| processor.set_external(true));
+    let epoch = bell.epoch();
+    processor.set_external(false);
+    assert_eq!(bell.epoch(), epoch, "the end of an interrupt wakes nobody");
+}
+
+#[test]
+fn processors_share_a_bell_where_they_share_their_threads() {
+    let processors = |carriers| Processors::new((0..3).map(|_| Arc::new(NoWire) as Arc<dyn Wire>).collect(), carriers);
+    let bells = |processors: &Processors| {
+        let bell = |server| Arc::as_ptr(processors.by_server(server).bell());
+        (bell(0) == bell(1), bell(1) == bell(2))
+    };
+    assert_eq!(bells(&processors(3)), (false, false));
+    assert_eq!(bells(&processors(2)), (true, true));
+    assert_eq!(bells(&processors(1)), (true, true));
+    assert_eq!(processors(2).carriers(), 2);
 }

@@ -96,7 +96,7 @@ fn a_processor_is_started_once_with_the_interrupts_byte_order() {
     assert_eq!(rtas(&machine, RtasCall::QueryCpuStoppedState, &[1]), [SUCCESS, 2]);
     assert_eq!(rtas(&machine, RtasCall::StartCpu, &[1, 0x8000, 5]), [u32::MAX]);
     assert_eq!(rtas(&machine, RtasCall::StartCpu, &[2, 0x8000, 5]), [PARAMETER]);
-    let start = machine.processors.by_server(1).wait_for_start(&machine.stop);
+    let start = machine.processors.by_server(1).take_start();
     assert_eq!(
         start,
         Some(Start {
@@ -117,7 +117,7 @@ fn the_last_processor_to_stop_itself_ends_the_run() {
     };
     for processor in machine.processors.iter() {
         processor.start(start);
-        processor.wait_for_start(&machine.stop);
+        processor.take_start();
         processor.areas().arrive(&machine.ram);
     }
     let mut cpu = Registers::default();

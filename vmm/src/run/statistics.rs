@@ -10,7 +10,7 @@ use std::time::Duration;
 use hpt::{Counts, Histogram, Survey};
 use serde::Serialize;
 
-use crate::hypercall::{Counted, is_wait};
+use crate::hypercall::Counted;
 use crate::machine::Machine;
 
 pub(super) use words::{duration, percent};
@@ -163,7 +163,7 @@ impl Hypercalls {
                 name: counted.call.name(),
                 count: counted.count,
                 seconds,
-                share: (!is_wait(counted.call) && processor_seconds > 0.0).then(|| seconds / processor_seconds),
+                share: (processor_seconds > 0.0).then(|| seconds / processor_seconds),
             }
         };
         let mut calls: Vec<Call> = counted.iter().map(call).collect();
@@ -178,7 +178,7 @@ impl Hypercalls {
         }
     }
 
-    /// All calls that do not sleep: how many, and how long.
+    /// All calls: how many, and how long.
     pub(super) fn sum(&self) -> (u64, f64) {
         let busy = self.calls.iter().filter(|call| call.share.is_some());
         busy.fold((0, 0.0), |(count, seconds), call| {

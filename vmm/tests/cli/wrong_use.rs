@@ -23,6 +23,12 @@ fn wrong_flags_are_told_what_is_right() {
     for (args, words) in [
         (&["run", "debian", "--smp", "0"][..], &["--smp", "1 to 64"][..]),
         (&["run", "debian", "--smp", "65"], &["--smp", "1 to 64"]),
+        (&["run", "debian", "--threads", "0"], &["--threads", "1 to 64"]),
+        (&["run", "debian", "--threads", "2"], &["--threads 2", "1 to 1"]),
+        (
+            &["run", "debian", "--smp", "4", "--threads", "5"],
+            &["--threads 5", "4 processors", "1 to 4"],
+        ),
         (&["run", "debian", "--hpt-order", "17"], &["--hpt-order", "18 to 46"]),
         (&["run", "debian", "--hpt-order", "47"], &["--hpt-order", "18 to 46"]),
         (&["run", "debian", "--mem", "much"], &["--mem", "512M"]),

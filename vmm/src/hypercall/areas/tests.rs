@@ -3,6 +3,7 @@
 use power::hcall::Hcall;
 
 use super::*;
+use crate::hypercall::Wait;
 use crate::test_machine::{RAM, Registers, machine};
 
 const REGISTER_VPA: u64 = 1 << 45;
@@ -123,27 +124,42 @@ fn the_rest_of_the_vpa_stays_the_guests() {
     assert_eq!(machine.ram.read(VPA + SIZE), Some(640_u16.to_be_bytes()));
 }
 
-#[test]
-fn the_log_has_an_entry_for_each_voluntary_wait_and_wraps() {
+/// A machine whose processor 0 has a log of four entries (200 bytes) for the kinds of wait in `enabled`.
+fn logging(enabled: u8) -> Machine {
     let machine = prepared();
     call(&machine, REGISTER_VPA, 0, VPA).assert_answer(Status::Success);
     call(&machine, REGISTER_LOG, 0, LOG).assert_answer(Status::Success);
-    let wait = |began, ended| {
-        machine
-            .processors
-            .by_server(0)
-            .areas()
-            .log(&machine.ram, Wait::Ceded, began, ended);
-    };
-    let index = || u64::from_be_bytes(machine.ram.read(VPA + 0x218).unwrap());
-    wait(1, 2);
-    assert_eq!(index(), 0, "not asked for");
-    machine.ram.write(VPA + 0xb8, &[1]).unwrap();
-    // 200 bytes hold four entries.
-    for n in 0..5 {
-        wait(100, 110 + n);
+    machine.ram.write(VPA + 0xb8, &[enabled]).unwrap();
+    machine
+}
+
+/// Processor 0 waits from `began` to `ended`, and could have run from `ready` on.
+fn wait(machine: &Machine, wait: Wait, began: u64, ready: Option<u64>, ended: u64) {
+    let mut areas = machine.processors.by_server(0).areas();
+    areas.leave(&machine.ram);
+    let mut waited = Waited::since(began, wait);
+    if let Some(ready) = ready {
+        waited.note_ready(ready);
+        waited.note_ready(ready + 1);
     }
-    assert_eq!(index(), 5);
+    areas.arrive_after(&machine.ram, &waited, ended);
+}
+
+/// Entries ever made.
+fn entries(machine: &Machine) -> u64 {
+    u64::from_be_bytes(machine.ram.read(VPA + 0x218).unwrap())
+}
+
+#[test]
+fn the_log_has_an_entry_for_each_voluntary_wait_and_wraps() {
+    let machine = logging(0);
+    wait(&machine, Wait::Ceded, 1, None, 2);
+    assert_eq!(entries(&machine), 0, "not asked for");
+    machine.ram.write(VPA + 0xb8, &[1]).unwrap();
+    for n in 0..5 {
+        wait(&machine, Wait::Ceded, 100, None, 110 + n);
+    }
+    assert_eq!(entries(&machine), 5);
     let entry: [u8; 48] = machine.ram.read(LOG).unwrap();
     assert_eq!((entry[0], entry[1]), (7, 2));
     assert_eq!(entry[12..16], 14_u32.to_be_bytes());
@@ -153,4 +169,47 @@ fn the_log_has_an_entry_for_each_voluntary_wait_and_wraps() {
         Some([0; 8]),
         "behind the last whole entry"
     );
+    assert_eq!(counter(&machine), 2 + 6 * 2);
+}
+
+#[test]
+fn each_kind_of_wait_is_logged_if_it_is_asked_for() {
+    for (enabled, expected) in [
+        (0, [0, 0, 0]),
+        (1, [1, 1, 0]),
+        (2, [0, 0, 1]),
+        (4, [0, 0, 0]),
+        (7, [1, 1, 1]),
+    ] {
+        let found = [Wait::Ceded, Wait::Conferred, Wait::Preempted].map(|kind| {
+            let machine = logging(enabled);
+            wait(&machine, kind, 1, None, 2);
+            entries(&machine)
+        });
+        assert_eq!(found, expected, "{enabled:#x}");
+    }
+}
+
+/// Linux adds up the time from ready to dispatched, and calls it stolen.
+#[test]
+fn the_log_tells_sleep_from_time_without_a_carrier() {
+    for (kind, ready, reason, asleep, stolen) in [
+        (Wait::Ceded, Some(130), 2, 30_u32, 20_u32),
+        (Wait::Ceded, None, 2, 50, 0),
+        (Wait::Conferred, None, 3, 50, 0),
+        (Wait::Preempted, None, 4, 0, 50),
+        (Wait::Preempted, Some(130), 4, 0, 50),
+    ] {
+        let machine = logging(3);
+        wait(&machine, kind, 100, ready, 150);
+        let entry: [u8; 48] = machine.ram.read(LOG).unwrap();
+        assert_eq!((entry[0], entry[1]), (7, reason));
+        let word = |at: usize| u32::from_be_bytes(entry[at..at + 4].try_into().unwrap());
+        assert_eq!(
+            (word(0x0c), word(0x04), word(0x08)),
+            (asleep, stolen, 0),
+            "{kind:?} {ready:?}"
+        );
+        assert_eq!(entry[16..24], 150_u64.to_be_bytes());
+    }
 }

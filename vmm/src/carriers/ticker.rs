@@ -1,0 +1,27 @@
+//! Ends the turns of processors while others wait for a carrier: a thread of its own, as the carriers are in the guest.
+//!
+//! It sleeps while a carrier waits at the bell: then no processor waits for one.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use super::Pool;
+use crate::accel::Processor;
+
+/// Starts the thread.
+pub(super) fn spawn<P: Processor + Send + 'static>(pool: Arc<Pool<P>>) -> io::Result<()> {
+    thread::Builder::new().name("ticker".to_owned()).spawn(move || {
+        let _enlisted = pool.machine.stop.enlist();
+        let mut next = Instant::now();
+        loop {
+            pool.bell.wait_unheard(next);
+            if pool.machine.stop.is_requested() {
+                return;
+            }
+            next = pool.lock().end_turns(&pool.machine, Instant::now());
+        }
+    })?;
+    Ok(())
+}
