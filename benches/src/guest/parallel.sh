@@ -4,8 +4,10 @@
 
 echo 'bench: init'
 export PATH=/bin
-busybox mkdir -p /proc
+busybox mkdir -p /proc /dev
 busybox mount -t proc proc /proc
+# What runs in the background reads from /dev/null.
+busybox mount -t devtmpfs dev /dev
 
 # Processes (fork, exec, exit, wait), and then mappings (mmap, mprotect, munmap).
 work() {
