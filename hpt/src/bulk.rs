@@ -3,15 +3,12 @@
 //! All entries that a call can lock at once share one grace period and one flush. An entry that
 //! somebody else holds is waited for with none held: what was gathered is flushed first.
 
-use arrayvec::ArrayVec;
 use power::hcall::{Status, bulk_remove as bits};
 use power::hpte::HpteR;
 
-use crate::lock::{Attempt, Locked};
-use crate::port::shadow_of;
-use crate::remove::{Condition, take};
-use crate::shadow::Batch;
-use crate::{Port, PteIndex};
+use crate::gather::Gather;
+use crate::remove::Condition;
+use crate::{Hpte, Port, PteIndex};
 
 /// A translation specifier: a request on the way in, a response on the way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -29,47 +26,14 @@ impl Specifier {
     }
 }
 
-/// Hidden entries whose flush is still to come, each with the specifier that asked for it.
-struct Gather<'h> {
-    port: &'h Port,
-    entries: ArrayVec<(usize, Locked<'h>), { bits::SPECIFIERS }>,
-}
-
-impl<'h> Gather<'h> {
-    /// Locks the entry at `at` if it meets the condition. If somebody holds it, perhaps this call for a
-    /// specifier before, what was gathered is flushed first.
-    fn lock(&mut self, at: PteIndex, condition: Condition, specifiers: &mut [Specifier]) -> Option<Locked<'h>> {
-        let table = self.port.table();
-        match table.try_lock(at, |v| condition.holds(v)) {
-            Attempt::Locked(entry) => Some(entry),
-            Attempt::Unwanted => None,
-            Attempt::Busy => {
-                self.flush(specifiers);
-                table.lock(at, |v| condition.holds(v))
-            }
-        }
-    }
-
-    /// Flushes and frees what was gathered and answers its specifiers.
-    fn flush(&mut self, specifiers: &mut [Specifier]) {
-        if self.entries.is_empty() {
-            return;
-        }
-        let mut batch = Batch::new();
-        for (_, entry) in &self.entries {
-            batch.push(shadow_of(entry));
-        }
-        self.port.hpt.shadow.invalidate(&batch);
-        for (asked, entry) in self.entries.drain(..) {
-            let r = take(entry).r;
-            specifiers[asked].respond(bits::SUCCESS | response_of(r));
-        }
-    }
-}
-
 /// R and C of a removed entry, in place for a response.
 fn response_of(r: HpteR) -> u64 {
     (if r.is_referenced() { bits::REFERENCED } else { 0 }) | (if r.is_changed() { bits::CHANGED } else { 0 })
+}
+
+/// What answers the specifier that asked for an entry when that is gone.
+fn answering(specifiers: &mut [Specifier]) -> impl FnMut(usize, PteIndex, Hpte) {
+    |asked, _, old| specifiers[asked].respond(bits::SUCCESS | response_of(old.r))
 }
 
 impl Port {
@@ -80,10 +44,7 @@ impl Port {
     /// as such. What was removed before it stays removed, and is flushed.
     pub fn bulk_remove(&mut self, specifiers: &mut [Specifier; bits::SPECIFIERS]) -> Status {
         let port = self.begin();
-        let mut gather = Gather {
-            port,
-            entries: ArrayVec::new(),
-        };
+        let mut gather = Gather::new(port);
         let mut status = Status::Success;
         for asked in 0..specifiers.len() {
             let request = specifiers[asked];
@@ -95,14 +56,15 @@ impl Port {
                 status = Status::Parameter;
                 break;
             };
-            if let Some(mut entry) = gather.lock(at, condition, specifiers) {
-                entry.hide();
-                gather.entries.push((asked, entry));
+            let entry = gather.lock(at, |v| condition.holds(v), &mut answering(specifiers));
+            if let Some(entry) = entry {
+                port.counters.evicted.add(u64::from(condition.none_of != 0));
+                gather.take(asked, entry, &mut answering(specifiers));
             } else {
                 specifiers[asked].respond(bits::NOT_FOUND);
             }
         }
-        gather.flush(specifiers);
+        gather.flush(&mut answering(specifiers));
         status
     }
 
@@ -154,15 +116,16 @@ mod tests {
         let machine = Machine::new();
         let pages: [_; 4] = std::array::from_fn(|i| page(i as u64, SMALL));
         let ptex = pages.map(|page| machine.map(page, SMALL, 0x5000));
-        machine.hpt.table().walk(pages[1], Access::Load, false).unwrap();
-        machine.hpt.table().walk(pages[2], Access::Store, false).unwrap();
+        machine.touch(pages[1], Access::Load);
+        machine.touch(pages[2], Access::Store);
         let mut specifiers = std::array::from_fn(|i| request(bits::AVPN, ptex[i], pages[i].avpn()));
         assert_eq!(machine.port().bulk_remove(&mut specifiers), Status::Success);
         let expected = [0x82 << 56, 0x8a << 56, 0x8e << 56, 0x82 << 56];
         assert_eq!(highs(specifiers), std::array::from_fn(|i| expected[i] | ptex[i]));
+        // The other two were never used.
         let asked = machine.asked();
-        assert_eq!(asked.len(), 5);
-        assert_eq!(asked[4], Asked::EndOfBatch);
+        assert_eq!(asked.len(), 3);
+        assert_eq!(asked[2], Asked::EndOfBatch);
     }
 
     #[test]
@@ -197,9 +160,10 @@ mod tests {
             let machine = Machine::new();
             let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
             let other = machine.map(page(2, SMALL), SMALL, 0x5000);
+            machine.touch(page(1, SMALL), Access::Load);
             let mut specifiers = [request(0, ptex, 0), wrong, request(0, other, 0), END];
             assert_eq!(machine.port().bulk_remove(&mut specifiers), Status::Parameter);
-            let expected = [(0x80 << 56) | ptex, marked, request(0, other, 0).high, bits::END];
+            let expected = [(0x88 << 56) | ptex, marked, request(0, other, 0).high, bits::END];
             assert_eq!(highs(specifiers), expected);
             assert_eq!(machine.asked().last(), Some(&Asked::EndOfBatch));
             assert!(machine.port().remove(0, other, 0).is_ok());

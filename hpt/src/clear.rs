@@ -17,11 +17,14 @@ impl Port {
         let mut entry = port.lock_valid(flags, ptex)?;
         // In place, as the manual says: the entry stays in use. Shadows must go, or they would be used
         // on without setting R again. If R was clear there are none: a walk sets it first.
-        let old = entry.clear_in_place(HpteR::R);
-        if old.is_referenced() {
-            port.invalidate(&entry);
+        let (old, used) = entry.clear_r();
+        if used {
+            port.invalidate_one(&entry);
+        } else {
+            port.counters.untouched.add(1);
         }
-        Ok(old)
+        port.counters.cleared.add(1);
+        Ok(old.r)
     }
 
     /// `H_CLEAR_MOD`: clears C of the entry at `ptex`; returns doubleword 1 as it was before.
@@ -31,19 +34,20 @@ impl Port {
     pub fn clear_mod(&mut self, flags: u64, ptex: u64) -> Result<HpteR, Status> {
         let port = self.begin();
         let mut entry = port.lock_valid(flags, ptex)?;
-        let old = entry.r();
-        if !old.is_changed() {
-            return Ok(old);
+        port.counters.cleared.add(1);
+        let (old, stored_to) = entry.look();
+        if !stored_to {
+            // No processor stores through the entry without setting C first, so C can only be the guest's.
+            entry.clear_guest_c();
+            return Ok(old.r);
         }
-        let v = entry.v();
-        entry.hide();
-        port.invalidate(&entry);
-        let old = entry.r();
+        port.withdraw(&mut entry);
+        let Hpte { v, r } = entry.entry();
         entry.publish(Hpte {
             v,
-            r: old.with_clear(HpteR::C),
+            r: r.with_clear(HpteR::C),
         });
-        Ok(old)
+        Ok(r)
     }
 
     fn lock_valid(&self, flags: u64, ptex: u64) -> Result<Locked<'_>, Status> {
@@ -60,30 +64,37 @@ mod tests {
 
     use super::*;
     use crate::Access;
-    use crate::testing::{Machine, hpte_r, page};
+    use crate::testing::{Machine, hpte_r, machines, page, v};
 
     const SMALL: PagePair = PagePair::ALL[0];
 
     #[test]
-    fn each_clears_its_own_bit_and_flushes() {
-        let machine = Machine::new();
-        let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
-        machine.hpt.table().walk(page(1, SMALL), Access::Store, false).unwrap();
-        let plain = hpte_r(0x5000, SMALL);
-        assert_eq!(machine.port().clear_ref(0, ptex), Ok(plain.with_set(HpteR::R_AND_C)));
-        assert_eq!(machine.asked().len(), 2);
-        assert_eq!(machine.port().clear_mod(0, ptex), Ok(plain.with_set(HpteR::C)));
-        assert_eq!(machine.asked().len(), 2);
-        assert_eq!(machine.port().remove(0, ptex, 0).unwrap().r, plain);
+    fn each_clears_its_own_bit_and_flushes_what_was_used() {
+        for machine in machines() {
+            let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
+            let plain = hpte_r(0x5000, SMALL);
+            machine.touch(page(1, SMALL), Access::Store);
+            assert_eq!(machine.port().clear_ref(0, ptex), Ok(plain.with_set(HpteR::R_AND_C)));
+            assert_eq!(machine.asked().len(), 2);
+            machine.touch(page(1, SMALL), Access::Load);
+            assert_eq!(machine.port().clear_mod(0, ptex), Ok(plain.with_set(HpteR::R_AND_C)));
+            assert_eq!(machine.asked().len(), 2);
+            assert_eq!(machine.port().remove(0, ptex, 0).unwrap().r, plain.with_set(HpteR::R));
+        }
     }
 
     #[test]
-    fn a_bit_that_is_clear_needs_no_flush() {
-        let machine = Machine::new();
-        let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
-        assert_eq!(machine.port().clear_ref(0, ptex), Ok(hpte_r(0x5000, SMALL)));
-        assert_eq!(machine.port().clear_mod(0, ptex), Ok(hpte_r(0x5000, SMALL)));
-        assert_eq!(machine.asked(), []);
+    fn what_was_not_used_needs_no_flush_whatever_the_guest_gave() {
+        for machine in machines() {
+            let mut port = machine.port();
+            let marked = hpte_r(0x5000, SMALL).with_set(HpteR::R_AND_C);
+            port.enter(0, 0, v(page(1, SMALL), SMALL), marked.raw()).unwrap();
+            assert_eq!(port.clear_mod(0, 0), Ok(marked));
+            assert_eq!(port.clear_mod(0, 0), Ok(marked.with_clear(HpteR::C)));
+            assert_eq!(port.clear_ref(0, 0), Ok(marked.with_clear(HpteR::C)));
+            assert_eq!(port.clear_ref(0, 0), Ok(marked.with_clear(HpteR::R_AND_C)));
+            assert_eq!(machine.asked(), []);
+        }
     }
 
     #[test]

@@ -3,16 +3,11 @@
 use std::iter::Sum;
 use std::ops::AddAssign;
 
+use crate::histogram::Histogram;
+use crate::shadow::Grace;
 use crate::sync::Statistic;
 
-/// Counters of one port. Only its processor adds; anybody may read.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(crate) struct Counters {
-    pub(crate) entered: Counter,
-}
-
-/// One counter.
+/// One counter. Only its port's processor adds; anybody may read.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(Statistic);
 
@@ -22,29 +17,117 @@ impl Counter {
         self.0.set(self.0.get().wrapping_add(more));
     }
 
-    fn read(&self) -> u64 {
+    pub(crate) fn read(&self) -> u64 {
         self.0.get()
     }
 }
 
-impl Counters {
-    pub(crate) fn read(&self) -> Counts {
-        Counts {
-            entered: self.entered.read(),
+/// A histogram in the making.
+#[derive(Debug)]
+pub(crate) struct Counted([Counter; Histogram::BUCKETS]);
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl Counted {
+    pub(crate) fn add(&self, value: u64) {
+        self.0[Histogram::bucket_of(value)].add(1);
+    }
+
+    pub(crate) fn read(&self) -> Histogram {
+        Histogram {
+            buckets: std::array::from_fn(|bucket| self.0[bucket].read()),
         }
     }
 }
 
-/// Sums of counters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Entries that were added.
-    pub entered: u64,
+/// Declares the counters of a port and the sums that people read, which have the same names.
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident: $counter:ident => $sum:ident,)*) => {
+        /// Counters of one port.
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: $counter,)*
+        }
+
+        impl Counters {
+            pub(crate) fn read(&self) -> Counts {
+                Counts { $($name: self.$name.read(),)* }
+            }
+        }
+
+        /// Sums of counters over all ports.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Counts {
+            $($(#[$doc])* pub $name: $sum,)*
+        }
+
+        impl AddAssign for Counts {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
 }
 
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.entered += other.entered;
+counts! {
+    /// Entries that were added.
+    entered: Counter => u64,
+    /// Of them, those in the group of the secondary hash.
+    entered_secondary: Counter => u64,
+    /// Entries that found no free slot.
+    group_full: Counter => u64,
+    /// Entries that were removed, by whatever call.
+    removed: Counter => u64,
+    /// Of them, those that went on the condition of a mask (andcond): to make room for others.
+    evicted: Counter => u64,
+    /// Entries whose protection was changed.
+    protected: Counter => u64,
+    /// Entries of which R or C was cleared.
+    cleared: Counter => u64,
+    /// Changes that no processor had to hear of, because R told that none had used the entry.
+    untouched: Counter => u64,
+    /// Grace periods: calls of [`Shadow::invalidate`](crate::Shadow::invalidate).
+    graces: Counter => u64,
+    /// Of them, those that concerned no processor.
+    nobody: Counter => u64,
+    /// Sum of [`Grace::left_alone`].
+    left_alone: Counter => u64,
+    /// Sum of [`Grace::posted`].
+    posted: Counter => u64,
+    /// Sum of [`Grace::kicked`].
+    kicked: Counter => u64,
+    /// Sum of [`Grace::joined`].
+    joined: Counter => u64,
+    /// Batches that were flushed before they were complete because the host was out of memory.
+    flushed_early: Counter => u64,
+    /// Invalidations in a batch.
+    batch_sizes: Counted => Histogram,
+    /// Length in ns of the grace periods that waited for a processor.
+    waits_ns: Counted => Histogram,
+    /// Tables that took the place of another.
+    resizes: Counter => u64,
+    /// Pairs of entries for one page that the duplicate check found.
+    duplicates: Counter => u64,
+}
+
+impl Counters {
+    /// A batch of `size` invalidations had this grace period.
+    pub(crate) fn note(&self, size: usize, grace: &Grace) {
+        self.graces.add(1);
+        self.nobody.add(u64::from(grace.posted == 0));
+        self.left_alone.add(u64::from(grace.left_alone));
+        self.posted.add(u64::from(grace.posted));
+        self.kicked.add(u64::from(grace.kicked));
+        self.joined.add(u64::from(grace.joined));
+        self.batch_sizes.add(size as u64);
+        if let Some(waited) = grace.waited {
+            self.waits_ns.add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+        }
     }
 }
 
@@ -54,5 +137,45 @@ impl Sum for Counts {
             sum += one;
             sum
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_grace_period_is_counted_with_all_that_it_asked() {
+        let counters = Counters::default();
+        counters.note(
+            3,
+            &Grace {
+                left_alone: 5,
+                posted: 4,
+                kicked: 2,
+                joined: 1,
+                waited: Some(Duration::from_nanos(1500)),
+            },
+        );
+        counters.note(1, &Grace::default());
+        let counts = counters.read();
+        assert_eq!((counts.graces, counts.nobody), (2, 1));
+        assert_eq!((counts.left_alone, counts.posted), (5, 4));
+        assert_eq!((counts.kicked, counts.joined), (2, 1));
+        assert_eq!((counts.batch_sizes.count(), counts.waits_ns.count()), (2, 1));
+        assert_eq!(counts.waits_ns.buckets[10], 1);
+    }
+
+    #[test]
+    fn sums_are_of_all_ports() {
+        let ports: [Counters; 3] = std::array::from_fn(|_| Counters::default());
+        for (more, port) in (1..).zip(&ports) {
+            port.entered.add(more);
+            port.batch_sizes.add(more);
+        }
+        let sum: Counts = ports.iter().map(Counters::read).sum();
+        assert_eq!((sum.entered, sum.batch_sizes.count()), (6, 3));
     }
 }

@@ -54,10 +54,17 @@ impl Port {
         } else {
             at.block::<8>().into_iter().find_map(|at| port.table().try_claim(at))
         };
-        let slot = slot.ok_or(Status::PtegFull)?;
+        let Some(slot) = slot else {
+            port.counters.group_full.add(1);
+            return Err(Status::PtegFull);
+        };
         let at = slot.at();
         slot.publish(new);
         port.counters.entered.add(1);
+        port.counters.entered_secondary.add(u64::from(new.v.is_secondary()));
+        if let Some(report) = &port.hpt.duplicates {
+            port.check_duplicates(at, report);
+        }
         Ok(at)
     }
 

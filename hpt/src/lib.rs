@@ -9,14 +9,22 @@
 //! Knows nothing of KVM, registers or devices: what it needs from above are the traits [`RealMap`],
 //! [`Shadow`] and [`Kick`]. The protocols are in `docs/concurrency.md`.
 
+mod block;
 mod bulk;
+mod changes;
 mod clear;
+mod confirm;
 mod counters;
 mod current;
+mod duplicates;
 mod enter;
+mod evict;
 mod flags;
 mod footprint;
+mod gather;
+mod histogram;
 mod lock;
+mod marks;
 mod memory;
 mod order;
 mod port;
@@ -27,6 +35,7 @@ mod remove;
 mod seat;
 mod shadow;
 mod shootdown;
+mod survey;
 mod sync;
 mod table;
 #[cfg(test)]
@@ -34,16 +43,20 @@ mod testing;
 mod walk;
 
 pub use bulk::Specifier;
+pub use confirm::{Confirmation, Held};
 pub use counters::Counts;
 pub use current::{Current, View};
+pub use duplicates::Duplicate;
 pub use footprint::Footprint;
+pub use histogram::Histogram;
 pub use memory::AllocateTable;
 pub use order::{Order, ParseOrderError};
 pub use port::{Hpt, Port};
 pub use read::Entries;
 pub use real::{RealKind, RealMap};
 pub use seat::Seat;
-pub use shadow::{Batch, Grace, Invalidation, NoShadow, Shadow};
+pub use shadow::{Batch, Full, Grace, Invalidation, NoShadow, Shadow};
 pub use shootdown::{Kick, Shootdown};
+pub use survey::Survey;
 pub use table::{Hpte, PteIndex, Table};
 pub use walk::{Access, Translation, WalkFault};

@@ -30,6 +30,8 @@ pub(crate) struct Locked<'t> {
     at: PteIndex,
     /// Doubleword 0 without the lock bit.
     v: HpteV,
+    /// WIMG, which doubleword 1 lacks while it is closed.
+    wimg: u64,
 }
 
 /// What came of looking for an entry to lock.
@@ -62,16 +64,21 @@ impl Table {
         }
         // Looked at before the lock is taken: who only finds that there is nothing to do does not make
         // a free slot look taken.
-        if !wanted(v) {
+        if !wanted(HpteV::from_guest(v.raw())) {
             return Attempt::Unwanted;
         }
         let (old, new) = (v.raw().to_be(), (v.raw() | HpteV::LOCK).to_be());
-        // Acquire: what the last holder did to dw 1 comes before what this one does (W1, W5).
+        // Acquire: what the last holder did to dw 1 comes before what this one does (W1, W6).
         match self
             .v(at)
             .compare_exchange(old, new, Ordering::Acquire, Ordering::Relaxed)
         {
-            Ok(_) => Attempt::Locked(Locked { table: self, at, v }),
+            Ok(_) => Attempt::Locked(Locked {
+                table: self,
+                at,
+                v,
+                wimg: 0,
+            }),
             Err(_) => Attempt::Busy,
         }
     }
@@ -91,34 +98,65 @@ impl Locked<'_> {
         self.at
     }
 
-    /// Doubleword 0 as a guest sees it.
-    pub(crate) fn v(&self) -> HpteV {
-        self.v
+    /// The entry as the guest sees it, or saw it before it was hidden. Walkers may still set R and C until it is closed,
+    /// or hidden for a grace period.
+    pub(crate) fn entry(&self) -> Hpte {
+        self.look().0
     }
 
-    /// Doubleword 1 as it is now; walkers may still set R and C in it.
-    pub(crate) fn r(&self) -> HpteR {
-        HpteR::from_raw(load(self.table.r(self.at)))
+    /// The same, and whether a walker has stored through it since C was last clear.
+    pub(crate) fn look(&self) -> (Hpte, bool) {
+        let r = HpteR::from_raw(load(self.table.r(self.at)));
+        let entry = Hpte {
+            v: self.v.with_valid(true),
+            r: r.with_set(self.wimg),
+        };
+        (entry.seen(), r.is_changed())
     }
 
-    /// Hides the entry from walkers that start after the grace period which must follow. It comes
-    /// back with [`Self::publish`] or is gone with [`Self::free`].
+    /// Hides the entry from walkers that come later. It comes back with [`Self::publish`] or is gone with
+    /// [`Self::free`], after a grace period or when [`Self::close`] has told that none is needed.
     pub(crate) fn hide(&mut self) {
         self.v = self.v.with_valid(false);
-        // Relaxed: `Shadow::invalidate` orders it before the grace period (W2).
         store(self.table.v(self.at), self.v.raw() | HpteV::LOCK, Ordering::Relaxed);
+        // Release: who finds this count does not find the dw 0 from before (W2).
+        self.table.changes(self.at.group()).fetch_add(1, Ordering::Release);
     }
 
-    /// Clears the bits of `mask` in doubleword 1 under the eyes of walkers; returns what it was.
-    pub(crate) fn clear_in_place(&mut self, mask: u64) -> HpteR {
+    /// Makes doubleword 1 of a hidden entry one that no walker has read, so that none sets R or C in it any more; whether
+    /// one had set R before. If not, no processor holds the entry's translation, and none will.
+    pub(crate) fn close(&mut self) -> bool {
+        // One step: a walker's compare-exchange comes before it, and R is seen here, or fails. Release: who sees
+        // it closed sees the count of `hide` (W3).
+        let old = self
+            .table
+            .r(self.at)
+            .fetch_and((!HpteR::WIMG).to_be(), Ordering::Release);
+        let old = HpteR::from_raw(u64::from_be(old));
+        self.wimg = old.raw() & HpteR::WIMG;
+        old.is_referenced()
+    }
+
+    /// Clears R, the walkers' and the guest's, under the eyes of walkers; returns the entry as it was, and whether a
+    /// walker had used it.
+    pub(crate) fn clear_r(&mut self) -> (Hpte, bool) {
+        let mask = HpteR::R | HpteR::GUEST_R;
         // Relaxed: one atomic step on the word that walkers set R and C in, so that neither loses the other.
         let old = self.table.r(self.at).fetch_and((!mask).to_be(), Ordering::Relaxed);
-        HpteR::from_raw(u64::from_be(old))
+        let r = HpteR::from_raw(u64::from_be(old));
+        (Hpte { v: self.v, r }.seen(), r.is_referenced())
     }
 
-    /// Gives the entry, which walkers do not see, its new content and unlocks it.
+    /// Clears the guest's C; the walkers' stays as it is.
+    pub(crate) fn clear_guest_c(mut self) {
+        self.v = self.v.with_clear(HpteV::GUEST_C);
+    }
+
+    /// Gives the entry, which walkers do not see, its new content and unlocks it. Nobody has used it then, whatever R and C
+    /// say: those are the guest's.
     pub(crate) fn publish(mut self, new: Hpte) {
-        // Claim: who sees the new dw 1 sees dw 0 locked or later, and not the one before (W3).
+        let new = new.stored();
+        // Claim: who sees the new dw 1 sees the count of `hide`, and dw 0 hidden or later (W4).
         fence(Ordering::Release);
         store(self.table.r(self.at), new.r.raw(), Ordering::Relaxed);
         self.v = new.v;
@@ -132,7 +170,7 @@ impl Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // Release: dw 1 comes before the dw 0 that shows it (W5).
+        // Release: dw 1 comes before the dw 0 that shows it (W6).
         store(self.table.v(self.at), self.v.raw(), Ordering::Release);
     }
 }

@@ -9,15 +9,20 @@ use power::page::{PagePair, Vpn};
 
 use crate::counters::{Counters, Counts};
 use crate::current::{Current, View};
+use crate::duplicates::Report;
 use crate::lock::Locked;
 use crate::shadow::{Batch, Invalidation, Shadow};
-use crate::{PteIndex, RealMap, Table};
+use crate::{Duplicate, Hpte, PteIndex, RealMap, Table};
 
 /// One guest's table, with what its hypercalls need of the machine. Processors use it through a [`Port`] each.
 pub struct Hpt {
     current: Arc<Current>,
     pub(crate) real: Box<dyn RealMap>,
     pub(crate) shadow: Box<dyn Shadow>,
+    /// As [`Shadow::marks_in_one_step`] has it.
+    marks_in_one_step: bool,
+    /// Whom a guest's duplicate entries are told, if anybody.
+    pub(crate) duplicates: Option<Report>,
     /// Of each port that was ever made.
     counters: Mutex<Vec<Arc<Counters>>>,
 }
@@ -28,8 +33,20 @@ impl Hpt {
         Self {
             current,
             real,
+            marks_in_one_step: shadow.marks_in_one_step(),
             shadow,
+            duplicates: None,
             counters: Mutex::default(),
+        }
+    }
+
+    /// The same, but each entry that is added is checked for being its page's only one; `report` is told of those that
+    /// are not.
+    #[must_use]
+    pub fn with_duplicate_check(self, report: Box<dyn Fn(&Duplicate) + Send + Sync>) -> Self {
+        Self {
+            duplicates: Some(report),
+            ..self
         }
     }
 
@@ -85,29 +102,69 @@ impl Port {
         self.table().index(ptex).ok_or(Status::Parameter)
     }
 
-    /// Waits until no processor uses the entry's translation any more.
-    pub(crate) fn invalidate(&self, entry: &Locked<'_>) {
+    /// Hides `entry` from walkers; whether that is all: no processor holds its translation, and none will. Otherwise
+    /// it must be invalidated before its slot is used again.
+    pub(crate) fn hide(&self, entry: &mut Locked<'_>) -> bool {
+        entry.hide();
+        let untouched = self.hpt.marks_in_one_step && !entry.close();
+        if untouched {
+            self.counters.untouched.add(1);
+        }
+        untouched
+    }
+
+    /// Hides `entry` from walkers and waits until no processor uses its translation any more.
+    pub(crate) fn withdraw(&self, entry: &mut Locked<'_>) {
+        if !self.hide(entry) {
+            self.invalidate_one(entry);
+        }
+    }
+
+    /// Waits until no processor uses the translation of `entry` any more.
+    pub(crate) fn invalidate_one(&self, entry: &Locked<'_>) {
         let mut batch = Batch::new();
         batch.push(shadow_of(entry));
-        self.hpt.shadow.invalidate(&batch);
+        self.invalidate(&batch);
+    }
+
+    /// Waits until no processor uses what `batch` names any more.
+    pub(crate) fn invalidate(&self, batch: &Batch) {
+        let grace = self.hpt.shadow.invalidate(batch);
+        self.counters.note(batch.len(), &grace);
+    }
+
+    /// Frees the slot of an entry that is hidden, and invalidated where that was needed; returns the entry as it was.
+    pub(crate) fn free(&self, entry: Locked<'_>) -> Hpte {
+        // Only now: until the grace period was over, walkers might still have set R and C.
+        let old = entry.entry();
+        entry.free();
+        self.counters.removed.add(1);
+        old
     }
 }
 
 /// What processors may hold of an entry.
 pub(crate) fn shadow_of(entry: &Locked<'_>) -> Invalidation {
-    named(entry.at(), entry.v(), entry.r()).unwrap_or(Invalidation::All)
+    let Hpte { v, r } = entry.entry();
+    named(entry.at(), v, r).unwrap_or(Invalidation::All)
 }
 
-/// The page that an entry at `at` maps, from its content; `None` if that is no legal entry, which
+/// What processors may hold of an entry at `at`, from its content; `None` if that is no legal entry, which
 /// `H_ENTER` does not let in.
 fn named(at: PteIndex, v: HpteV, r: HpteR) -> Option<Invalidation> {
-    let pair = PagePair::decode(v.is_large(), r.lp())?;
-    let hash = if v.is_secondary() { !at.group() } else { at.group() };
-    let page = Vpn::from_entry(v.segment()?, pair.base(), v.avpn(), hash);
+    let (page, pair) = page_of(at, v, r)?;
     Some(Invalidation::Page {
         page: page.align_to(pair.actual()),
         actual: pair.actual(),
     })
+}
+
+/// The page of the segment's base size that leads to an entry at `at`, and the entry's page sizes, from its content; `None`
+/// if that is no legal entry.
+pub(crate) fn page_of(at: PteIndex, v: HpteV, r: HpteR) -> Option<(Vpn, PagePair)> {
+    let pair = PagePair::decode(v.is_large(), r.lp())?;
+    let hash = if v.is_secondary() { !at.group() } else { at.group() };
+    Some((Vpn::from_entry(v.segment()?, pair.base(), v.avpn(), hash), pair))
 }
 
 #[cfg(test)]

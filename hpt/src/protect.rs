@@ -28,14 +28,14 @@ impl Port {
         let at = port.index(ptex)?;
         let condition = Condition::new(flags & access::AVPN != 0, false, avpn);
         let mut entry = port.table().lock(at, |v| condition.holds(v)).ok_or(Status::NotFound)?;
-        let v = entry.v();
-        entry.hide();
-        port.invalidate(&entry);
+        port.withdraw(&mut entry);
         // R and C of the last walk are in by now. R goes, as the manual says: nobody holds the
         // translation, so the page counts as unused from here on.
-        let r = entry.r().with_clear(access::PROTECTION_IN_ENTRY | HpteR::R);
+        let Hpte { v, r } = entry.entry();
+        let r = r.with_clear(access::PROTECTION_IN_ENTRY | HpteR::R);
         let r = r.with_set(access::protection_in_entry(flags));
         entry.publish(Hpte { v, r });
+        port.counters.protected.add(1);
         Ok(())
     }
 }

@@ -4,7 +4,6 @@ use power::hcall::{Status, access};
 use power::hpte::HpteV;
 
 use crate::flags::{self, CHECKSUM, COMPRESSION, USAGE_HINTS};
-use crate::lock::Locked;
 use crate::{Hpte, Port};
 
 const KNOWN: u64 = access::AVPN | access::ANDCOND | COMPRESSION | CHECKSUM | USAGE_HINTS;
@@ -48,21 +47,12 @@ impl Port {
         let condition = Condition::new(flags & access::AVPN != 0, flags & access::ANDCOND != 0, avpn);
         let mut entry = port.table().lock(at, |v| condition.holds(v)).ok_or(Status::NotFound)?;
         flags::refuse_compression(flags)?;
-        entry.hide();
-        port.invalidate(&entry);
-        Ok(take(entry))
+        port.withdraw(&mut entry);
+        if flags & access::ANDCOND != 0 {
+            port.counters.evicted.add(1);
+        }
+        Ok(port.free(entry))
     }
-}
-
-/// Frees the slot of an entry that is hidden and flushed; returns the entry as it was.
-pub(crate) fn take(entry: Locked<'_>) -> Hpte {
-    // Only now: until the grace period was over, walkers might still have set R and C.
-    let old = Hpte {
-        v: entry.v().with_valid(true),
-        r: entry.r(),
-    };
-    entry.free();
-    old
 }
 
 #[cfg(test)]
@@ -71,8 +61,8 @@ mod tests {
     use power::page::PagePair;
 
     use super::*;
-    use crate::Invalidation;
-    use crate::testing::{Asked, Machine, hpte_r, page, r, v};
+    use crate::testing::{Asked, Machine, hpte_r, machines, page, r, v};
+    use crate::{Access, Invalidation};
 
     const SMALL: PagePair = PagePair::ALL[0];
 
@@ -100,6 +90,7 @@ mod tests {
         for pair in PagePair::ALL {
             let page = page(0x103, pair);
             let ptex = machine.map(page, pair, 0x100_0000);
+            machine.touch(page, Access::Load);
             machine.port().remove(0, ptex, 0).unwrap();
             let gone = Invalidation::Page {
                 page: page.align_to(pair.actual()),
@@ -148,13 +139,22 @@ mod tests {
     fn what_a_walk_set_is_returned() {
         let machine = Machine::new();
         let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
-        machine
-            .hpt
-            .table()
-            .walk(page(1, SMALL), crate::Access::Store, false)
-            .unwrap();
+        machine.touch(page(1, SMALL), Access::Store);
         let old = machine.port().remove(0, ptex, 0).unwrap();
         assert_eq!(old.r, hpte_r(0x5000, SMALL).with_set(HpteR::R_AND_C));
+    }
+
+    #[test]
+    fn an_entry_that_was_not_used_goes_without_a_flush_where_that_is_certain() {
+        for (machine, flushes) in machines().iter().zip([1, 0]) {
+            let marked = hpte_r(0x5000, SMALL).with_set(HpteR::R_AND_C);
+            let mut port = machine.port();
+            port.enter(0, 0, v(page(1, SMALL), SMALL), marked.raw()).unwrap();
+            assert_eq!(port.remove(0, 0, 0).unwrap().r, marked);
+            assert_eq!(machine.asked().len(), 2 * flushes as usize);
+            let counts = machine.hpt.counts();
+            assert_eq!((counts.graces, counts.untouched), (flushes, 1 - flushes));
+        }
     }
 
     #[test]

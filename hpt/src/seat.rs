@@ -66,10 +66,7 @@ impl Seat {
     /// table's change and this (W1 in `footprint.rs`).
     pub(crate) fn may_hold(&self, batch: &Batch) -> bool {
         let Some(footprint) = &self.footprint else { return true };
-        batch
-            .items()
-            .iter()
-            .any(|invalidation| footprint.may_hold(invalidation))
+        batch.items().any(|invalidation| footprint.may_hold(invalidation))
     }
 
     /// The processor goes into the guest: from here on it may walk the table. Calls `apply` for
@@ -105,7 +102,7 @@ impl Seat {
     /// Leaves a batch for the next entry (I1).
     pub(crate) fn post(&self, batch: &Batch) {
         let mut pending = lock(&self.pending);
-        pending.add(batch.items());
+        pending.add(batch);
         self.posted.store(true, Ordering::Relaxed);
     }
 
@@ -172,15 +169,15 @@ impl Pending {
         }
     }
 
-    fn add(&mut self, items: &[Invalidation]) {
+    fn add(&mut self, batch: &Batch) {
         if self.all {
             return;
         }
-        if items.contains(&Invalidation::All) || self.items.len() + items.len() > Self::CAPACITY {
+        if batch.is_everything() || self.items.len() + batch.len() > Self::CAPACITY {
             self.items.clear();
             self.all = true;
         } else {
-            self.items.extend_from_slice(items);
+            self.items.extend(batch.items());
         }
     }
 
@@ -224,7 +221,8 @@ mod tests {
         let seat = Seat::new(None);
         seat.post(&batch(3));
         seat.post(&batch(1));
-        assert_eq!(applied(&seat), [batch(3).items(), batch(1).items()].concat());
+        let expected: Vec<_> = batch(3).items().chain(batch(1).items()).copied().collect();
+        assert_eq!(applied(&seat), expected);
         assert_eq!(applied(&seat), []);
     }
 

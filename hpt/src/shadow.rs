@@ -25,48 +25,84 @@ pub enum Invalidation {
 
 /// Invalidations that share one grace period and one flush.
 ///
-/// Gathering never fails and never allocates: what is more than [`Self::CAPACITY`] becomes
-/// [`Invalidation::All`].
+/// The first [`Self::IN_PLACE`] need no memory of the heap, further ones do: a batch that got none is flushed early
+/// ([`Self::try_push`]) or becomes [`Invalidation::All`] ([`Self::push`]). Gathering never aborts.
 #[derive(Debug, Default)]
 pub struct Batch {
-    items: ArrayVec<Invalidation, { Batch::CAPACITY }>,
+    in_place: ArrayVec<Invalidation, { Batch::IN_PLACE }>,
+    /// What did not fit in place.
+    more: Vec<Invalidation>,
 }
 
+/// A batch takes no more names: it is as large as it may be, or the host is out of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the batch is full")]
+pub struct Full;
+
 impl Batch {
-    /// Invalidations that keep their names: what Linux gathers under one page table lock.
-    pub const CAPACITY: usize = 192;
+    /// Invalidations that take no memory of the heap: what Linux gathers under one page table lock.
+    pub const IN_PLACE: usize = 192;
+    /// Invalidations of one batch. Each keeps an entry locked, and processors look for every one of them.
+    pub const CAPACITY: usize = 4096;
 
     /// A batch of nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds what `invalidation` names.
-    pub fn push(&mut self, invalidation: Invalidation) {
-        if self.items.first() == Some(&Invalidation::All) {
-            return;
+    /// Adds what `invalidation` names. Everything swallows its parts.
+    ///
+    /// # Errors
+    /// There is no room: the batch is as it was.
+    pub fn try_push(&mut self, invalidation: Invalidation) -> Result<(), Full> {
+        if self.is_everything() {
+            return Ok(());
         }
-        if invalidation == Invalidation::All || self.items.is_full() {
-            self.items.clear();
-            self.items.push(Invalidation::All);
-        } else {
-            self.items.push(invalidation);
+        if invalidation == Invalidation::All {
+            self.clear();
+        }
+        if self.in_place.try_push(invalidation).is_ok() {
+            return Ok(());
+        }
+        if self.len() >= Self::CAPACITY || self.more.try_reserve(1).is_err() {
+            return Err(Full);
+        }
+        self.more.push(invalidation);
+        Ok(())
+    }
+
+    /// Adds what `invalidation` names; if there is no room for it, everything goes.
+    pub fn push(&mut self, invalidation: Invalidation) {
+        if self.try_push(invalidation).is_err() {
+            self.clear();
+            self.in_place.push(Invalidation::All);
         }
     }
 
     /// What goes.
-    pub fn items(&self) -> &[Invalidation] {
-        &self.items
+    pub fn items(&self) -> impl Iterator<Item = &Invalidation> + Clone {
+        self.in_place.iter().chain(&self.more)
+    }
+
+    /// How many invalidations these are.
+    pub fn len(&self) -> usize {
+        self.in_place.len() + self.more.len()
     }
 
     /// Whether nothing goes.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.in_place.is_empty()
     }
 
-    /// Empties the batch.
+    /// Whether everything goes.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.in_place.first() == Some(&Invalidation::All)
+    }
+
+    /// Empties the batch; memory that it took stays its own.
     pub fn clear(&mut self) {
-        self.items.clear();
+        self.in_place.clear();
+        self.more.clear();
     }
 }
 
@@ -152,19 +188,32 @@ mod tests {
         }
     }
 
+    fn items(batch: &Batch) -> Vec<Invalidation> {
+        batch.items().copied().collect()
+    }
+
     #[test]
-    fn a_batch_keeps_192_names() {
+    fn a_batch_keeps_its_names_in_order_in_place_and_beyond() {
         let mut batch = Batch::new();
-        (0..192).for_each(|number| batch.push(page(number)));
-        assert_eq!(batch.items().len(), 192);
-        assert_eq!(batch.items()[191], page(191));
+        for number in 0..Batch::CAPACITY {
+            assert_eq!((batch.len(), batch.is_empty()), (number, number == 0));
+            batch.push(page(number as u64));
+        }
+        let expected: Vec<_> = (0..Batch::CAPACITY as u64).map(page).collect();
+        assert_eq!(items(&batch), expected);
+        assert_eq!(batch.try_push(page(0)), Err(Full));
+        assert_eq!(items(&batch), expected);
+        batch.clear();
+        assert!(batch.is_empty() && batch.items().next().is_none());
     }
 
     #[test]
     fn more_than_a_batch_holds_is_everything() {
         let mut batch = Batch::new();
-        (0..200).for_each(|number| batch.push(page(number)));
-        assert_eq!(batch.items(), [Invalidation::All]);
+        (0..=Batch::CAPACITY as u64).for_each(|number| batch.push(page(number)));
+        assert_eq!(items(&batch), [Invalidation::All]);
+        assert_eq!(batch.try_push(page(0)), Ok(()));
+        assert_eq!(batch.len(), 1);
     }
 
     #[test]
@@ -173,6 +222,6 @@ mod tests {
         batch.push(page(1));
         batch.push(Invalidation::All);
         batch.push(page(2));
-        assert_eq!(batch.items(), [Invalidation::All]);
+        assert_eq!(items(&batch), [Invalidation::All]);
     }
 }

@@ -4,22 +4,25 @@
 //!
 //! | step | who | access | pairs with |
 //! |---|---|---|---|
-//! | W1 | writer | dw 0: lock bit set by compare-exchange, Acquire | W5 of the last holder |
-//! | W2 | writer that changes an entry | dw 0: V cleared, Relaxed; then [`Shadow::invalidate`](crate::Shadow) | R1: a walker that starts after the grace period sees V = 0 |
-//! | W3 | writer | fence Release (claim) | R4: who sees the new dw 1 sees the changed dw 0 |
-//! | W4 | writer | dw 1: store Relaxed | R3 |
-//! | W5 | writer | dw 0: V set, lock bit clear, store Release (publish) | R2 |
-//! | R1 | walker | dw 0: load Relaxed of up to eight entries | |
-//! | R2 | walker | fence Acquire | W5: dw 1 of the entry whose V was seen, or a later one |
-//! | R3 | walker | dw 1: load Relaxed, then fence Acquire | W4, W3 |
-//! | R4 | walker | dw 0: load Relaxed; another value than in R1 means that R3 may be torn | W3 |
-//! | R5 | walker | dw 1: R, C set by compare-exchange, Relaxed, against the value of R3 | W2, by the seat: read by the writer after its grace period |
+//! | W1 | writer | dw 0: lock bit set by compare-exchange, Acquire | W6 of the last holder |
+//! | W2 | writer that changes an entry | dw 0: V cleared, Relaxed; then the group's count of changes + 1, Release | R1 |
+//! | W3 | writer that changes an entry, where every walker marks in one step (R5) | dw 1: closed (WIMG cleared) by fetch-and, Release; if R was clear, no walker has the entry, none will, and there is no grace period | R3, R5 |
+//! | G | writer that changes an entry, unless W3 has told that none is needed | [`Shadow::invalidate`](crate::Shadow): grace period and flush; R and C are read after it | R1: a walk that starts later sees V = 0; R5, by the seat |
+//! | W4 | writer | fence Release (claim) | R4 |
+//! | W5 | writer | dw 1: store Relaxed | R3 |
+//! | W6 | writer | dw 0: V set or all zero, lock bit clear, store Release (publish) | R2, W1 |
+//! | R1 | walker | the group's count of changes: load Acquire; dw 0: load Relaxed of up to eight entries | W2: who finds the count finds V = 0 |
+//! | R2 | walker | fence Acquire | W6: dw 1 of the entry whose V was seen, or a later one |
+//! | R3 | walker | dw 1: load Relaxed | W3, W5 |
+//! | R4 | walker | fence Acquire, count: load Relaxed; another value than in R1 means that R3 may be of another entry | W2, by W3 or W4 |
+//! | R5 | walker | dw 1: R, then C, each set by compare-exchange, Relaxed, against the value of R3; then R4 again | W3; G, by the seat |
 //!
 //! Writers exclude each other by the lock bit; walkers take no lock and write nothing but R and C.
 
 use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV};
 
 use crate::Order;
+use crate::changes::Changes;
 use crate::memory::{AllocateTable, TableMemory};
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -47,7 +50,7 @@ impl PteIndex {
     }
 }
 
-/// Both doublewords of an entry as a guest sees them: without the lock bit.
+/// Both doublewords of an entry as a guest sees them: without the hypervisor's bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Hpte {
     /// Doubleword 0: which virtual page.
@@ -62,6 +65,7 @@ pub struct Table {
     order: Order,
     group_mask: u64,
     entries: u64,
+    changes: Changes,
 }
 
 impl Table {
@@ -78,6 +82,7 @@ impl Table {
             order,
             group_mask: groups - 1,
             entries: groups * HPTES_PER_GROUP,
+            changes: Changes::new(),
         })
     }
 
@@ -96,10 +101,21 @@ impl Table {
         (ptex < self.entries).then_some(PteIndex(ptex as usize))
     }
 
+    /// Number of entries.
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
+    }
+
     /// First entry of the group that `hash` leads to.
     #[inline]
     pub(crate) fn group_start(&self, hash: u64) -> usize {
         ((hash & self.group_mask) * HPTES_PER_GROUP) as usize
+    }
+
+    /// How often entries of `group`, perhaps of others as well, were hidden.
+    #[inline]
+    pub(crate) fn changes(&self, group: u64) -> &AtomicU64 {
+        self.changes.of(group)
     }
 
     /// Doubleword 0 of entry `at`, which must be inside the table, as it is in memory.
@@ -125,19 +141,18 @@ impl Table {
     /// The entry at `at` as it is between changes: waits for a writer that is at it.
     pub fn read(&self, at: PteIndex) -> Hpte {
         let mut waiting = crate::lock::Waiting::default();
+        let changes = self.changes(at.group());
         loop {
-            let v = load(self.v(at));
-            // W5: what was published with this dw 0, or later, is seen below.
+            // R1: a count that is found here means a dw 0 below that is not from before it.
+            let count = changes.load(Ordering::Acquire);
+            let v = HpteV::from_raw(load(self.v(at)));
+            // R2
             fence(Ordering::Acquire);
-            let r = load(self.r(at));
-            // W3: if that was a later dw 1, the next load does not give this dw 0 again.
+            let r = HpteR::from_raw(load(self.r(at)));
+            // R4: if that was dw 1 of a later entry, or closed, the next load gives another count.
             fence(Ordering::Acquire);
-            let v = HpteV::from_raw(v);
-            if !v.is_locked() && load(self.v(at)) == v.raw() {
-                return Hpte {
-                    v: HpteV::from_guest(v.raw()),
-                    r: HpteR::from_raw(r),
-                };
+            if !v.is_locked() && changes.load(Ordering::Relaxed) == count {
+                return Hpte { v, r }.seen();
             }
             waiting.pause();
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use power::hpte::{HpteR, HpteV};
 use power::page::{PagePair, SegmentSize, Vpn};
 
-use crate::{Batch, Current, Grace, Hpt, Invalidation, Order, Port, RealKind, RealMap, Shadow, Table};
+use crate::{Access, Batch, Current, Grace, Hpt, Invalidation, Order, Port, RealKind, RealMap, Shadow, Table};
 
 /// First address past the memory.
 pub(crate) const RAM_END: u64 = 64 << 20;
@@ -22,12 +22,15 @@ pub(crate) enum Asked {
     Exclusively,
 }
 
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Asked>>>);
+#[derive(Clone)]
+struct Recorder {
+    asked: Arc<Mutex<Vec<Asked>>>,
+    marks_in_one_step: bool,
+}
 
 impl Recorder {
     fn note(&self, what: Asked) {
-        self.0.lock().unwrap().push(what);
+        self.asked.lock().unwrap().push(what);
     }
 }
 
@@ -65,7 +68,7 @@ impl Shadow for Recorder {
     }
 
     fn marks_in_one_step(&self) -> bool {
-        true
+        self.marks_in_one_step
     }
 }
 
@@ -77,7 +80,15 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        let recorder = Recorder::default();
+        Self::whose_walkers_mark_in_one_step(true)
+    }
+
+    /// As [`Shadow::marks_in_one_step`] has it: processors like the emulated ones, or like KVM's.
+    pub(crate) fn whose_walkers_mark_in_one_step(marks_in_one_step: bool) -> Self {
+        let recorder = Recorder {
+            asked: Arc::default(),
+            marks_in_one_step,
+        };
         let current = Current::new(Table::new(Order::MIN).unwrap());
         let hpt = Arc::new(Hpt::new(
             current,
@@ -92,9 +103,14 @@ impl Machine {
         self.hpt.port()
     }
 
+    /// A processor uses `page`, which is mapped.
+    pub(crate) fn touch(&self, page: Vpn, access: Access) {
+        self.hpt.table().walk(page, access, false).unwrap();
+    }
+
     /// What was asked since the last call of this.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut self.recorder.0.lock().unwrap())
+        std::mem::take(&mut self.recorder.asked.lock().unwrap())
     }
 
     /// Enters `page` at real address `real`, memory, read and write; returns its index.
@@ -105,6 +121,11 @@ impl Machine {
             .unwrap()
             .to_register()
     }
+}
+
+/// Both kinds of [`Machine`].
+pub(crate) fn machines() -> [Machine; 2] {
+    [false, true].map(Machine::whose_walkers_mark_in_one_step)
 }
 
 /// Page `number` of a segment with 256 MiB, of `pair`'s base size.

@@ -1,15 +1,15 @@
 //! The walk: from a virtual page to a real one, without a lock, while writers change the table.
 //!
 //! The protocol is the table at the top of `table.rs` (steps R1 to R5). A walker of a processor is
-//! between `enter` and `leave` of its [`Seat`](crate::Seat). Writers wait for it that find the page in its
-//! [`Footprint`], so it notes the page before it uses an entry, and also as soon as one changes under it:
-//! from then on each writer of the page makes one more change at most, and the walk ends. A walker
-//! in no seat may see any number of changes; it gives up as not found.
+//! between `enter` and `leave` of its [`Seat`](crate::Seat). Writers of entries that are in use wait for it if they find the
+//! page in its [`Footprint`], so it notes the page before it uses an entry, and also as soon as one changes under
+//! it: from then on each of them makes one more change at most. Changes of entries that nobody uses wait for nobody, so
+//! the number of tries is bounded as well; then the page is not found.
 
 use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV, Protection};
 use power::page::{PagePair, PageSize, Vpn};
 
-use crate::sync::{Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence};
 use crate::table::load;
 use crate::{Footprint, Table};
 
@@ -53,25 +53,35 @@ pub enum WalkFault {
     NoExecute,
 }
 
-/// Times that a walk starts again because entries changed under it. More than a walker in its seat needs, whose
-/// guest keeps to one entry for each page.
-const RETRIES: u32 = 4 * HPTES_PER_GROUP as u32;
+/// Times that a walk starts again because entries changed under it. Each time costs a writer more than it costs the
+/// walker: a walk whose own page stays as it is does not come near.
+const RETRIES: u32 = 1024;
 
-enum Group {
-    /// The entry at this index, with this doubleword 1.
-    Found(usize, HpteR, PagePair),
+enum Group<'t> {
+    Found(Found<'t>),
     Empty,
     /// An entry changed while it was read.
     Changed,
 }
 
-impl Group {
+/// An entry that maps the page.
+struct Found<'t> {
+    r: HpteR,
+    pair: PagePair,
+    /// Where `r` was read.
+    at: &'t AtomicU64,
+    /// The group's count of changes, and what it was before the entry was read.
+    changes: &'t AtomicU64,
+    count: u64,
+}
+
+impl Group<'_> {
     /// Tells `note` how large the page may be; whether the table must be searched again before the
     /// result is used. One that changed may have any size.
     #[inline]
     fn must_look_again(&self, page: Vpn, note: impl Fn(PageSize) -> bool) -> bool {
         match self {
-            Self::Found(_, _, pair) => note(pair.actual()),
+            Self::Found(found) => note(found.pair.actual()),
             Self::Empty => false,
             Self::Changed => {
                 for pair in PagePair::ALL.into_iter().filter(|pair| pair.base() == page.base()) {
@@ -131,24 +141,27 @@ impl Table {
             if found.must_look_again(page, &note) {
                 continue;
             }
-            let Group::Found(at, r, pair) = found else {
+            let Group::Found(found) = found else {
                 return Err(WalkFault::NotFound);
             };
-            check(r, access, key)?;
-            if let Some(r) = self.mark(at, r, access) {
-                return Ok(translation(page, r, pair));
+            check(found.r, access, key)?;
+            if let Some(r) = found.mark(access) {
+                return Ok(translation(page, r, found.pair));
             }
         }
         Err(WalkFault::NotFound)
     }
 
     #[inline]
-    fn search(&self, page: Vpn, hash: u64, secondary: bool) -> Group {
+    fn search(&self, page: Vpn, hash: u64, secondary: bool) -> Group<'_> {
         let (mask, value) = HpteV::matching(page, secondary);
         // Compared as they lie in memory: turning the wanted value round once is cheaper than eight
         // entries.
         let (mask, value) = (mask.to_be(), value.to_be());
         let start = self.group_start(hash);
+        let changes = self.changes(start as u64 / HPTES_PER_GROUP);
+        // R1: a count that is found here means that no dw 0 below is from before it.
+        let count = changes.load(Ordering::Acquire);
         for at in start..start + HPTES_PER_GROUP as usize {
             let v = self.v_at(at).load(Ordering::Relaxed);
             if v & mask != value {
@@ -157,40 +170,57 @@ impl Table {
             // R2: dw 1 is that of this dw 0, or a later one.
             fence(Ordering::Acquire);
             let r = HpteR::from_raw(load(self.r_at(at)));
-            // R3: if it was a later one, the next load gives another dw 0.
+            // R4: if it was a later one, or closed, the next load gives another count.
             fence(Ordering::Acquire);
-            let again = self.v_at(at).load(Ordering::Relaxed);
-            if (again ^ v) & !HpteV::LOCK.to_be() != 0 {
+            if changes.load(Ordering::Relaxed) != count {
                 return Group::Changed;
             }
             let large = HpteV::from_raw(u64::from_be(v)).is_large();
             match PagePair::decode(large, r.lp()) {
-                Some(pair) if pair.base() == page.base() => return Group::Found(at, r, pair),
+                Some(pair) if pair.base() == page.base() => {
+                    return Group::Found(Found {
+                        r,
+                        pair,
+                        at: self.r_at(at),
+                        changes,
+                        count,
+                    });
+                }
                 _ => {}
             }
         }
         Group::Empty
     }
+}
 
-    /// Sets R, and C for a store, in the entry at `at` that was read as `r`; returns what it is
-    /// then, or `None` if it was not `r` any more.
+impl Found<'_> {
+    /// Sets R, and C for a store; returns doubleword 1 as it is then, or `None` if it was another one by then.
+    ///
+    /// R first: once it is known to be set in this entry and no other, nobody empties the slot under us. So C
+    /// never lands in an entry that came later and looks the same. R may, which the architecture allows.
     #[inline]
-    fn mark(&self, at: usize, r: HpteR, access: Access) -> Option<HpteR> {
-        let bits = if access == Access::Store {
-            HpteR::R_AND_C
-        } else {
-            HpteR::R
-        };
-        let marked = r.with_set(bits);
-        if marked == r {
-            return Some(r);
+    fn mark(&self, access: Access) -> Option<HpteR> {
+        let mut r = self.r;
+        if !r.is_referenced() {
+            r = self.set(r, HpteR::R)?;
         }
+        if access == Access::Store && !r.is_changed() {
+            r = self.set(r, HpteR::C)?;
+        }
+        Some(r)
+    }
+
+    fn set(&self, r: HpteR, mark: u64) -> Option<HpteR> {
+        let marked = r.with_set(mark);
         let (old, new) = (r.raw().to_be(), marked.raw().to_be());
-        // R5. Relaxed: the writer that reads R and C last waits until the walker has left its seat (E4).
-        let set = self
-            .r_at(at)
-            .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
-        set.is_ok().then_some(marked)
+        // R5. Relaxed: the writer that reads R and C last waits until the walker has left its seat (E4), or has
+        // closed the entry before, and this fails.
+        self.at
+            .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
+            .ok()?;
+        // R4: it may be a later entry with the same dw 1.
+        fence(Ordering::Acquire);
+        (self.changes.load(Ordering::Relaxed) == self.count).then_some(marked)
     }
 }
 

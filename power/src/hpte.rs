@@ -26,7 +26,9 @@ impl HpteV {
     /// Software bit that locks the entry for the hypervisor (LoPAR, Logical Partitioning Option,
     /// "Page Frame Table Access": bits 57 and 58 are the hypervisor's, 59 and 60 the guest's).
     pub const LOCK: u64 = bit(57);
-    const HYPERVISOR: u64 = field(57, 58);
+    /// Software bit that keeps the guest's own C beside the one that walkers set in doubleword 1.
+    pub const GUEST_C: u64 = bit(58);
+    const HYPERVISOR: u64 = Self::LOCK | Self::GUEST_C;
     /// Bits 0 to 56: what the AVPN argument of a hypercall is compared with.
     pub const AVPN_AND_SEGMENT: u64 = field(0, 56);
     const LARGE: u64 = bit(61);
@@ -110,6 +112,16 @@ impl HpteV {
         self.0 & Self::SOFTWARE
     }
 
+    /// The same with the bits of `mask` set.
+    pub const fn with_set(self, mask: u64) -> Self {
+        Self(self.0 | mask)
+    }
+
+    /// The same with the bits of `mask` clear.
+    pub const fn with_clear(self, mask: u64) -> Self {
+        Self(self.0 & !mask)
+    }
+
     /// The same with V set or clear.
     pub const fn with_valid(self, valid: bool) -> Self {
         Self(if valid {
@@ -172,10 +184,16 @@ impl HpteR {
         self.0 & Self::CHANGED != 0
     }
 
-    /// Takes the doubleword as a guest gives it: without the reserved bit 1 (LoPAR, H_ENTER).
+    /// Takes the doubleword as a guest gives it or may see it: without the reserved bit 1 (LoPAR, H_ENTER).
     pub const fn from_guest(raw: u64) -> Self {
-        Self(raw & !bit(1))
+        Self(raw & !Self::GUEST_R)
     }
+
+    /// The reserved bit 1, which keeps the guest's own R beside the one that walkers set.
+    pub const GUEST_R: u64 = bit(1);
+
+    /// W, I, M and G in place (bits 57 to 60). No legal entry has all of them clear.
+    pub const WIMG: u64 = field(57, 60);
 
     /// R and C in place (bits 55 and 56).
     pub const fn reference_and_change(self) -> u64 {

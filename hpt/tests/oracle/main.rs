@@ -42,7 +42,7 @@ impl Shadow for Cache {
         self.0
             .lock()
             .expect("no panic while held")
-            .retain(|held, _| !batch.items().iter().any(|item| names(item, held)));
+            .retain(|held, _| !batch.items().any(|item| names(item, held)));
         Grace::default()
     }
 
@@ -251,7 +251,8 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, step: &Step) {
                     assert_eq!((found.real, found.actual.shift()), (real, actual));
                     assert_eq!(u64::from(found.wimg), r >> 3 & 0xf);
                     assert_eq!(found.no_execute, r & 0xc != 0);
-                    assert_eq!(found.changed, r & 0x80 != 0);
+                    // C may be the guest's own, which lets no processor store without a walk.
+                    assert!(if found.changed { r & 0x80 != 0 } else { kind != Access::Store });
                     cache
                         .0
                         .lock()

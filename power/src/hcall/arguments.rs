@@ -87,6 +87,68 @@ pub mod bulk_remove {
     pub const PTEX: u64 = field(8, 63);
 }
 
+/// The translation specifiers of `H_BLOCK_REMOVE` (5.4.1.8), as requests and as responses.
+///
+/// ```text
+///      0   1 2    3 4   6    7   8                                63
+///     |  01 | page  |    |  AVPN |              PTEX                |
+///     |     | state |    |       |                                  |
+///
+///      0   1 2       4 5 6   7   8                                63
+///     |  10 |  code   |R|C|  AVPN |             PTEX                |
+/// ```
+pub mod block_remove {
+    use crate::bits::{bit, field};
+    use crate::page::PagePair;
+
+    /// Specifiers of one call.
+    pub const SPECIFIERS: usize = 8;
+    /// log2 of the pages in a block: naturally aligned, each of the segment's base size.
+    pub const BLOCK_PAGES_LOG2: u32 = 3;
+    /// The pairs of page sizes whose entries the call removes: those whose blocks lie within one AVPN. The system parameter
+    /// "TLB Block Invalidate Characteristics" tells a guest.
+    pub const PAIRS: [PagePair; 5] = {
+        let [small, in_4k_64k, in_4k_16m, middle, in_64k_16m, _] = PagePair::ALL;
+        [small, in_4k_64k, in_4k_16m, middle, in_64k_16m]
+    };
+
+    /// Type of a specifier.
+    pub const TYPE: u64 = field(0, 1);
+    /// Type: this entry is to be removed.
+    pub const REQUEST: u64 = bit(1);
+    /// Type: this entry has been dealt with.
+    pub const RESPONSE: u64 = bit(0);
+    /// Type: no more entries.
+    pub const END: u64 = TYPE;
+
+    /// Of a request: what becomes of the page's usage state (CMO option).
+    pub const PAGE_STATE: u64 = field(2, 3);
+    /// The page state that is reserved.
+    pub const PAGE_STATE_RESERVED: u64 = bit(3);
+    /// The entry goes only if its AVPN is that of the block.
+    pub const AVPN: u64 = bit(7);
+    /// Index of the entry.
+    pub const PTEX: u64 = field(8, 63);
+
+    /// Code of a response: the entry was removed.
+    pub const SUCCESS: u64 = 0;
+    /// Code of a response: the entry is invalid, bolted, or another one.
+    pub const NOT_FOUND: u64 = bit(4);
+    /// Code of a response: the specifier is wrong, or the entry's page sizes are not among [`PAIRS`].
+    pub const PARAMETER: u64 = bit(3);
+    /// Code of a response: page or segment size is not that of the block's first entry.
+    pub const INCONSISTENT: u64 = bit(3) | bit(4);
+    /// Code of a response: another processor is changing the entry.
+    pub const BUSY: u64 = bit(2);
+    /// Code of a response: the entry lies in another block than the first one.
+    pub const CROSS_BOUNDARY: u64 = bit(2) | bit(4);
+
+    /// In a successful response: R of the removed entry.
+    pub const REFERENCED: u64 = bit(5);
+    /// In a successful response: C of the removed entry.
+    pub const CHANGED: u64 = bit(6);
+}
+
 /// Resources of `H_SET_MODE` (5.4.3.5) and their values.
 pub mod set_mode {
     /// Completed instruction address breakpoint register.
@@ -201,6 +263,18 @@ mod tests {
         assert_eq!(bulk_remove::AVPN, 0x0200_0000_0000_0000);
         assert_eq!(bulk_remove::NOT_FOUND, 0x1000_0000_0000_0000);
         assert_eq!(bulk_remove::PARAMETER, 0x2000_0000_0000_0000);
+        assert_eq!(block_remove::AVPN, 0x0100_0000_0000_0000);
+        let responses = [
+            (block_remove::SUCCESS, 0x80),
+            (block_remove::NOT_FOUND, 0x88),
+            (block_remove::PARAMETER, 0x90),
+            (block_remove::INCONSISTENT, 0x98),
+            (block_remove::BUSY, 0xa0),
+            (block_remove::CROSS_BOUNDARY, 0xa8),
+        ];
+        for (code, byte) in responses {
+            assert_eq!((block_remove::RESPONSE | code) >> 56, byte);
+        }
     }
 
     /// LoPAR: key0-key4 are bits 50 to 54 of the flags, pp0 is 55, N 61, pp1 and pp2 62 and 63; in

@@ -5,6 +5,6 @@ mod arguments;
 mod number;
 mod status;
 
-pub use arguments::{access, bulk_remove, cpu_characteristics, register_vpa, set_mode};
+pub use arguments::{access, block_remove, bulk_remove, cpu_characteristics, register_vpa, set_mode};
 pub use number::Hcall;
 pub use status::Status;
