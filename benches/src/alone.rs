@@ -10,7 +10,6 @@
 
 mod machine;
 mod pinning;
-mod stand_in;
 mod team;
 mod work;
 
