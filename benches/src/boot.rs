@@ -96,6 +96,7 @@ fn guest<'a>(boot: &Boot, prepared: &'a Prepared) -> Guest<'a> {
         append: &prepared.append,
         processors: boot.processors,
         boot_rom: None,
+        is_counted: true,
     }
 }
 

@@ -11,9 +11,9 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask bench", after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to measure [default: boot start]
+    /// What to measure [default: all but hvbench]
     ///
-    /// What to measure. Default: boot and start, and hvbench if --hvbench is given.
+    /// What to measure. Default: all, hvbench only if --hvbench is given.
     #[arg(value_name = "NAME")]
     pub benchmarks: Vec<Benchmark>,
 
@@ -54,6 +54,10 @@ pub enum Benchmark {
     Boot,
     /// Process start to first guest instruction
     Start,
+    /// The page table's calls alone, without a guest
+    Table,
+    /// What Linux asks of the page table, and what it costs
+    Linux,
     /// Single operations, by a bare-metal guest
     Hvbench,
 }
@@ -64,6 +68,8 @@ impl Benchmark {
         match self {
             Self::Boot => "boot",
             Self::Start => "start",
+            Self::Table => "table",
+            Self::Linux => "linux",
             Self::Hvbench => "hvbench",
         }
     }
@@ -72,7 +78,7 @@ impl Benchmark {
     pub fn picture(self) -> &'static str {
         match self {
             Self::Hvbench => "hvbench.svg",
-            Self::Boot | Self::Start => "results.svg",
+            Self::Boot | Self::Start | Self::Table | Self::Linux => "results.svg",
         }
     }
 }
@@ -82,7 +88,7 @@ impl Cli {
     pub fn selection(&self) -> Result<Vec<Benchmark>, String> {
         let mut selection = self.benchmarks.clone();
         if selection.is_empty() {
-            selection.extend([Benchmark::Boot, Benchmark::Start]);
+            selection.extend([Benchmark::Boot, Benchmark::Start, Benchmark::Table, Benchmark::Linux]);
             selection.extend(self.hvbench.is_some().then_some(Benchmark::Hvbench));
         }
         if selection.contains(&Benchmark::Hvbench) && self.hvbench.is_none() {
@@ -111,7 +117,9 @@ mod tests {
 
     #[test]
     fn the_bare_metal_guest_is_measured_where_it_is() {
-        assert_eq!(selection(&[]).unwrap(), [Benchmark::Boot, Benchmark::Start]);
+        let others = &Benchmark::value_variants()[..4];
+        assert_eq!(selection(&[]).unwrap(), others);
+        assert!(!others.contains(&Benchmark::Hvbench));
         assert_eq!(selection(&["--hvbench", "x"]).unwrap(), Benchmark::value_variants());
         assert_eq!(selection(&["start"]).unwrap(), [Benchmark::Start]);
         assert!(selection(&["hvbench"]).unwrap_err().contains("--hvbench"));

@@ -67,33 +67,55 @@ const VARIANTS: [Variant; 4] = [
 /// The operations of a run, with nanoseconds for each.
 type Operations = Vec<(String, f64)>;
 
+/// Operations that change the table, which are to cost a twentieth of what QEMU takes for them.
+const CHANGES: [&str; 3] = ["h_remove", "h_protect", "h_bulk_remove_x4:entries"];
+
+/// Variants whose common operations are compared as to what more processors do at once: fewer, more.
+const SCALING: [(usize, usize); 2] = [(0, 2), (2, 3)];
+
+/// All variants, each run by each contender.
+type Runs = Results<Operations, (usize, Contender)>;
+
 /// Measures the guest of `directory`.
 pub fn measure(programs: &Programs, rounds: usize, directory: &Path, scale: u32) -> Result<Report> {
     let contenders = programs.present(&CONTENDERS);
     let boot_rom = directory.join("bootrom.bin");
-    let mut markdown = String::from("Nanoseconds on the clock for an operation, by all processors together.\n\n");
+    let run = |(variant, contender): (usize, Contender)| {
+        let variant = &VARIANTS[variant];
+        let guest = Guest {
+            kernel: &directory.join(variant.file),
+            initrd: None,
+            append: &format!("scale={scale}{}", variant.only),
+            processors: variant.processors,
+            boot_rom: Some(&boot_rom),
+            is_counted: false,
+        };
+        let mut running = Running::start(contender.name(), programs.command(contender, &guest))?;
+        running.wait_for(AT_END)?;
+        Ok(operations(&running.wait_for_end()?.console))
+    };
+    let turns: Vec<_> = (0..VARIANTS.len())
+        .flat_map(|variant| contenders.iter().map(move |&contender| (variant, contender)))
+        .collect();
+    let runs = Runs::measure("hvbench", rounds, &turns, run)?;
+
+    let tables = (0..VARIANTS.len()).map(|variant| table(&contenders, &runs, variant));
+    let tables: Vec<Table> = tables.collect();
+    let mut changes = Table::comparing_first("operation", names(&contenders));
+    let is_change = |(name, _): &&(String, Vec<Samples>)| CHANGES.contains(&&**name);
+    changes.rows.extend(tables[0].rows.iter().filter(is_change).cloned());
+    let mut markdown = format!(
+        "Nanoseconds on the clock for an operation, by all processors together.\n\n\
+         **Changes to the page table: little-endian, 1 processor**\n\n{}\n\
+         **Throughput of several processors by that of fewer: little-endian**\n\n{}\n",
+        changes.markdown(),
+        scaling(&contenders, &runs).markdown(),
+    );
     let mut picture = Ratios {
         title: "Time for an operation: pteg / QEMU (left of the line, pteg is faster)",
         rows: Vec::new(),
     };
-    for variant in &VARIANTS {
-        let kernel = directory.join(variant.file);
-        let append = format!("scale={scale}{}", variant.only);
-        let guest = Guest {
-            kernel: &kernel,
-            initrd: None,
-            append: &append,
-            processors: variant.processors,
-            boot_rom: Some(&boot_rom),
-        };
-        let run = |contender: Contender| {
-            let mut running = Running::start(contender.name(), programs.command(contender, &guest))?;
-            running.wait_for(AT_END)?;
-            Ok(operations(&running.wait_for_end()?.console))
-        };
-        let what = format!("hvbench, {}", variant.name);
-        let results = Results::measure(&what, rounds, &contenders, run)?;
-        let table = table(&contenders, &results);
+    for (variant, table) in VARIANTS.iter().zip(&tables) {
         for (name, samples) in table.rows.iter().filter(|_| variant.is_drawn) {
             if let [pteg, qemu] = &samples[..]
                 && let Some(ratio) = pteg.ratio(qemu)
@@ -115,18 +137,54 @@ pub fn measure(programs: &Programs, rounds: usize, directory: &Path, scale: u32)
     })
 }
 
-fn table(contenders: &[Contender], results: &Results<Operations>) -> Table {
-    let names = contenders.iter().map(|contender| contender.name().to_owned()).collect();
-    let mut table = Table::comparing_first("operation", names);
-    let first = results.of(Contender::Pteg).first();
+fn names(contenders: &[Contender]) -> Vec<String> {
+    contenders.iter().map(|contender| contender.name().to_owned()).collect()
+}
+
+/// The operations of one variant.
+fn table(contenders: &[Contender], runs: &Runs, variant: usize) -> Table {
+    let mut table = Table::comparing_first("operation", names(contenders));
+    let first = runs.of((variant, Contender::Pteg)).first();
     for (name, _) in first.into_iter().flatten() {
-        let figure = |run: &Operations| run.iter().find(|(it, _)| it == name).map(|(_, figure)| *figure);
-        let row = contenders
-            .iter()
-            .map(|&contender| results.of(contender).iter().filter_map(figure).collect::<Samples>());
+        let row = contenders.iter().map(|&contender| {
+            let runs = runs.of((variant, contender));
+            runs.iter().filter_map(|run| figure(run, name)).collect::<Samples>()
+        });
         table.rows.push((name.clone(), row.collect()));
     }
     table
+}
+
+/// What more processors do in the time of fewer.
+fn scaling(contenders: &[Contender], runs: &Runs) -> Table {
+    let mut table = Table::of_figures("operation, and how many processors", names(contenders));
+    for (fewer, more) in SCALING {
+        let [of_fewer, of_more] = [fewer, more].map(|variant| VARIANTS[variant].processors);
+        let first = runs.of((more, Contender::Pteg)).first();
+        for (name, _) in first.into_iter().flatten() {
+            let Some((_, operation)) = name.split_once(':') else {
+                continue;
+            };
+            let row = contenders.iter().map(|&contender| {
+                let pairs = runs.of((fewer, contender)).iter().zip(runs.of((more, contender)));
+                let times = pairs.filter_map(|(fewer, more)| {
+                    let alike = format!("mt{of_fewer}:{operation}");
+                    // Less time for an operation is more of them.
+                    Some(figure(fewer, &alike)? / figure(more, name)?)
+                });
+                times.collect::<Samples>()
+            });
+            table
+                .rows
+                .push((format!("{operation}: {of_more} by {of_fewer}"), row.collect()));
+        }
+    }
+    table
+}
+
+/// Nanoseconds of an operation by its name.
+fn figure(run: &Operations, name: &str) -> Option<f64> {
+    run.iter().find(|(it, _)| it == name).map(|(_, figure)| *figure)
 }
 
 /// What the console says of operations.
@@ -144,6 +202,22 @@ fn operation(line: &str) -> Option<(String, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn throughput_is_compared_round_by_round() {
+        let turns: Vec<_> = (0..4).map(|variant| (variant, Contender::Pteg)).collect();
+        let runs = Runs::measure("a test", 1, &turns, |(variant, _)| {
+            let picoseconds = [60_000, 0, 30_000, 40_000][variant];
+            let line = |name: &str| format!("RES {name} ops=1 us=1 ops_per_s=1 ps_per_op={picoseconds}\n");
+            Ok(operations(&line(&format!(
+                "mt{}:protect",
+                VARIANTS[variant].processors
+            ))))
+        });
+        let table = scaling(&[Contender::Pteg], &runs.unwrap());
+        let row = |name: &str, times: f64| (name.to_owned(), vec![[times].into_iter().collect::<Samples>()]);
+        assert_eq!(table.rows, [row("protect: 2 by 1", 2.0), row("protect: 4 by 2", 0.75)]);
+    }
 
     #[test]
     fn the_lines_of_operations_are_read_and_others_are_not() {

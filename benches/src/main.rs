@@ -2,13 +2,15 @@
 //!
 //! - `contender` knows how each is started, `process` watches it, `procfs` asks the system what it used;
 //!   `guest` is what the guests do.
-//! - `boot`, `start` and `hvbench` are the benchmarks; `rounds` gives the contenders their turns.
+//! - `boot`, `start`, `alone` (the page table without a guest), `linux` and `hvbench` are the benchmarks; `rounds` gives
+//!   the contenders their turns.
 //! - `statistics`, `table`, `chart`, `host` and `report` say what came out.
 //!
 //! `cargo xtask bench` builds pteg and runs this. No figure is judged here: that is for people.
 
 #![forbid(unsafe_code)]
 
+mod alone;
 mod boot;
 mod chart;
 mod cli;
@@ -17,6 +19,7 @@ mod error;
 mod guest;
 mod host;
 mod hvbench;
+mod linux;
 mod process;
 mod procfs;
 mod report;
@@ -74,6 +77,8 @@ fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
         let report = match (benchmark, &cli.hvbench) {
             (Benchmark::Boot, _) => boot::measure(&programs, rounds)?,
             (Benchmark::Start, _) => start::measure(&programs, rounds)?,
+            (Benchmark::Table, _) => alone::measure(rounds)?,
+            (Benchmark::Linux, _) => linux::measure(&programs, rounds)?,
             (Benchmark::Hvbench, Some(guest)) => hvbench::measure(&programs, rounds, guest, cli.scale)?,
             (Benchmark::Hvbench, None) => continue,
         };

@@ -1,26 +1,21 @@
-//! Rounds: each contender in turn, then all of them again, so that what changes on the machine meets all alike.
+//! Rounds: each contender, or whatever is compared, in turn, then all of them again, so that what changes on the
+//! machine meets all alike.
 
 use std::time::Instant;
 
 use crate::contender::Contender;
 use crate::error::Result;
 
-/// What each contender did, one result a round.
-pub struct Results<T>(Vec<(Contender, Vec<T>)>);
+/// What each contender, or whatever else takes turns, did: one result a round.
+pub struct Results<T, K = Contender>(Vec<(K, Vec<T>)>);
 
-impl<T> Results<T> {
+impl<T, K: Copy + PartialEq> Results<T, K> {
     /// Runs `rounds` rounds of `what`. Every other round goes through the contenders backwards.
-    pub fn measure(
-        what: &str,
-        rounds: usize,
-        contenders: &[Contender],
-        mut run: impl FnMut(Contender) -> Result<T>,
-    ) -> Result<Self> {
-        let mut results: Vec<(Contender, Vec<T>)> = contenders.iter().map(|&it| (it, Vec::new())).collect();
+    pub fn measure(what: &str, rounds: usize, contenders: &[K], mut run: impl FnMut(K) -> Result<T>) -> Result<Self> {
+        let mut results: Vec<(K, Vec<T>)> = contenders.iter().map(|&it| (it, Vec::new())).collect();
         for round in 0..rounds {
             let began = Instant::now();
-            let mut turn =
-                |(contender, results): &mut (Contender, Vec<T>)| run(*contender).map(|result| results.push(result));
+            let mut turn = |(contender, results): &mut (K, Vec<T>)| run(*contender).map(|result| results.push(result));
             if round % 2 == 0 {
                 results.iter_mut().try_for_each(&mut turn)?;
             } else {
@@ -36,7 +31,7 @@ impl<T> Results<T> {
     }
 
     /// The results of `contender`, round by round; none if it was not measured.
-    pub fn of(&self, contender: Contender) -> &[T] {
+    pub fn of(&self, contender: K) -> &[T] {
         self.0
             .iter()
             .find(|(it, _)| *it == contender)

@@ -38,6 +38,7 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Report> {
         append: &prepared.append,
         processors: 1,
         boot_rom: None,
+        is_counted: false,
     };
     let run = |contender: Contender| {
         let mut running = Running::start(contender.name(), programs.command(contender, &guest))?;

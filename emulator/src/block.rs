@@ -19,14 +19,14 @@ const MOST_BLOCKS: usize = 1 << 17;
 
 const JUMPS: usize = 16384;
 
-/// Number of a block.
+/// A block: the index of its first operation. To go from one block to the next is to load a way and then an operation, each
+/// at an address that the load before gives; a table of blocks between the two would be one load more to wait for.
 pub type BlockId = u32;
 
-/// One decoded block.
+/// A block that was decoded at a real address.
 #[derive(Clone, Copy)]
-pub struct Block {
-    first: u32,
-    ops: u16,
+struct Decoded {
+    block: BlockId,
     generation: u32,
 }
 
@@ -75,8 +75,7 @@ pub struct Blocks {
     ops: Vec<Op>,
     calls: Vec<Call>,
     links: Vec<Way>,
-    blocks: Vec<Block>,
-    by_real: FxHashMap<(u64, u8), BlockId>,
+    by_real: FxHashMap<(u64, u8), Decoded>,
     jumps: Box<[Jump]>,
 }
 
@@ -87,7 +86,6 @@ impl Default for Blocks {
             ops: Vec::new(),
             calls: Vec::new(),
             links: Vec::new(),
-            blocks: Vec::new(),
             by_real: FxHashMap::default(),
             jumps: vec![jump; JUMPS].into_boxed_slice(),
         }
@@ -99,11 +97,10 @@ fn jump_slot(pc: u64) -> usize {
 }
 
 impl Blocks {
-    /// The operations of a block.
+    /// The operations from a block's first on: its own, the last of which leaves it, and then those of others.
     #[inline(always)]
-    pub fn ops(&self, id: BlockId) -> &[Op] {
-        let block = &self.blocks[id as usize];
-        &self.ops[block.first as usize..][..block.ops as usize]
+    pub fn ops(&self, block: BlockId) -> &[Op] {
+        &self.ops[block as usize..]
     }
 
     /// A call that an operation names.
@@ -145,14 +142,14 @@ impl Blocks {
 
     /// The block at a real address, if it was decoded under this generation of its page.
     pub fn find(&self, real: u64, mode: Mode, generation: u32) -> Option<BlockId> {
-        let id = *self.by_real.get(&(real, mode.index()))?;
-        (self.blocks[id as usize].generation == generation).then_some(id)
+        let decoded = self.by_real.get(&(real, mode.index()))?;
+        (decoded.generation == generation).then_some(decoded.block)
     }
 
     /// Room for a block, before it is decoded: empties the cache when it is full. Whether it was
     /// emptied: then no number of a block, link or call means anything any more.
     pub fn make_room(&mut self) -> bool {
-        let full = self.ops.len() >= MOST_OPS || self.blocks.len() >= MOST_BLOCKS;
+        let full = self.ops.len() >= MOST_OPS || self.by_real.len() >= MOST_BLOCKS;
         if full {
             *self = Self::default();
         }
@@ -175,16 +172,11 @@ impl Blocks {
 
     /// Takes a decoded block in.
     pub fn add(&mut self, draft: &Draft, real: u64, mode: Mode, generation: u32) -> BlockId {
-        let id = self.blocks.len() as BlockId;
-        self.blocks.push(Block {
-            first: self.ops.len() as u32,
-            ops: draft.ops.len() as u16,
-            generation,
-        });
+        let block = self.ops.len() as BlockId;
         self.ops.extend_from_slice(&draft.ops);
         self.calls.extend_from_slice(&draft.calls);
         self.links.resize(draft.links as usize, NOWHERE);
-        self.by_real.insert((real, mode.index()), id);
-        id
+        self.by_real.insert((real, mode.index()), Decoded { block, generation });
+        block
     }
 }

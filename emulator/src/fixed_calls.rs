@@ -49,6 +49,10 @@ pub fn handler(opcode: Opcode, word: Word, wide: bool) -> Option<Handler> {
             regs[word.rt() as Reg] = u64::from(regs.cr() & field_mask(word.crm()));
             Outcome::Done
         },
+        Opcode::Mtcrf if word.crm() == 0xff => |_, regs, word| {
+            regs.set_cr(regs[word.rs() as Reg] as u32);
+            Outcome::Done
+        },
         Opcode::Mtcrf | Opcode::Mtocrf => |_, regs, word| {
             let mask = field_mask(word.crm());
             let new = regs[word.rs() as Reg] as u32;

@@ -28,10 +28,26 @@ pub const AT_FIRST_INSTRUCTION: &str = "{first}";
 /// Bytes that the first instructions may take.
 const REPLACED: usize = 0x80;
 
+/// On the console when all of [`parallel_workload`] is done.
+pub const AT_DONE: &str = "bench: done by";
+
+/// On the kernel's command line: nothing of [`parallel_workload`] is to be done.
+pub const BOOT_ONLY: &str = "bench=boot";
+
 /// Makes an image do the fixed work.
 pub fn workload() -> ImageOptions {
+    image(include_str!("init.sh"))
+}
+
+/// Makes an image do the processes and mappings of the fixed work on every processor at the same time, each all of them.
+pub fn parallel_workload() -> ImageOptions {
+    image(include_str!("parallel.sh"))
+}
+
+/// An image whose first process is `init`.
+fn image(init: &str) -> ImageOptions {
     ImageOptions {
-        init: Init::Replace(include_str!("init.sh").to_owned()),
+        init: Init::Replace(init.to_owned()),
         extra_files: vec![ExtraFile {
             path: "bin/mappings".to_owned(),
             permissions: 0o755,

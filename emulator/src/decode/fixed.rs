@@ -11,6 +11,9 @@ use crate::regs::{CR, Reg, TEMP, ZERO};
 impl Builder {
     /// `None`: not an instruction of this kind.
     pub(super) fn fixed(&mut self, opcode: Opcode, word: Word) -> Option<Flow> {
+        if self.moves_field(opcode, word) {
+            return Some(Flow::Next);
+        }
         if let Some(handler) = fixed_calls::handler(opcode, word, self.mode.is_wide()) {
             self.call(Code::Compute, Call::Compute(handler, word));
             if fixed_calls::records_overflow(opcode) {
@@ -56,6 +59,35 @@ impl Builder {
             _ => return self.arithmetic(opcode, word).or_else(|| self.logic(opcode, word)),
         }
         Some(Flow::Next)
+    }
+
+    /// A move between a general register and one condition-register field, which is a rotation; whether it was one.
+    fn moves_field(&mut self, opcode: Opcode, word: Word) -> bool {
+        let crm = word.crm();
+        if !crm.is_power_of_two() {
+            return false;
+        }
+        let n = crm.leading_zeros() - 24;
+        let (field, shift) = (CR + n as Reg, 28 - 4 * n);
+        let op = match opcode {
+            Opcode::Mfocrf => Op {
+                a: word.rt() as Reg,
+                b: field,
+                d: shift as u8,
+                imm: 0xf << shift,
+                ..self.op(Code::RotateMask)
+            },
+            Opcode::Mtcrf | Opcode::Mtocrf => Op {
+                a: field,
+                b: word.rs() as Reg,
+                d: (64 - shift) as u8 % 64,
+                imm: 0xf,
+                ..self.op(Code::RotateMask)
+            },
+            _ => return false,
+        };
+        self.push(op);
+        true
     }
 
     /// RT = RA op RB.
