@@ -6,6 +6,7 @@
 
 mod bench;
 mod checks;
+mod mutants;
 mod output;
 mod step;
 mod tools;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["bench", ref rest @ ..] => return bench::run(&Workspace::of_process(), rest),
+        ["mutants", ref names @ ..] => return mutants::run(&Workspace::of_process(), names),
         [] => return wrong_use("a command is missing"),
         [..] => return wrong_use(&format!("`{}` is not a command", arguments.join(" "))),
     };

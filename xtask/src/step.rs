@@ -74,7 +74,8 @@ fn summary(outcomes: &[(&str, Outcome)], tally: &Tally, took: Duration) -> Strin
     line + &format!("{passed} of {} steps ok, {tally}, {}", outcomes.len(), seconds(took))
 }
 
-fn seconds(time: Duration) -> String {
+/// A time as people say it.
+pub fn seconds(time: Duration) -> String {
     match time.as_secs() {
         0..60 => format!("{:.1} s", time.as_secs_f64()),
         whole => format!("{} min {} s", whole / 60, whole % 60),
