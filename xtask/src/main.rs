@@ -6,6 +6,8 @@
 
 mod bench;
 mod checks;
+mod fuzz;
+mod miri;
 mod mutants;
 mod output;
 mod step;
@@ -50,11 +52,13 @@ fn main() -> ExitCode {
         ["unit"] => Selection::Unit,
         ["guest"] => Selection::Guest,
         ["loom"] => Selection::Loom,
+        ["miri"] => Selection::Miri,
         ["help" | "--help" | "-h"] => {
             output::say(HELP.trim_end());
             return ExitCode::SUCCESS;
         }
         ["bench", ref rest @ ..] => return bench::run(&Workspace::of_process(), rest),
+        ["fuzz", ref rest @ ..] => return fuzz::command(&Workspace::of_process(), rest),
         ["mutants", ref names @ ..] => return mutants::run(&Workspace::of_process(), names),
         [] => return wrong_use("a command is missing"),
         [..] => return wrong_use(&format!("`{}` is not a command", arguments.join(" "))),

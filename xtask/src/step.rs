@@ -9,11 +9,24 @@ use crate::output::{Tally, say};
 use crate::workspace::Workspace;
 
 /// Something that can pass, fail, or be impossible here.
-pub struct Step {
+pub struct Step<'a> {
     /// What it is called in the report.
-    pub name: &'static str,
+    name: &'static str,
     /// Does it.
-    pub run: fn(&Workspace, &mut Tally) -> Outcome,
+    run: Run<'a>,
+}
+
+/// What a step does.
+type Run<'a> = Box<dyn Fn(&Workspace, &mut Tally) -> Outcome + 'a>;
+
+impl<'a> Step<'a> {
+    /// What `run` does, called `name` in the report.
+    pub fn new(name: &'static str, run: impl Fn(&Workspace, &mut Tally) -> Outcome + 'a) -> Self {
+        Self {
+            name,
+            run: Box::new(run),
+        }
+    }
 }
 
 /// How a step ended.
@@ -27,7 +40,7 @@ pub enum Outcome {
 }
 
 /// Runs `steps` and reports; the process's exit status.
-pub fn run_all(workspace: &Workspace, steps: &[Step]) -> ExitCode {
+pub fn run_all(workspace: &Workspace, steps: &[Step<'_>]) -> ExitCode {
     let start = Instant::now();
     let mut tally = Tally::default();
     let mut outcomes = Vec::new();

@@ -57,10 +57,19 @@ impl Trial {
         // `  Executable tests/loom_models/main.rs (/…/loom_models-0123456789abcdef)`
         let program = said
             .lines()
-            .find_map(|line| line.trim().strip_prefix("Executable ")?.rsplit_once('(')?.1.strip_suffix(')'))
+            .find_map(|line| {
+                line.trim()
+                    .strip_prefix("Executable ")?
+                    .rsplit_once('(')?
+                    .1
+                    .strip_suffix(')')
+            })
             .ok_or_else(|| format!("cargo did not say where {} is:\n{said}", test.target))?;
         Ok(Self {
-            program: scratch.cargo("", &[]).get_current_dir().map_or_else(PathBuf::new, |at| at.join(program)),
+            program: scratch
+                .cargo("", &[])
+                .get_current_dir()
+                .map_or_else(PathBuf::new, |at| at.join(program)),
         })
     }
 
@@ -96,7 +105,11 @@ impl Trial {
             Some(status) => {
                 let said = message(&err).unwrap_or_else(|| status.to_string());
                 // Too few runs would be a model that looks at less, not one that finds something.
-                if said.contains(FLOOR) { Verdict::Passed } else { Verdict::Failed(said) }
+                if said.contains(FLOOR) {
+                    Verdict::Passed
+                } else {
+                    Verdict::Failed(said)
+                }
             }
         })
     }
@@ -127,7 +140,8 @@ mod tests {
 
     #[test]
     fn the_message_of_a_panic_is_its_line_behind_the_place() {
-        let stderr = "warning\n\nthread 'a' (1) panicked at hpt/tests/x.rs:1:2:\nassertion failed: half an entry\n  left: 1\n";
+        let stderr =
+            "warning\n\nthread 'a' (1) panicked at hpt/tests/x.rs:1:2:\nassertion failed: half an entry\n  left: 1\n";
         assert_eq!(message(stderr).as_deref(), Some("assertion failed: half an entry"));
         assert_eq!(message("Segmentation fault\n"), None);
     }
