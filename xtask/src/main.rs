@@ -10,6 +10,7 @@ mod fuzz;
 mod miri;
 mod mutants;
 mod output;
+mod soak;
 mod step;
 mod tools;
 mod workspace;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         }
         ["bench", ref rest @ ..] => return bench::run(&Workspace::of_process(), rest),
         ["fuzz", ref rest @ ..] => return fuzz::command(&Workspace::of_process(), rest),
+        ["soak", ref rest @ ..] => return soak::run(&Workspace::of_process(), rest),
         ["mutants", ref names @ ..] => return mutants::run(&Workspace::of_process(), names),
         [] => return wrong_use("a command is missing"),
         [..] => return wrong_use(&format!("`{}` is not a command", arguments.join(" "))),
