@@ -3,7 +3,10 @@
 
 use guest_images::workload::{Said, Soak};
 use guest_images::{Cache, Image, Stderr};
-use tests::Guest;
+use tests::{Guest, Turns};
+
+/// Each keeps all processors busy.
+static TURNS: Turns = Turns::new(1);
 
 /// What pteg says of its checks when they found nothing.
 const NEVER: [&str; 2] = [
@@ -12,6 +15,7 @@ const NEVER: [&str; 2] = [
 ];
 
 fn soak(work: Soak) {
+    let _turn = TURNS.take();
     let image = Image::by_name("debian:6.12").expect("it is an image");
     let cache = Cache::from_environment().expect("a cache directory");
     let prepared = image

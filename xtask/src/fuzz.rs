@@ -167,7 +167,8 @@ fn keep(mut fuzzer: Command, kept: &Path, found: &Path, tally: &mut Tally) -> Ou
 
 /// The fuzzer's program.
 fn build(workspace: &Workspace, target: &str, tally: &mut Tally) -> Result<PathBuf, Outcome> {
-    if !answers(&mut Command::new("c++")) {
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    if !answers(&mut Command::new(compiler)) {
         let why = "there is no C++ compiler, which libFuzzer is built with, so nothing was tried: install g++";
         return Err(Outcome::Skipped(why.to_owned()));
     }
