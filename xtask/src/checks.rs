@@ -4,8 +4,8 @@ use std::process::Stdio;
 
 use crate::output::{Tally, run, run_tests, say};
 use crate::step::{Outcome, Step};
-use crate::tools;
 use crate::workspace::Workspace;
+use crate::{fuzz, miri, tools};
 
 /// Which steps are wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,35 +20,51 @@ pub enum Selection {
     Guest,
     /// The models.
     Loom,
+    /// The tests of the page table under Miri.
+    Miri,
 }
 
 /// What a step does.
 type Run = fn(&Workspace, &mut Tally) -> Outcome;
 
 /// The steps of a selection, in order.
-pub fn steps(selection: Selection) -> Vec<Step> {
-    let all: [(Selection, &str, Run); 7] = [
-        (Selection::Lint, "format", format),
-        (Selection::Lint, "clippy", clippy),
-        (Selection::Lint, "documentation", documentation),
-        (Selection::Lint, "dependencies", dependencies),
-        (Selection::Unit, "tests of the crates", unit),
-        (Selection::Guest, "tests of the program", guest),
-        (Selection::Loom, "models", loom),
+pub fn steps(selection: Selection) -> Vec<Step<'static>> {
+    let all: [(Option<Selection>, &str, Run); 9] = [
+        (Some(Selection::Lint), "format", format),
+        (Some(Selection::Lint), "clippy", clippy),
+        (Some(Selection::Lint), "documentation", documentation),
+        (Some(Selection::Lint), "dependencies", dependencies),
+        (Some(Selection::Unit), "tests of the crates", unit),
+        (Some(Selection::Guest), "tests of the program", guest),
+        (Some(Selection::Loom), "models", loom),
+        (Some(Selection::Miri), "Miri", miri::run),
+        // Alone it is a command with arguments.
+        (None, "fuzzing", fuzz::short),
     ];
     all.into_iter()
-        .filter(|(part, ..)| selection == Selection::All || selection == *part)
-        .map(|(_, name, run)| Step { name, run })
+        .filter(|(part, ..)| selection == Selection::All || Some(selection) == *part)
+        .map(|(_, name, run)| Step::new(name, run))
         .collect()
 }
+
+/// The workspaces: the program's, and that of the fuzz targets.
+const MANIFESTS: [&str; 2] = ["Cargo.toml", "hpt/fuzz/Cargo.toml"];
 
 fn format(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     match missing(workspace, "fmt", "rustfmt") {
         Some(skipped) => skipped,
-        None => match run(&mut workspace.cargo(&["fmt", "--all", "--check", "--", "-l"]), tally) {
-            Outcome::Failed(_) => Outcome::Failed("the files above: `cargo fmt --all` puts them right".to_owned()),
-            outcome => outcome,
-        },
+        None => {
+            let mut outcome = Outcome::Passed;
+            for manifest in MANIFESTS {
+                let how = ["fmt", "--all", "--manifest-path", manifest, "--check", "--", "-l"];
+                if let Outcome::Failed(_) = run(&mut workspace.cargo(&how), tally) {
+                    let right =
+                        format!("the files above: `cargo fmt --all --manifest-path {manifest}` puts them right");
+                    outcome = Outcome::Failed(right);
+                }
+            }
+            outcome
+        }
     }
 }
 
@@ -98,10 +114,24 @@ fn documentation(workspace: &Workspace, tally: &mut Tally) -> Outcome {
 fn dependencies(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     match tools::cargo_deny(workspace, tally) {
         // The database of advisories is a git repository elsewhere: `docs/testing.md`.
-        Ok(deny) => run(
-            &mut workspace.command(deny, &["--locked", "check", "licenses", "bans", "sources"]),
-            tally,
-        ),
+        Ok(deny) => {
+            for manifest in MANIFESTS {
+                let how = [
+                    "--manifest-path",
+                    manifest,
+                    "--locked",
+                    "check",
+                    "licenses",
+                    "bans",
+                    "sources",
+                ];
+                let outcome = run(&mut workspace.command(&deny, &how), tally);
+                if !matches!(outcome, Outcome::Passed) {
+                    return outcome;
+                }
+            }
+            Outcome::Passed
+        }
         Err(why) => Outcome::Skipped(why),
     }
 }

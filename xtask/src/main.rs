@@ -2,11 +2,15 @@
 //!
 //! `checks` says which steps there are, `step` runs them one after another and reports, `output` decides
 //! which of a step's lines are shown while it runs, `tools` brings what the steps need and the machine lacks.
-//! `bench` starts the measurements, which are no step.
+//! `fuzz` and `miri` are steps that need more than a line. `bench`, `mutants` and `soak` are long, and no steps.
 
 mod bench;
 mod checks;
+mod fuzz;
+mod miri;
+mod mutants;
 mod output;
+mod soak;
 mod step;
 mod tools;
 mod workspace;
@@ -29,8 +33,22 @@ Commands:
   unit   Only the tests of the crates
   guest  Only the tests that start the program `pteg` with a guest
   loom   Only the models of the lock-free protocols
-  bench  [NAME…] [FLAGS]: measure pteg beside QEMU; part of no check. About ten minutes, with nothing else
-         running. `cargo xtask bench --help` has the names and flags; benches/README.md has the figures
+  miri   Only the tests of the page table under Miri, where a nightly toolchain has it
+
+Long ones, which are part of no check:
+  fuzz     [--seconds N] [--keep] [TARGET]: throw random hypercalls at the page table. Default: 300 seconds of
+           `hypercalls`; `test` has 30. An input that fails is kept, and the last lines say where;
+           `--replay FILE` plays it step by step. `--keep` makes hpt/fuzz/corpus the smallest set of inputs that
+           reaches what all inputs found so far reach
+  mutants  [NAME…]: weaken each memory ordering and each step of the protocols once (the list is hpt/mutants.txt),
+           and see a test fail each time. Six minutes on two processors, the first time more
+  soak     [--minutes N] [--image NAME] [--smp N] [--resize] [-- FLAGS]: a Linux guest forks, execs, maps, protects and
+           unmaps on all processors while pteg looks for pages that are mapped twice and for stale translations; with
+           --resize it also makes its page table larger and smaller every second. FLAGS are for `pteg run`.
+           Default: 10 minutes, debian:6.12, 4 processors
+  bench    [NAME…] [FLAGS]: measure pteg beside QEMU. About ten minutes, with nothing else running.
+           `cargo xtask bench --help` has the names and flags; benches/README.md has the figures
+
   help   This page
 
 Environment:
@@ -49,11 +67,15 @@ fn main() -> ExitCode {
         ["unit"] => Selection::Unit,
         ["guest"] => Selection::Guest,
         ["loom"] => Selection::Loom,
+        ["miri"] => Selection::Miri,
         ["help" | "--help" | "-h"] => {
             output::say(HELP.trim_end());
             return ExitCode::SUCCESS;
         }
         ["bench", ref rest @ ..] => return bench::run(&Workspace::of_process(), rest),
+        ["fuzz", ref rest @ ..] => return fuzz::command(&Workspace::of_process(), rest),
+        ["soak", ref rest @ ..] => return soak::run(&Workspace::of_process(), rest),
+        ["mutants", ref names @ ..] => return mutants::run(&Workspace::of_process(), names),
         [] => return wrong_use("a command is missing"),
         [..] => return wrong_use(&format!("`{}` is not a command", arguments.join(" "))),
     };
@@ -62,6 +84,8 @@ fn main() -> ExitCode {
 }
 
 fn wrong_use(what: &str) -> ExitCode {
-    eprintln!("xtask: {what}: give one of test, lint, unit, guest, loom, bench, help (cargo xtask help says more)");
+    eprintln!(
+        "xtask: {what}: give one of test, lint, unit, guest, loom, miri, fuzz, mutants, soak, bench, help (cargo xtask help says more)"
+    );
     ExitCode::from(2)
 }

@@ -146,7 +146,13 @@ fn is_worth_showing(line: &str) -> bool {
     let line = line.trim_start();
     let begins = ["Running ", "Doc-tests ", "test result: ", "pteg: "];
     let contains = [" ... FAILED", " has been running for over ", "SKIPPED"];
-    begins.iter().any(|text| line.starts_with(text)) || contains.iter().any(|text| line.contains(text))
+    // libFuzzer: at powers of two, and at the end.
+    let fuzzer = line.starts_with('#') && (line.contains("\tpulse ") || line.contains("\tDONE "));
+    fuzzer
+        || line.starts_with("stat::number_of_executed_units")
+        || line.starts_with("MERGE-OUTER: ") && line.contains(" new files ")
+        || begins.iter().any(|text| line.starts_with(text))
+        || contains.iter().any(|text| line.contains(text))
 }
 
 /// Whether a line says that something went as it should, which nobody wants to read beside a failure.
@@ -160,6 +166,8 @@ fn is_chatter(line: &str) -> bool {
         "Fresh ",
     ];
     (line.starts_with("test ") && line.ends_with(" ... ok"))
+        // libFuzzer's path to a failure.
+        || line.starts_with('#')
         || done.iter().any(|text| line.trim_start().starts_with(text))
 }
 

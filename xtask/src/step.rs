@@ -9,11 +9,24 @@ use crate::output::{Tally, say};
 use crate::workspace::Workspace;
 
 /// Something that can pass, fail, or be impossible here.
-pub struct Step {
+pub struct Step<'a> {
     /// What it is called in the report.
-    pub name: &'static str,
+    name: &'static str,
     /// Does it.
-    pub run: fn(&Workspace, &mut Tally) -> Outcome,
+    run: Run<'a>,
+}
+
+/// What a step does.
+type Run<'a> = Box<dyn Fn(&Workspace, &mut Tally) -> Outcome + 'a>;
+
+impl<'a> Step<'a> {
+    /// What `run` does, called `name` in the report.
+    pub fn new(name: &'static str, run: impl Fn(&Workspace, &mut Tally) -> Outcome + 'a) -> Self {
+        Self {
+            name,
+            run: Box::new(run),
+        }
+    }
 }
 
 /// How a step ended.
@@ -27,7 +40,7 @@ pub enum Outcome {
 }
 
 /// Runs `steps` and reports; the process's exit status.
-pub fn run_all(workspace: &Workspace, steps: &[Step]) -> ExitCode {
+pub fn run_all(workspace: &Workspace, steps: &[Step<'_>]) -> ExitCode {
     let start = Instant::now();
     let mut tally = Tally::default();
     let mut outcomes = Vec::new();
@@ -74,7 +87,8 @@ fn summary(outcomes: &[(&str, Outcome)], tally: &Tally, took: Duration) -> Strin
     line + &format!("{passed} of {} steps ok, {tally}, {}", outcomes.len(), seconds(took))
 }
 
-fn seconds(time: Duration) -> String {
+/// A time as people say it.
+pub fn seconds(time: Duration) -> String {
     match time.as_secs() {
         0..60 => format!("{:.1} s", time.as_secs_f64()),
         whole => format!("{} min {} s", whole / 60, whole % 60),

@@ -22,6 +22,11 @@ impl Workspace {
         Self { root, target }
     }
 
+    /// Where its sources are.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where the build's results are.
     pub fn target(&self) -> &Path {
         &self.target

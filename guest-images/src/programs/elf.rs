@@ -6,8 +6,14 @@ use power::insn::Endian;
 const HEADER: u16 = 64;
 const PROGRAM_HEADER: u16 = 56;
 
-/// Where the segment lies in the file: at the same place of its page as in memory.
+/// Where the segment lies in the file: at the same place of its page as in memory, however large pages are.
 const OFFSET: u64 = 0x1000;
+const OFFSET_FOR_LINUX: u64 = 0x1_0000;
+
+/// Flags: no ABI, as no function is called from outside.
+const NO_ABI: u32 = 0;
+/// Flags: the second ABI, where the entry is an instruction and not a descriptor.
+const ELF_V2: u32 = 2;
 
 const EXECUTABLE: u16 = 2;
 const PPC64: u16 = 21;
@@ -47,6 +53,16 @@ impl Fields {
 /// An executable that holds `contents` at the real and virtual address `base`, zeros behind them up to `end`, and
 /// is entered at `base`.
 pub(super) fn executable(contents: &[u8], base: u64, end: u64, endian: Endian) -> Vec<u8> {
+    file(contents, (base, end), (OFFSET, NO_ABI), endian)
+}
+
+/// The same for Linux, whatever its page size, without anything behind `contents`.
+pub(crate) fn for_linux(contents: &[u8], base: u64, endian: Endian) -> Vec<u8> {
+    let end = base + contents.len() as u64;
+    file(contents, (base, end), (OFFSET_FOR_LINUX, ELF_V2), endian)
+}
+
+fn file(contents: &[u8], (base, end): (u64, u64), (offset, flags): (u64, u32), endian: Endian) -> Vec<u8> {
     let data = match endian {
         Endian::Big => 2,
         Endian::Little => 1,
@@ -63,17 +79,16 @@ pub(super) fn executable(contents: &[u8], base: u64, end: u64, endian: Endian) -
     // Program headers; no section headers.
     file.u64(HEADER.into());
     file.u64(0);
-    // Flags: no ABI, as no function is called from outside.
-    file.u32(0);
+    file.u32(flags);
     for size in [HEADER, PROGRAM_HEADER, 1, 0, 0, 0] {
         file.u16(size);
     }
     file.u32(LOAD);
     file.u32(READ_WRITE_EXECUTE);
-    for value in [OFFSET, base, base, contents.len() as u64, end - base, OFFSET] {
+    for value in [offset, base, base, contents.len() as u64, end - base, offset] {
         file.u64(value);
     }
-    file.bytes.resize(OFFSET as usize, 0);
+    file.bytes.resize(offset as usize, 0);
     file.bytes.extend(contents);
     file.bytes
 }

@@ -8,7 +8,7 @@
 //! - `hello`, `echo`, `decrementer` and `smp` are assembler text; `hypercalls` and `page_faults` are lists of steps, which
 //!   `script` turns into such text.
 
-mod elf;
+pub(crate) mod elf;
 mod hypercalls;
 mod page_faults;
 mod script;

@@ -7,7 +7,8 @@ use hpt::{Access, Footprint, Hpt, Kick, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
-use power::hpte::HpteR;
+use power::hpte::{HpteR, HpteV};
+use power::page::PagePair;
 
 use crate::search::{NoBell, enter, explore, machine, page};
 
@@ -102,6 +103,41 @@ fn a_processor_that_dropped_everything_holds_nothing() {
                 world.walk_and_store();
                 world.footprint.clear();
                 world.walk_and_store();
+                seat.leave();
+            }
+        });
+        let writer = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.hpt.port().remove(0, 0, 0).expect("it is there");
+                world.store();
+            }
+        });
+        processor.join().expect("no panic");
+        writer.join().expect("no panic");
+    });
+}
+
+/// After the drop the processor notes another page, in the same word of its footprint: a writer that reads the word from that
+/// store finds its own page's bit clear, and must know that the uses before the drop are over.
+#[test]
+fn a_page_that_is_noted_after_the_drop_hides_no_use_before_it() {
+    explore(2, 500, || {
+        let world = World::new(0);
+        let other = HpteV::new(page(2), PagePair::ALL[0], false).raw();
+        world.hpt.port().enter(0, 0, other, 0x6012).expect("slot 1 is free");
+        let processor = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                let seat = world.shootdown.seat(0);
+                seat.enter(|_| ());
+                world.walk_and_store();
+                world.footprint.clear();
+                let found = world
+                    .hpt
+                    .table()
+                    .walk_for(page(2), Access::Load, false, &world.footprint);
+                assert!(found.is_ok());
                 seat.leave();
             }
         });

@@ -1,0 +1,203 @@
+//! A guest with three processors, and the oracle beside it.
+
+use std::sync::Arc;
+
+use hpt::{
+    Access, Current, Entries, Footprint, Hpt, Order, Port, PteIndex, RealKind, RealMap, Shootdown, Specifier, Table,
+    WalkFault,
+};
+use power::hcall::Status;
+use power::hpte::HpteR;
+
+use crate::input::{Step, What, vpn};
+use crate::model::{DEVICE, DEVICE_END, Found, Model, Page, RAM_END, SUCCESS};
+use crate::processor::{PROCESSORS, Places, Processor, seats};
+
+struct Machine;
+
+impl RealMap for Machine {
+    fn kind(&self, real: u64, bytes: u64) -> Option<RealKind> {
+        let end = real.checked_add(bytes)?;
+        if end <= RAM_END {
+            Some(RealKind::Ram)
+        } else {
+            (real >= DEVICE && end <= DEVICE_END).then_some(RealKind::Device)
+        }
+    }
+
+    fn zero(&self, real: u64, bytes: u64) {
+        assert_eq!(self.kind(real, bytes), Some(RealKind::Ram), "zeroes what is no memory");
+    }
+
+    fn synchronize_instructions(&self, real: u64, bytes: u64) {
+        assert_eq!(self.kind(real, bytes), Some(RealKind::Ram), "reads what is no memory");
+    }
+}
+
+/// The crate and the oracle, side by side.
+pub(crate) struct World {
+    places: Arc<Places>,
+    shootdown: Arc<Shootdown>,
+    processors: Vec<Processor>,
+    ports: Vec<Port>,
+    model: Model,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let places = Arc::<Places>::default();
+        let footprints: [_; PROCESSORS] = std::array::from_fn(|_| Arc::<Footprint>::default());
+        let shootdown = seats(&places, &footprints);
+        let current = Current::new(Table::new(Order::MIN).expect("256 KiB"));
+        let processors = footprints.map(|footprint| Processor {
+            view: current.view(),
+            footprint,
+            held: Default::default(),
+        });
+        let hpt = Arc::new(Hpt::new(current, Box::new(Machine), Box::new(Arc::clone(&shootdown))));
+        Self {
+            places,
+            shootdown,
+            processors: processors.into(),
+            ports: (0..PROCESSORS).map(|_| hpt.port()).collect(),
+            model: Model::default(),
+        }
+    }
+
+    /// Plays a step, compares the answers, and looks through what the processors hold.
+    pub(crate) fn play(&mut self, step: &Step) {
+        match step.what {
+            What::Access { page, access, key } => self.access(step.processor, page, access, key),
+            What::DropAll => {
+                let processor = &mut self.processors[step.processor];
+                processor.enter(step.processor, &self.places, &self.shootdown);
+                processor.drop_all();
+            }
+            What::Leave => self.places.leave(step.processor),
+            _ => {
+                // A processor is outside while it is in a hypercall.
+                self.places.leave(step.processor);
+                call(&mut self.ports[step.processor], &mut self.model, &step.what);
+            }
+        }
+        self.check_held();
+    }
+
+    fn access(&mut self, number: usize, page: Page, access: u8, key: bool) {
+        let processor = &mut self.processors[number];
+        processor.enter(number, &self.places, &self.shootdown);
+        let kind = [Access::Load, Access::Store, Access::Fetch][usize::from(access)];
+        let found = processor
+            .view
+            .table()
+            .walk_for(vpn(page), kind, key, &processor.footprint);
+        match (found, self.model.walk(page, access, key)) {
+            (Ok(found), Ok((real, actual, r))) => {
+                assert_eq!((found.real, found.actual.shift()), (real, actual));
+                assert_eq!(u64::from(found.wimg), r >> 3 & 0xf);
+                assert_eq!(found.no_execute, r & 0xc != 0);
+                assert_eq!(found.changed, r & 0x80 != 0);
+                processor.held.insert(page, (real, actual, r));
+            }
+            (Err(fault), Err(expected)) => {
+                let numbered = [WalkFault::NotFound, WalkFault::Protection, WalkFault::NoExecute];
+                assert_eq!(fault, numbered[usize::from(expected)]);
+            }
+            (found, expected) => panic!("the walk of {page:x?} gave {found:x?}, not {expected:x?}"),
+        }
+    }
+
+    /// What a processor in the guest holds must be what some entry says, R and C being set there.
+    fn check_held(&self) {
+        for (number, processor) in self.processors.iter().enumerate() {
+            if !self.places.is_inside(number) {
+                continue;
+            }
+            for (page, held) in &processor.held {
+                let candidates = self.model.candidates(*page);
+                let is_held = |now: &Found| {
+                    let marks = held.2 & 0x180;
+                    (now.0, now.1, now.2 & !0x180) == (held.0, held.1, held.2 & !0x180) && now.2 & marks == marks
+                };
+                assert!(
+                    candidates.iter().any(|(_, now)| is_held(now)),
+                    "processor {number} holds {page:x?} as {held:x?}: {candidates:x?}"
+                );
+            }
+        }
+    }
+
+    /// Every group that was ever used is in the end what the oracle has.
+    pub(crate) fn check_table(&mut self) {
+        let mut groups: Vec<u64> = self.model.entries.keys().map(|ptex| ptex / 8).collect();
+        groups.dedup();
+        for ptex in groups.iter().flat_map(|group| [group * 8, group * 8 + 4]) {
+            call(
+                &mut self.ports[0],
+                &mut self.model,
+                &What::Read { flags: 1 << 37, ptex },
+            );
+        }
+    }
+}
+
+/// A call, here and there.
+fn call(port: &mut Port, model: &mut Model, what: &What) {
+    match *what {
+        What::Enter { flags, ptex, v, r } => {
+            let answer = split(port.enter(flags, ptex, v, r), PteIndex::to_register);
+            assert_eq!(answer, model.enter(flags, ptex, v, r));
+        }
+        What::Remove { flags, ptex, avpn } => {
+            let (status, (v, r)) = split(port.remove(flags, ptex, avpn), |old| (old.v.raw(), old.r.raw()));
+            assert_eq!((status, v, r), model.remove(flags, ptex, avpn));
+        }
+        What::Bulk(mut words) => {
+            let mut specifiers = words.map(|(high, low)| Specifier { high, low });
+            let status = port.bulk_remove(&mut specifiers);
+            assert_eq!(code(status), model.bulk_remove(&mut words));
+            assert_eq!(specifiers.map(|specifier| (specifier.high, specifier.low)), words);
+        }
+        What::Protect { flags, ptex, avpn } => {
+            assert_eq!(code(port.protect(flags, ptex, avpn)), model.protect(flags, ptex, avpn));
+        }
+        What::Read { flags, ptex } => {
+            let (status, entries) = split(port.read(flags, ptex), |entries| match entries {
+                Entries::One(one) => vec![one],
+                Entries::Four(four) => four.to_vec(),
+            });
+            let (expected, words) = model.read(flags, ptex);
+            assert_eq!((status, entries.len()), (expected, words.len()));
+            for (entry, (v, r)) in entries.iter().zip(words) {
+                assert_eq!(entry.v.raw(), v);
+                // Doubleword 1 of an invalid entry means nothing.
+                assert!(v == 0 || entry.r.raw() == r, "{entry:x?} instead of {r:x}");
+            }
+        }
+        What::ClearRef { flags, ptex } => {
+            assert_eq!(
+                split(port.clear_ref(flags, ptex), HpteR::raw),
+                model.clear(flags, ptex, 0x100)
+            );
+        }
+        What::ClearMod { flags, ptex } => {
+            assert_eq!(
+                split(port.clear_mod(flags, ptex), HpteR::raw),
+                model.clear(flags, ptex, 0x80)
+            );
+        }
+        What::Access { .. } | What::DropAll | What::Leave => unreachable!("no hypercalls"),
+    }
+}
+
+fn code(status: Status) -> i64 {
+    status.to_register().cast_signed()
+}
+
+/// The crate's answer in the oracle's words.
+fn split<T, U: Default>(answer: Result<T, Status>, words: impl FnOnce(T) -> U) -> (i64, U) {
+    match answer {
+        Ok(value) => (SUCCESS, words(value)),
+        Err(status) => (code(status), U::default()),
+    }
+}

@@ -1,0 +1,238 @@
+//! `cargo xtask fuzz`: libFuzzer on the fuzz targets of `hpt/fuzz`, built with the flags that cargo-fuzz would give, on any
+//! stable Rust. What it finds on the way is kept below the target directory; `--keep` brings what is new into the corpus
+//! beside the code.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::output::{Tally, run, say};
+use crate::step::{self, Outcome, Step};
+use crate::workspace::Workspace;
+
+/// The targets, the usual one first.
+const TARGETS: [&str; 1] = ["hypercalls"];
+
+/// Seconds in `cargo xtask test`.
+const SHORT: u64 = 30;
+/// Seconds of the command without `--seconds`.
+const USUAL: u64 = 300;
+
+/// What LLVM's coverage pass is to count; no sanitizer, which a stable compiler does not have.
+const COVERAGE: &str = "--cfg fuzzing -D warnings -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks";
+
+/// What to do with a target.
+#[derive(Debug, PartialEq, Eq)]
+enum Work {
+    /// Look for inputs that fail, for so many seconds.
+    Seconds(u64),
+    /// Play these files, step by step.
+    Replay(PathBuf),
+    /// Make the kept corpus the smallest that reaches as much as all inputs found so far.
+    Keep,
+}
+
+/// The short run over every target.
+pub fn short(workspace: &Workspace, tally: &mut Tally) -> Outcome {
+    for target in TARGETS {
+        match fuzz(workspace, target, &Work::Seconds(SHORT), tally) {
+            Outcome::Passed => {}
+            other => return other,
+        }
+    }
+    Outcome::Passed
+}
+
+/// The command with its arguments.
+pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
+    let (target, work) = match parse(arguments) {
+        Ok(parsed) => parsed,
+        Err(wrong) => {
+            eprintln!("xtask: {wrong} (cargo xtask help says more)");
+            return ExitCode::from(2);
+        }
+    };
+    let step = Step::new("fuzz", |workspace, tally| fuzz(workspace, target, &work, tally));
+    step::run_all(workspace, &[step])
+}
+
+fn parse(arguments: &[&str]) -> Result<(&'static str, Work), String> {
+    let mut target = TARGETS[0];
+    let mut work = Work::Seconds(USUAL);
+    let mut rest = arguments.iter();
+    while let Some(&argument) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("`{argument}` needs a value"));
+        match argument {
+            "--seconds" => {
+                let text = value()?;
+                let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+                work = Work::Seconds(seconds.ok_or_else(|| format!("`{text}` is not a number of seconds"))?);
+            }
+            "--replay" => work = Work::Replay(value()?.into()),
+            "--keep" => work = Work::Keep,
+            name => {
+                target = TARGETS
+                    .into_iter()
+                    .find(|known| *known == name)
+                    .ok_or_else(|| format!("`{name}` is not a fuzz target: there are {}", TARGETS.join(", ")))?;
+            }
+        }
+    }
+    Ok((target, work))
+}
+
+fn fuzz(workspace: &Workspace, target: &str, work: &Work, tally: &mut Tally) -> Outcome {
+    let program = match build(workspace, target, tally) {
+        Ok(program) => program,
+        Err(outcome) => return outcome,
+    };
+    let kept = workspace.root().join("hpt/fuzz/corpus").join(target);
+    let found = workspace.target().join("fuzz/corpus").join(target);
+    let failed = workspace.target().join("fuzz/failed").join(target);
+    for directory in [&kept, &found, &failed] {
+        if let Err(error) = fs::create_dir_all(directory) {
+            return Outcome::Failed(format!("making {}: {error}", directory.display()));
+        }
+    }
+    let mut fuzzer = Command::new(program);
+    match work {
+        Work::Seconds(seconds) => {
+            let before = files(&failed);
+            // The first directory is where new inputs go.
+            fuzzer.args([&found, &kept]).args([
+                &*format!("-max_total_time={seconds}"),
+                &format!("-artifact_prefix={}/", failed.display()),
+                "-max_len=4096",
+                "-timeout=20",
+                "-rss_limit_mb=1024",
+                "-print_final_stats=1",
+                "-reload=0",
+            ]);
+            match run(&mut fuzzer, tally) {
+                Outcome::Failed(why) => Outcome::Failed(match files(&failed).difference(&before).next() {
+                    Some(file) => format!(
+                        "{why}; the input is {0}: `cargo xtask fuzz {target} --replay {0}` plays it step by step",
+                        file.display()
+                    ),
+                    None => why,
+                }),
+                outcome => outcome,
+            }
+        }
+        Work::Replay(file) => {
+            // Its words are what the user wants to see.
+            match fuzzer.arg(file).env("PTEG_FUZZ_STEPS", "1").status() {
+                Ok(status) if status.success() => Outcome::Passed,
+                Ok(status) => Outcome::Failed(status.to_string()),
+                Err(error) => Outcome::Failed(format!("starting the fuzzer: {error}")),
+            }
+        }
+        Work::Keep => keep(fuzzer, &kept, &found, tally),
+    }
+}
+
+/// Makes `kept` the smallest set of inputs that reaches every branch that those of `kept` and `found` reach.
+fn keep(mut fuzzer: Command, kept: &Path, found: &Path, tally: &mut Tally) -> Outcome {
+    let smallest = found.with_extension("smallest");
+    let moved = || -> std::io::Result<()> {
+        fs::remove_dir_all(kept)?;
+        fs::create_dir_all(kept)?;
+        for file in files(&smallest) {
+            fs::copy(&file, kept.join(file.file_name().unwrap_or_default()))?;
+        }
+        fs::remove_dir_all(&smallest)
+    };
+    let _ = fs::remove_dir_all(&smallest);
+    if let Err(error) = fs::create_dir_all(&smallest) {
+        return Outcome::Failed(format!("making {}: {error}", smallest.display()));
+    }
+    // Branches alone: with counts and compared values there would be a thousand files.
+    fuzzer
+        .args(["-set_cover_merge=1", "-use_counters=0", "-use_cmp=0"])
+        .args([&smallest, kept, found]);
+    match run(&mut fuzzer, tally) {
+        Outcome::Passed => match moved() {
+            Ok(()) => {
+                say(&format!("    {} inputs in {}", files(kept).len(), kept.display()));
+                Outcome::Passed
+            }
+            Err(error) => Outcome::Failed(format!("replacing {}: {error}", kept.display())),
+        },
+        outcome => outcome,
+    }
+}
+
+/// The fuzzer's program.
+fn build(workspace: &Workspace, target: &str, tally: &mut Tally) -> Result<PathBuf, Outcome> {
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    if !answers(&mut Command::new(compiler)) {
+        let why = "there is no C++ compiler, which libFuzzer is built with, so nothing was tried: install g++";
+        return Err(Outcome::Skipped(why.to_owned()));
+    }
+    // Named, so that build scripts, which have no libFuzzer in them, are built without the coverage flags.
+    let Some(host) = host(workspace) else {
+        return Err(Outcome::Failed("rustc does not say what this machine is".to_owned()));
+    };
+    let directory = workspace.target().join("fuzz");
+    let manifest = workspace.root().join("hpt/fuzz/Cargo.toml");
+    let mut cargo = workspace.cargo(&["build", "--release", "--locked", "--target", &host, "--bin", target]);
+    cargo
+        .arg("--manifest-path")
+        .arg(manifest)
+        .env("CARGO_TARGET_DIR", &directory)
+        .env("RUSTFLAGS", COVERAGE);
+    match run(&mut cargo, tally) {
+        Outcome::Passed => Ok(directory.join(host).join("release").join(target)),
+        outcome => Err(outcome),
+    }
+}
+
+fn answers(program: &mut Command) -> bool {
+    program
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// The compiler's own target, as `x86_64-unknown-linux-gnu`.
+fn host(workspace: &Workspace) -> Option<String> {
+    let output = workspace.command("rustc", &["-vV"]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .map(str::to_owned)
+}
+
+/// The files of a directory.
+fn files(directory: &Path) -> BTreeSet<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return BTreeSet::new();
+    };
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_in_any_order_are_understood() {
+        assert_eq!(parse(&[]), Ok(("hypercalls", Work::Seconds(USUAL))));
+        assert_eq!(
+            parse(&["--seconds", "7", "hypercalls"]),
+            Ok(("hypercalls", Work::Seconds(7)))
+        );
+        assert_eq!(
+            parse(&["hypercalls", "--replay", "x"]),
+            Ok(("hypercalls", Work::Replay("x".into())))
+        );
+        assert!(parse(&["--seconds", "0"]).unwrap_err().contains("`0`"));
+        assert!(parse(&["--seconds"]).unwrap_err().contains("needs a value"));
+        assert!(parse(&["nothing"]).unwrap_err().contains("hypercalls"));
+    }
+}
