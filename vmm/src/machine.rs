@@ -61,6 +61,9 @@ pub(crate) struct Parts {
     pub(crate) shadow: Box<dyn Shadow>,
 }
 
+/// Who is told of pages that the guest has entered twice.
+pub(crate) type DuplicateReport = Box<dyn Fn(&Duplicate) + Send + Sync>;
+
 /// How a machine is to be.
 pub(crate) struct Traits {
     /// What of the hypercalls is on offer.
@@ -70,7 +73,7 @@ pub(crate) struct Traits {
     /// Whether hypercalls are timed.
     pub(crate) timed: bool,
     /// Who is told of pages that the guest has entered twice; nobody looks for them otherwise.
-    pub(crate) duplicates: Option<Box<dyn Fn(&Duplicate) + Send + Sync>>,
+    pub(crate) duplicates: Option<DuplicateReport>,
 }
 
 impl Machine {

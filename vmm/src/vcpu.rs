@@ -52,6 +52,7 @@ fn live<P: Processor>(caller: Caller<'_>, make: impl FnOnce() -> P) {
 
 fn run_until_stopped<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &mut P) {
     let Caller { machine, server } = caller;
+    let _running = machine.tally.as_ref().map(|tally| tally.run(server));
     while !machine.stop.is_requested() {
         match cpu.run() {
             Exit::Hypercall => {

@@ -17,7 +17,7 @@ use power::hcall::{Hcall, Status};
 use power::msr::Msr;
 
 pub(crate) use areas::Areas;
-pub(crate) use tally::{Counted, Tally, is_wait};
+pub(crate) use tally::{Counted, Tally};
 
 use crate::accel::Processor;
 use crate::machine::Machine;

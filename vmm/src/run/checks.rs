@@ -8,6 +8,7 @@ use emulator::{Stale, StaleReport};
 use hpt::{Duplicate, Hpte, PteIndex};
 use power::page::Vpn;
 
+use crate::machine::DuplicateReport;
 use crate::terminal::say;
 
 /// How many of a kind are said at once; the others are only counted.
@@ -52,10 +53,10 @@ impl Checks {
     }
 
     /// Whom the table tells of duplicates.
-    pub(super) fn duplicate_report(&self) -> Option<Box<dyn Fn(&Duplicate) + Send + Sync>> {
+    pub(super) fn duplicate_report(&self) -> Option<DuplicateReport> {
         let findings = Arc::clone(self.duplicates.as_ref()?);
         Some(Box::new(move |duplicate| {
-            findings.add(|| duplicate_sentence(duplicate))
+            findings.add(|| duplicate_sentence(duplicate));
         }))
     }
 
