@@ -24,11 +24,11 @@ pub struct Duplicate {
 }
 
 /// What is told of every duplicate.
-pub(crate) type Report = Box<dyn Fn(&Duplicate) + Send + Sync>;
+pub type DuplicateReport = Box<dyn Fn(&Duplicate) + Send + Sync>;
 
 impl Port {
     /// Looks for another valid entry of the page of the one that was just added at `at`, and reports what it finds.
-    pub(crate) fn check_duplicates(&self, at: PteIndex, report: &Report) {
+    pub(crate) fn check_duplicates(&self, at: PteIndex, report: &DuplicateReport) {
         let table = self.table();
         let added = table.read(at);
         let Some((page, _)) = page_of(at, added.v, added.r).filter(|_| added.v.is_valid()) else {

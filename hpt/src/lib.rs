@@ -48,7 +48,7 @@ pub use bulk::Specifier;
 pub use confirm::{Confirmation, Held};
 pub use counters::Counts;
 pub use current::{Current, View};
-pub use duplicates::Duplicate;
+pub use duplicates::{Duplicate, DuplicateReport};
 pub use footprint::Footprint;
 pub use histogram::Histogram;
 pub use memory::AllocateTable;

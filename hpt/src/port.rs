@@ -9,11 +9,11 @@ use power::page::{PagePair, Vpn};
 
 use crate::counters::{Counters, Counts};
 use crate::current::{Current, View};
-use crate::duplicates::Report;
+use crate::duplicates::DuplicateReport;
 use crate::lock::Locked;
 use crate::resize::Resizing;
 use crate::shadow::{Batch, Invalidation, Shadow};
-use crate::{Duplicate, Hpte, PteIndex, RealMap, Table};
+use crate::{Hpte, PteIndex, RealMap, Table};
 
 /// One guest's table, with what its hypercalls need of the machine. Processors use it through a [`Port`] each.
 pub struct Hpt {
@@ -24,7 +24,7 @@ pub struct Hpt {
     /// As [`Shadow::marks_in_one_step`] has it.
     marks_in_one_step: bool,
     /// Whom a guest's duplicate entries are told, if anybody.
-    pub(crate) duplicates: Option<Report>,
+    pub(crate) duplicates: Option<DuplicateReport>,
     /// Of each port that was ever made.
     counters: Mutex<Vec<Arc<Counters>>>,
 }
@@ -46,7 +46,7 @@ impl Hpt {
     /// The same, but each entry that is added is checked for being its page's only one; `report` is told of those that
     /// are not.
     #[must_use]
-    pub fn with_duplicate_check(self, report: Box<dyn Fn(&Duplicate) + Send + Sync>) -> Self {
+    pub fn with_duplicate_check(self, report: DuplicateReport) -> Self {
         Self {
             duplicates: Some(report),
             ..self

@@ -9,7 +9,7 @@ use std::time::Instant;
 use devices::rtc::Rtc;
 use devices::vty::Vty;
 use devices::xics::{FIRST_SOURCE, Trigger, Xics};
-use hpt::{Current, Duplicate, Hpt, Order, RealKind, RealMap, Shadow};
+use hpt::{Current, DuplicateReport, Hpt, Order, RealKind, RealMap, Shadow};
 
 use crate::accel::{Partition, Wire};
 use crate::hypercall::Tally;
@@ -72,7 +72,7 @@ pub(crate) struct Traits {
     /// Whether hypercalls are timed.
     pub(crate) timed: bool,
     /// Who is told of pages that the guest has entered twice; nobody looks for them otherwise.
-    pub(crate) duplicates: Option<Box<dyn Fn(&Duplicate) + Send + Sync>>,
+    pub(crate) duplicates: Option<DuplicateReport>,
 }
 
 impl Machine {
@@ -91,7 +91,7 @@ impl Machine {
             shadow,
         } = parts;
         let servers = wires.len();
-        let processors = Arc::new(Processors::new(wires, traits.carriers));
+        let processors = Arc::new(Processors::new(&wires, traits.carriers));
         let xics = Arc::new(Xics::new(servers, &[Trigger::Edge], Arc::clone(&processors) as Arc<_>));
         let pin = xics
             .edge_pin(CONSOLE_INTERRUPT)

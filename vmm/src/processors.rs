@@ -165,7 +165,7 @@ pub(crate) struct Processors {
 impl Processors {
     /// Stopped processors behind `wires`, for so many threads to carry. With a thread for each every processor has a
     /// bell of its own; fewer share all processors, and one bell.
-    pub(crate) fn new(wires: Vec<Arc<dyn Wire>>, carriers: usize) -> Self {
+    pub(crate) fn new(wires: &[Arc<dyn Wire>], carriers: usize) -> Self {
         let shared = Arc::<Bell>::default();
         let bell = || match carriers < wires.len() {
             true => Arc::clone(&shared),

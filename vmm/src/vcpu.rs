@@ -129,9 +129,7 @@ impl<P: Processor> Vcpu<P> {
             server: self.server,
         };
         let Body { cpu, port } = self.body.as_mut().expect(STARTED);
-        if let Some(tally) = &machine.tally {
-            tally.carried(self.server);
-        }
+        let _running = machine.tally.as_ref().map(|tally| tally.run(self.server));
         let mut confers_to = None;
         let doing = loop {
             if machine.stop.is_requested() {
@@ -179,9 +177,6 @@ impl<P: Processor> Vcpu<P> {
         cpu.settle();
         if let Doing::Asleep { .. } | Doing::Ready(_) = doing {
             machine.processors.by_server(self.server).areas().leave(&machine.ram);
-        }
-        if let Some(tally) = &machine.tally {
-            tally.left(self.server);
         }
         self.doing = doing;
         confers_to

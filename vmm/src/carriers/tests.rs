@@ -171,7 +171,9 @@ fn a_processor_that_wakes_beside_a_busy_one_gets_its_turn() {
                 }
                 let nap = naps.fetch_add(1, Ordering::Relaxed);
                 // Every other one by its decrementer, which no one announces.
-                state.decrementer = (nap % 2 == 0).then(|| Instant::now() + Duration::from_micros(300));
+                state.decrementer = nap
+                    .is_multiple_of(2)
+                    .then(|| Instant::now() + Duration::from_micros(300));
                 state.call(Hcall::Cede, [])
             })
         };

@@ -75,11 +75,12 @@ pub(super) fn bulk_remove<P: Processor>(port: &mut Port, cpu: &mut P) -> Status 
     status
 }
 
-/// `H_BLOCK_REMOVE`: AVPN of the block, eight translation specifiers in r5 to r12, whose answers take their places.
+/// `H_BLOCK_REMOVE`: AVPN of the block, eight translation specifiers in r5 to r12. LoPAR does not say where they come back:
+/// in r4 to r11, as results do and as Linux reads them.
 pub(super) fn block_remove<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
     let mut specifiers = std::array::from_fn(|n| cpu.gpr(5 + n));
     let status = port.block_remove(cpu.gpr(4), &mut specifiers);
-    for (register, specifier) in (5..).zip(specifiers) {
+    for (register, specifier) in (4..).zip(specifiers) {
         cpu.set_gpr(register, specifier);
     }
     status

@@ -20,13 +20,10 @@ pub(crate) struct Tally {
 #[repr(align(128))]
 struct OfProcessor {
     calls: [OfCall; Hcall::ALL.len()],
-    /// When the first call began and when the last ended, in nanoseconds after the epoch; 0: none yet.
-    first_ns: AtomicU64,
-    last_ns: AtomicU64,
-    /// When it was carried last, in nanoseconds after the epoch; 0: it is carried now, or never was.
-    left_ns: AtomicU64,
-    /// How long nobody has carried it, since it was carried first.
-    waited_ns: AtomicU64,
+    /// How long it ran, until it last ceased to.
+    ran_ns: AtomicU64,
+    /// Since when it has run, in nanoseconds after the epoch; 0: it does not run.
+    runs_since_ns: AtomicU64,
 }
 
 #[derive(Default)]
@@ -41,6 +38,12 @@ pub(super) struct Timed<'a> {
     server: usize,
     call: Hcall,
     began_ns: u64,
+}
+
+/// A processor that runs.
+pub(crate) struct Running<'a> {
+    tally: &'a Tally,
+    server: usize,
 }
 
 /// What was counted for one hypercall.
@@ -59,10 +62,8 @@ impl Tally {
     pub(crate) fn new(processors: usize) -> Self {
         let processor = |_| OfProcessor {
             calls: std::array::from_fn(|_| OfCall::default()),
-            first_ns: AtomicU64::new(0),
-            last_ns: AtomicU64::new(0),
-            left_ns: AtomicU64::new(0),
-            waited_ns: AtomicU64::new(0),
+            ran_ns: AtomicU64::new(0),
+            runs_since_ns: AtomicU64::new(0),
         };
         Self {
             epoch: Instant::now(),
@@ -101,27 +102,22 @@ impl Tally {
         counted.filter(|counted| counted.count > 0).collect()
     }
 
-    /// Processor `server` is carried from here on.
-    pub(crate) fn carried(&self, server: usize) {
+    /// Processor `server` runs, in the guest and in hypercalls, until the returned value is dropped.
+    pub(crate) fn run(&self, server: usize) -> Running<'_> {
         let processor = &self.processors[server];
-        let left = get(&processor.left_ns);
-        if left != 0 {
-            add(&processor.waited_ns, self.now_ns() - left);
-            processor.left_ns.store(0, Ordering::Relaxed);
-        }
+        processor.runs_since_ns.store(self.now_ns(), Ordering::Relaxed);
+        Running { tally: self, server }
     }
 
-    /// Nobody carries processor `server` from here on: it sleeps, or waits for its turn.
-    pub(crate) fn left(&self, server: usize) {
-        self.processors[server].left_ns.store(self.now_ns(), Ordering::Relaxed);
-    }
-
-    /// How long the processors have run, in the guest or in hypercalls: from the first call of each to its last, without
-    /// what they waited.
-    pub(crate) fn awake(&self) -> Duration {
+    /// How long the processors have run.
+    pub(crate) fn ran(&self) -> Duration {
+        let now_ns = self.now_ns();
         let ns = self.processors.iter().map(|processor| {
-            let (first, last) = (get(&processor.first_ns), get(&processor.last_ns));
-            last.saturating_sub(first).saturating_sub(get(&processor.waited_ns))
+            let running = match get(&processor.runs_since_ns) {
+                0 => 0,
+                since => now_ns.saturating_sub(since),
+            };
+            get(&processor.ran_ns) + running
         });
         Duration::from_nanos(ns.sum())
     }
@@ -136,14 +132,19 @@ fn add(counter: &AtomicU64, more: u64) {
     counter.store(get(counter) + more, Ordering::Relaxed);
 }
 
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let processor = &self.tally.processors[self.server];
+        let since_ns = get(&processor.runs_since_ns);
+        processor.runs_since_ns.store(0, Ordering::Relaxed);
+        add(&processor.ran_ns, self.tally.now_ns() - since_ns);
+    }
+}
+
 impl Drop for Timed<'_> {
     fn drop(&mut self) {
         let ended_ns = self.tally.now_ns();
         let processor = &self.tally.processors[self.server];
-        if get(&processor.first_ns) == 0 {
-            processor.first_ns.store(self.began_ns, Ordering::Relaxed);
-        }
-        processor.last_ns.store(ended_ns, Ordering::Relaxed);
         let counters = &processor.calls[self.call as usize];
         add(&counters.count, 1);
         add(&counters.ns, ended_ns - self.began_ns);
@@ -157,7 +158,7 @@ mod tests {
     #[test]
     fn calls_are_counted_for_all_processors_together() {
         let tally = Tally::new(2);
-        assert_eq!((tally.counted(), tally.awake()), (vec![], Duration::ZERO));
+        assert_eq!((tally.counted(), tally.ran()), (vec![], Duration::ZERO));
         for (server, call) in [(0, Hcall::Enter), (1, Hcall::Enter), (1, Hcall::Rtas)] {
             drop(tally.begin(server, call));
         }
@@ -170,20 +171,15 @@ mod tests {
     }
 
     #[test]
-    fn a_processor_that_waits_is_not_awake() {
-        const WAIT: Duration = Duration::from_millis(20);
-        let (waits, runs) = (Tally::new(1), Tally::new(1));
-        for tally in [&waits, &runs] {
-            tally.carried(0);
-            drop(tally.begin(0, Hcall::Enter));
-        }
-        waits.left(0);
-        std::thread::sleep(WAIT);
-        waits.carried(0);
-        for tally in [&waits, &runs] {
-            drop(tally.begin(0, Hcall::Enter));
-        }
-        assert!(runs.awake() >= WAIT);
-        assert!(waits.awake() + WAIT <= runs.awake());
+    fn a_processor_runs_from_when_it_says_so() {
+        let tally = Tally::new(2);
+        let running = tally.run(1);
+        std::thread::sleep(Duration::from_millis(1));
+        let so_far = tally.ran();
+        assert!(so_far >= Duration::from_millis(1));
+        drop(running);
+        let all = tally.ran();
+        assert!(all >= so_far);
+        assert_eq!(tally.ran(), all);
     }
 }

@@ -181,6 +181,30 @@ fn bulk_remove_answers_in_the_places_of_its_requests() {
     assert_eq!(cpu.gprs[8], 3 << 62);
 }
 
+/// Linux stops when it finds anything else in r4 after a call that was done in part.
+#[test]
+fn block_remove_answers_from_the_first_result_register_on() {
+    let machine = machine(1);
+    let mut cpu = Registers::default();
+    // A page of 4 KiB at 1 MiB.
+    let (v, r) = (0x0123_4000_0000_0001, 0x0010_0192);
+    cpu.call(&machine, 0, Hcall::Enter, [0, 16, v, r]);
+    let at = cpu.gprs[4];
+    let request = 1 << 62;
+    let specifiers = [request | at, request | 64, 3 << 62, 5, 6, 7, 8, 9];
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = specifiers;
+    cpu.call(
+        &machine,
+        0,
+        Hcall::BlockRemove,
+        [v & !0x7f, t0, t1, t2, t3, t4, t5, t6, t7],
+    );
+    cpu.assert_answer(Status::Partial);
+    assert_eq!(cpu.gprs[4], 0x86 << 56 | at, "removed, with R and C");
+    assert_eq!(cpu.gprs[5], 0x88 << 56 | 64, "not found");
+    assert_eq!(cpu.gprs[6..12], specifiers[2..]);
+}
+
 #[test]
 fn interrupts_can_be_made_little_endian_only_while_they_are_off() {
     let modes = Arc::new(Modes::default());

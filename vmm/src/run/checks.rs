@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use emulator::{Stale, StaleReport};
-use hpt::{Duplicate, Hpte, PteIndex};
+use hpt::{Duplicate, DuplicateReport, Hpte, PteIndex};
 use power::page::Vpn;
 
 use crate::terminal::say;
@@ -52,10 +52,10 @@ impl Checks {
     }
 
     /// Whom the table tells of duplicates.
-    pub(super) fn duplicate_report(&self) -> Option<Box<dyn Fn(&Duplicate) + Send + Sync>> {
+    pub(super) fn duplicate_report(&self) -> Option<DuplicateReport> {
         let findings = Arc::clone(self.duplicates.as_ref()?);
         Some(Box::new(move |duplicate| {
-            findings.add(|| duplicate_sentence(duplicate))
+            findings.add(|| duplicate_sentence(duplicate));
         }))
     }
 

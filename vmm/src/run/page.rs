@@ -142,7 +142,7 @@ fn occupancy(groups: &[u64; 9]) -> Columns {
     }
 }
 
-/// Both distributions of flushes, beside one another.
+/// Both distributions of flushes.
 fn flushes(statistics: &Statistics) -> String {
     let changes = &statistics.changes;
     let batches = Columns::by_powers(
@@ -161,22 +161,17 @@ fn flushes(statistics: &Statistics) -> String {
         "time until all processors had left the guest, at least",
         |least, _| duration(least),
     );
-    let one = |title: &str, words: &str, columns: &Columns| {
-        format!("<div>\n<h2>{title}</h2>\n<p>{words}</p>\n{}</div>\n", columns.svg())
-    };
-    format!(
-        "<section class=\"pair\">\n{}{}</section>\n",
-        one(
-            "Entries of one flush",
-            "What is removed together is flushed together: one wait for all of it.",
-            &batches
-        ),
-        one(
-            "Waits for processors",
-            "Only flushes that found a processor inside the guest wait: until each of those has left it once.",
-            &waits
-        ),
-    )
+    let batches = section(
+        "Entries of one flush",
+        "What is removed together is flushed together: one wait for all of it.",
+        &batches.svg(),
+    );
+    let waits = section(
+        "Waits for processors",
+        "Only flushes that found a processor inside the guest wait: until each of those has left it once.",
+        &waits.svg(),
+    );
+    batches + &waits
 }
 
 fn sizes(statistics: &Statistics) -> String {
@@ -202,34 +197,29 @@ fn sizes(statistics: &Statistics) -> String {
 }
 
 fn hypercalls(calls: &Hypercalls) -> String {
-    let most = calls.calls.iter().filter_map(|call| call.share).fold(0.0, f64::max);
+    let most = calls.calls.iter().map(|call| call.share).fold(0.0, f64::max);
     let row = |call: &super::statistics::Call| {
         let ns = (call.seconds * 1e9) as u64;
-        let bar = match call.share {
-            Some(share) => format!(
-                "<td class=\"number\">{}</td><td class=\"bar\"><span style=\"width:{:.1}%\"></span></td>",
-                percent(share),
-                100.0 * share / most.max(f64::MIN_POSITIVE)
-            ),
-            None => "<td class=\"number quiet\">asleep</td><td class=\"bar\"></td>".to_owned(),
-        };
         format!(
             "<tr><td><code>{}</code></td><td class=\"number\">{}</td><td class=\"number\">{}</td>\
-             <td class=\"number\">{}</td>{bar}</tr>\n",
+             <td class=\"number\">{}</td><td class=\"number\">{}</td>\
+             <td class=\"bar\"><span style=\"width:{:.1}%\"></span></td></tr>\n",
             call.name,
             grouped(call.count),
             duration(ns),
             duration(ns / call.count.max(1)),
+            percent(call.share),
+            100.0 * call.share / most.max(f64::MIN_POSITIVE),
         )
     };
     let rows: String = calls.calls.iter().map(row).collect();
-    let (count, seconds) = calls.sum();
+    let (count, seconds, share) = calls.sum();
     let words = format!(
         "{} calls took {:.3} s of the {:.3} s that the processors ran: {}.",
         grouped(count),
         seconds,
         calls.processor_seconds,
-        percent(seconds / calls.processor_seconds.max(f64::MIN_POSITIVE))
+        percent(share)
     );
     let table = format!(
         "<table>\n<thead><tr><th>Call</th><th class=\"number\">Count</th><th class=\"number\">Time</th>\

@@ -40,9 +40,9 @@ pub(super) struct Instructions {
 /// The hypercalls that were made.
 #[derive(Debug, Serialize)]
 pub(super) struct Hypercalls {
-    /// How long the processors ran, in the guest or in hypercalls, without what they slept.
+    /// How long the processors ran, in the guest and in hypercalls.
     pub(super) processor_seconds: f64,
-    /// The calls, the costliest first, those that sleep last.
+    /// The calls, the costliest first.
     pub(super) calls: Vec<Call>,
 }
 
@@ -52,8 +52,8 @@ pub(super) struct Call {
     pub(super) name: &'static str,
     pub(super) count: u64,
     pub(super) seconds: f64,
-    /// Of the processors' time; `None` for calls that sleep.
-    pub(super) share: Option<f64>,
+    /// Of the processors' time.
+    pub(super) share: f64,
 }
 
 /// How full the table is.
@@ -136,7 +136,7 @@ impl Statistics {
             hypercalls: machine
                 .tally
                 .as_ref()
-                .map(|tally| Hypercalls::new(tally.awake(), &tally.counted())),
+                .map(|tally| Hypercalls::new(tally.ran(), &tally.counted())),
             table: Occupancy::new(machine.hpt.table().survey(cells)),
             changes: Changes::new(&machine.hpt.counts()),
         }
@@ -155,35 +155,32 @@ pub(super) fn share(part: u64, whole: u64) -> f64 {
 }
 
 impl Hypercalls {
-    fn new(awake: Duration, counted: &[Counted]) -> Self {
-        let processor_seconds = awake.as_secs_f64();
+    fn new(ran: Duration, counted: &[Counted]) -> Self {
+        let processor_seconds = ran.as_secs_f64();
         let call = |counted: &Counted| {
             let seconds = counted.time.as_secs_f64();
             Call {
                 name: counted.call.name(),
                 count: counted.count,
                 seconds,
-                share: (processor_seconds > 0.0).then(|| seconds / processor_seconds),
+                share: seconds / processor_seconds.max(f64::MIN_POSITIVE),
             }
         };
         let mut calls: Vec<Call> = counted.iter().map(call).collect();
-        calls.sort_by(|a, b| {
-            (b.share.is_some(), b.seconds)
-                .partial_cmp(&(a.share.is_some(), a.seconds))
-                .expect("times are numbers")
-        });
+        calls.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         Self {
             processor_seconds,
             calls,
         }
     }
 
-    /// All calls: how many, and how long.
-    pub(super) fn sum(&self) -> (u64, f64) {
-        let busy = self.calls.iter().filter(|call| call.share.is_some());
-        busy.fold((0, 0.0), |(count, seconds), call| {
-            (count + call.count, seconds + call.seconds)
-        })
+    /// All of them: how many, how long, and what share that is.
+    pub(super) fn sum(&self) -> (u64, f64, f64) {
+        let sums = (0, 0.0, 0.0);
+        let add = |(count, seconds, share): (u64, f64, f64), call: &Call| {
+            (count + call.count, seconds + call.seconds, share + call.share)
+        };
+        self.calls.iter().fold(sums, add)
     }
 }
 

@@ -1,4 +1,5 @@
-//! `H_BLOCK_REMOVE` (LoPAR, Logical Partitioning Option, 5.4.1.8).
+//! `H_BLOCK_REMOVE` (LoPAR, Logical Partitioning Option, 5.4.1.8). Specifiers go in from r5 on and come back from r4 on, which is
+//! where Linux looks for them.
 
 use super::steps::Steps;
 use super::words::{
@@ -32,7 +33,7 @@ impl Steps {
     fn block(&mut self, what: &str, requests: &[u64], status: u64, responses: &[u64]) {
         let arguments = [&[v(0) & !0x7f], requests].concat();
         self.status(&format!("H_BLOCK_REMOVE {what}"), H_BLOCK_REMOVE, &arguments, status);
-        for (register, &response) in (5..).zip(responses) {
+        for (register, &response) in (4..).zip(responses) {
             self.0
                 .expect_bits(&format!("r{register}"), register, RESULT, response & RESULT);
         }

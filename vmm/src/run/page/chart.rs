@@ -154,8 +154,11 @@ pub(super) struct Column {
     pub(super) title: String,
 }
 
-/// Pixels from a column to the next, of the tallest, and around them.
+/// Pixels of all columns, and from one to the next, at most.
+const WIDE: usize = 850;
 const STEP: usize = 62;
+
+/// Pixels of the tallest, and above and below.
 const TALL: usize = 150;
 const HEAD: usize = 22;
 const FOOT: usize = 46;
@@ -181,7 +184,8 @@ impl Columns {
         if self.columns.is_empty() {
             return "<p class=\"quiet\">None.</p>\n".to_owned();
         }
-        let (width, height) = (self.columns.len().max(6) * STEP, HEAD + TALL + FOOT);
+        let step = STEP.min(WIDE / self.columns.len());
+        let (width, height) = (self.columns.len().max(6) * step, HEAD + TALL + FOOT);
         let most = self.columns.iter().map(|column| column.value).max().unwrap_or(0).max(1);
         let mut svg = format!(
             "<svg class=\"columns\" viewBox=\"0 0 {width} {height}\" style=\"max-width:{width}px\" role=\"img\" aria-label=\"{}\">\n",
@@ -193,7 +197,7 @@ impl Columns {
             format_args!("<line x1=\"0\" y1=\"{floor}\" x2=\"{width}\" y2=\"{floor}\"/>\n"),
         );
         for (n, column) in self.columns.iter().enumerate() {
-            let middle = n * STEP + STEP / 2;
+            let middle = n * step + step / 2;
             // One of many is still seen.
             let tall = match column.value {
                 0 => 0.0,
@@ -206,9 +210,9 @@ impl Columns {
                      <text x=\"{middle}\" y=\"{:.1}\" class=\"middle{}\">{}</text>\
                      <text x=\"{middle}\" y=\"{}\" class=\"middle quiet\">{}</text></g>\n",
                     column.title,
-                    n * STEP + 6,
+                    n * step + step / 10,
                     floor as f64 - tall,
-                    STEP - 12,
+                    step - step / 5,
                     floor as f64 - tall - 6.0,
                     if column.value == 0 { " quiet" } else { "" },
                     grouped(column.value),

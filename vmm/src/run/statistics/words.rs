@@ -25,17 +25,19 @@ fn instructions(each: &[Instructions]) -> String {
 }
 
 fn hypercalls(all: &Hypercalls) -> Vec<String> {
-    let (count, seconds) = all.sum();
+    let (count, seconds, share) = all.sum();
     let mut lines = vec![format!(
         "hypercalls: {count} in {seconds:.3} s, {} of the {:.3} s that the processors ran",
-        percent(seconds / all.processor_seconds.max(f64::MIN_POSITIVE)),
+        percent(share),
         all.processor_seconds
     )];
     for call in &all.calls {
-        let share = call.share.map_or_else(|| "asleep".to_owned(), percent);
         lines.push(format!(
-            "  {:<26} {:>10} {:>10.3} s {share:>8}",
-            call.name, call.count, call.seconds
+            "  {:<26} {:>10} {:>10.3} s {:>8}",
+            call.name,
+            call.count,
+            call.seconds,
+            percent(call.share)
         ));
     }
     lines
