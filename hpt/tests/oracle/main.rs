@@ -252,7 +252,11 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, step: &Step) {
                     assert_eq!(u64::from(found.wimg), r >> 3 & 0xf);
                     assert_eq!(found.no_execute, r & 0xc != 0);
                     // C may be the guest's own, which lets no processor store without a walk.
-                    assert!(if found.changed { r & 0x80 != 0 } else { kind != Access::Store });
+                    assert!(if found.changed {
+                        r & 0x80 != 0
+                    } else {
+                        kind != Access::Store
+                    });
                     cache
                         .0
                         .lock()
