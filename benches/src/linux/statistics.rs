@@ -7,15 +7,13 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// How long the processors were not asleep, in seconds.
+/// How long the processors ran, in the guest and in hypercalls, without sleep; in seconds.
 const PROCESSOR_SECONDS: &str = "/hypercalls/processor_seconds";
-/// The hypercalls, and of each its name, how often it was made, how long all of it took, and whether it has a share of
-/// the processors' time, which those that sleep have not.
+/// The hypercalls, and of each its name, how often it was made, and how long it took in all.
 const CALLS: &str = "/hypercalls/calls";
 const NAME: &str = "/name";
 const COUNT: &str = "/count";
 const SECONDS: &str = "/seconds";
-const SHARE: &str = "/share";
 /// Entries that were removed, and other changes that take something from who holds a translation.
 const REMOVED: &str = "/changes/removed";
 const PROTECTED: &str = "/changes/protected";
@@ -87,9 +85,7 @@ impl Statistics {
         };
         for call in all.pointer(CALLS)?.as_array()? {
             let (name, seconds) = (call.pointer(NAME)?.as_str()?, number(call, SECONDS)?);
-            if !call.pointer(SHARE)?.is_null() {
-                statistics.hypercall_seconds += seconds;
-            }
+            statistics.hypercall_seconds += seconds;
             if TAKING_AWAY.contains(&name) {
                 statistics.taking_away_seconds += seconds;
                 statistics.taking_away_calls += number(call, COUNT)?;
@@ -132,8 +128,7 @@ mod tests {
         "instructions": [{"processor": 0, "executed": 5}],
         "hypercalls": {"processor_seconds": 8.0, "calls": [
             {"name": "H_ENTER", "count": 10, "seconds": 0.5, "share": 0.0625},
-            {"name": "H_BLOCK_REMOVE", "count": 2, "seconds": 0.25, "share": 0.03125},
-            {"name": "H_CEDE", "count": 3, "seconds": 90.0, "share": null}]},
+            {"name": "H_BLOCK_REMOVE", "count": 2, "seconds": 0.25, "share": 0.03125}]},
         "changes": {"removed": 16, "protected": 3, "cleared": 1, "untouched": 5, "grace_periods": 4, "kicked": 2,
             "joined": 1, "wait_ns": {"count": 3, "log2_counts": [0, 0, 1, 2]}}
     }"#;
@@ -161,14 +156,7 @@ mod tests {
 
     #[test]
     fn statistics_that_lack_a_field_are_refused() {
-        for field in [
-            "processor_seconds",
-            "untouched",
-            "kicked",
-            "log2_counts",
-            "share",
-            "seconds",
-        ] {
+        for field in ["processor_seconds", "untouched", "kicked", "log2_counts", "seconds"] {
             let text = TEXT.replace(&format!("\"{field}\""), "\"other\"");
             assert_eq!(
                 Statistics::parse(&serde_json::from_str(&text).unwrap()),
