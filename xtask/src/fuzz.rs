@@ -98,6 +98,8 @@ fn fuzz(workspace: &Workspace, target: &str, work: &Work, tally: &mut Tally) -> 
         }
     }
     let mut fuzzer = Command::new(program);
+    // The frames are the fuzzer's; the message says enough.
+    fuzzer.env("RUST_BACKTRACE", "0");
     match work {
         Work::Seconds(seconds) => {
             let before = files(&failed);
