@@ -1,4 +1,4 @@
-//! How often entries were taken away: what tells a reader without a lock that both doublewords it has read are of one
+//! How often entries were replaced or removed: what tells a reader without a lock that both doublewords it has read are of one
 //! entry.
 //!
 //! A doubleword read twice with the same value proves nothing: between the two looks the slot may have been emptied, filled

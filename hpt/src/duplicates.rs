@@ -77,3 +77,80 @@ impl Port {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use power::page::PagePair;
+
+    use super::*;
+    use crate::testing::{page, r, v};
+    use crate::{Current, Hpt, NoShadow, Order, RealKind, RealMap, Table};
+
+    const SMALL: PagePair = PagePair::ALL[0];
+    const MIDDLE: PagePair = PagePair::ALL[3];
+
+    struct Everything;
+
+    impl RealMap for Everything {
+        fn kind(&self, _real: u64, _bytes: u64) -> Option<RealKind> {
+            Some(RealKind::Ram)
+        }
+
+        fn zero(&self, _real: u64, _bytes: u64) {}
+
+        fn synchronize_instructions(&self, _real: u64, _bytes: u64) {}
+    }
+
+    type Found = Arc<Mutex<Vec<Duplicate>>>;
+
+    fn checked() -> (Port, Found) {
+        let found = Found::default();
+        let reports = Arc::clone(&found);
+        let current = Current::new(Table::new(Order::MIN).unwrap());
+        let hpt = Hpt::new(current, Box::new(Everything), Box::new(NoShadow))
+            .with_duplicate_check(Box::new(move |duplicate| reports.lock().unwrap().push(*duplicate)));
+        (Arc::new(hpt).port(), found)
+    }
+
+    fn add(port: &mut Port, page: Vpn, pair: PagePair, secondary: bool, real: u64) -> PteIndex {
+        let hash = if secondary { !page.hash() } else { page.hash() };
+        let v = v(page, pair) | if secondary { 2 } else { 0 };
+        port.enter(0, (hash & (Order::MIN.groups() - 1)) * 8, v, r(real, pair))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_second_entry_of_a_page_is_reported_from_either_group() {
+        for first in [false, true] {
+            for second in [false, true] {
+                let (mut port, found) = checked();
+                let at = [(first, 0x5000), (second, 0x6000)]
+                    .map(|(secondary, real)| add(&mut port, page(1, SMALL), SMALL, secondary, real));
+                let found = found.lock().unwrap();
+                assert_eq!((found.len(), found[0].at, found[0].page), (1, at, page(1, SMALL)));
+                assert_eq!(
+                    found[0].entries.map(|entry| entry.r.real_address(SMALL)),
+                    [0x5000, 0x6000]
+                );
+                assert_eq!(port.hpt.counts().duplicates, 1);
+            }
+        }
+    }
+
+    #[test]
+    fn other_pages_of_the_group_are_none() {
+        let (mut port, found) = checked();
+        for number in [1, 1 + (1 << 11), 1 + (2 << 11)] {
+            add(&mut port, page(number, SMALL), SMALL, false, 0x5000);
+        }
+        // The same address in a segment of another base size is told apart by its sizes.
+        add(&mut port, page(0, SMALL), SMALL, false, 0x5000);
+        add(&mut port, page(0, MIDDLE), MIDDLE, false, 0x1_0000);
+        let removed = add(&mut port, page(7, SMALL), SMALL, false, 0x5000);
+        port.remove(0, removed.to_register(), 0).unwrap();
+        add(&mut port, page(7, SMALL), SMALL, true, 0x5000);
+        assert_eq!(*found.lock().unwrap(), []);
+    }
+}

@@ -32,6 +32,7 @@ pub(crate) struct Locked<'t> {
     v: HpteV,
     /// WIMG, which doubleword 1 lacks while it is closed.
     wimg: u64,
+    hidden: bool,
 }
 
 /// What came of looking for an entry to lock.
@@ -68,7 +69,7 @@ impl Table {
             return Attempt::Unwanted;
         }
         let (old, new) = (v.raw().to_be(), (v.raw() | HpteV::LOCK).to_be());
-        // Acquire: what the last holder did to dw 1 comes before what this one does (W1, W6).
+        // Acquire: what the last holder did to dw 1 comes before what this one does (W1, W7).
         match self
             .v(at)
             .compare_exchange(old, new, Ordering::Acquire, Ordering::Relaxed)
@@ -78,6 +79,7 @@ impl Table {
                 at,
                 v,
                 wimg: 0,
+                hidden: false,
             }),
             Err(_) => Attempt::Busy,
         }
@@ -118,16 +120,16 @@ impl Locked<'_> {
     /// [`Self::free`], after a grace period or when [`Self::close`] has told that none is needed.
     pub(crate) fn hide(&mut self) {
         self.v = self.v.with_valid(false);
+        self.hidden = true;
+        // Relaxed: the count that follows (W4), and `Shadow::invalidate`, order it.
         store(self.table.v(self.at), self.v.raw() | HpteV::LOCK, Ordering::Relaxed);
-        // Release: who finds this count does not find the dw 0 from before (W2).
-        self.table.changes(self.at.group()).fetch_add(1, Ordering::Release);
     }
 
     /// Makes doubleword 1 of a hidden entry one that no walker has read, so that none sets R or C in it any more; whether
     /// one had set R before. If not, no processor holds the entry's translation, and none will.
     pub(crate) fn close(&mut self) -> bool {
         // One step: a walker's compare-exchange comes before it, and R is seen here, or fails. Release: who sees
-        // it closed sees the count of `hide` (W3).
+        // it closed sees dw 0 hidden.
         let old = self
             .table
             .r(self.at)
@@ -156,7 +158,8 @@ impl Locked<'_> {
     /// say: those are the guest's.
     pub(crate) fn publish(mut self, new: Hpte) {
         let new = new.stored();
-        // Claim: who sees the new dw 1 sees the count of `hide`, and dw 0 hidden or later (W4).
+        self.count();
+        // Claim: who sees the new dw 1 sees the count of whatever was in the slot before (W5).
         fence(Ordering::Release);
         store(self.table.r(self.at), new.r.raw(), Ordering::Relaxed);
         self.v = new.v;
@@ -166,11 +169,20 @@ impl Locked<'_> {
     pub(crate) fn free(mut self) {
         self.v = HpteV::default();
     }
+
+    /// Counts that the entry which was hidden is no more.
+    fn count(&mut self) {
+        if std::mem::take(&mut self.hidden) {
+            // Release: who finds this count finds dw 0 hidden or later (W4).
+            self.table.changes(self.at.group()).fetch_add(1, Ordering::Release);
+        }
+    }
 }
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // Release: dw 1 comes before the dw 0 that shows it (W6).
+        self.count();
+        // Release: dw 1 comes before the dw 0 that shows it (W7).
         store(self.table.v(self.at), self.v.raw(), Ordering::Release);
     }
 }
@@ -205,7 +217,7 @@ mod tests {
         let at = table.index(9).unwrap();
         let entry = Hpte {
             v: HpteV::from_raw(0x81),
-            r: HpteR::from_raw(0x1000),
+            r: HpteR::from_raw(0x1012),
         };
         table.try_claim(at).unwrap().publish(entry);
         assert!(table.try_claim(at).is_none());

@@ -4,18 +4,19 @@
 //!
 //! | step | who | access | pairs with |
 //! |---|---|---|---|
-//! | W1 | writer | dw 0: lock bit set by compare-exchange, Acquire | W6 of the last holder |
-//! | W2 | writer that changes an entry | dw 0: V cleared, Relaxed; then the group's count of changes + 1, Release | R1 |
-//! | W3 | writer that changes an entry, where every walker marks in one step (R5) | dw 1: closed (WIMG cleared) by fetch-and, Release; if R was clear, no walker has the entry, none will, and there is no grace period | R3, R5 |
-//! | G | writer that changes an entry, unless W3 has told that none is needed | [`Shadow::invalidate`](crate::Shadow): grace period and flush; R and C are read after it | R1: a walk that starts later sees V = 0; R5, by the seat |
-//! | W4 | writer | fence Release (claim) | R4 |
-//! | W5 | writer | dw 1: store Relaxed | R3 |
-//! | W6 | writer | dw 0: V set or all zero, lock bit clear, store Release (publish) | R2, W1 |
-//! | R1 | walker | the group's count of changes: load Acquire; dw 0: load Relaxed of up to eight entries | W2: who finds the count finds V = 0 |
-//! | R2 | walker | fence Acquire | W6: dw 1 of the entry whose V was seen, or a later one |
-//! | R3 | walker | dw 1: load Relaxed | W3, W5 |
-//! | R4 | walker | fence Acquire, count: load Relaxed; another value than in R1 means that R3 may be of another entry | W2, by W3 or W4 |
-//! | R5 | walker | dw 1: R, then C, each set by compare-exchange, Relaxed, against the value of R3; then R4 again | W3; G, by the seat |
+//! | W1 | writer | dw 0: lock bit set by compare-exchange, Acquire | W7 of the last holder |
+//! | W2 | writer that changes an entry | dw 0: V cleared, Relaxed | R1 |
+//! | W3 | the same, where every walker marks in one step (R5) | dw 1: closed (WIMG cleared) by fetch-and, Release; if R was clear then, no walker has the entry and none will: on to W4 | R3, R5 |
+//! | G | the same, unless W3 told that it is not needed | [`Shadow::invalidate`](crate::Shadow): grace period and flush; R and C are read after it | R1: a walk that starts later sees V = 0; R5, by the seat |
+//! | W4 | the same | the group's count of changes + 1, Release | R1, and R4 by W5 or W7 |
+//! | W5 | writer | fence Release (claim) | R4 |
+//! | W6 | writer | dw 1: store Relaxed | R3 |
+//! | W7 | writer | dw 0: V set or all zero, lock bit clear, store Release (publish) | R2, W1 |
+//! | R1 | walker | the group's count of changes: load Acquire; dw 0: load Relaxed of up to eight entries | W4: who finds the count finds V = 0 or what came later |
+//! | R2 | walker | fence Acquire | W7: dw 1 of the entry whose V was seen, or a later one |
+//! | R3 | walker | dw 1: load Relaxed; closed means again from R1 | W3, W6 |
+//! | R4 | walker | fence Acquire, count: load Relaxed; another value than in R1 means that R3 may be of another entry: again from R1 | W4 |
+//! | R5 | walker | dw 1: R set by compare-exchange, Relaxed, against the value of R3, then R4 again; C set likewise | W3; G, by the seat |
 //!
 //! Writers exclude each other by the lock bit; walkers take no lock and write nothing but R and C.
 
@@ -165,15 +166,16 @@ impl Table {
         let mut waiting = crate::lock::Waiting::default();
         let changes = self.changes(at.group());
         loop {
-            // R1: a count that is found here means a dw 0 below that is not from before it.
+            // R1: with the count of a change, what is loaded below is not from before it.
             let count = changes.load(Ordering::Acquire);
             let v = HpteV::from_raw(load(self.v(at)));
             // R2
             fence(Ordering::Acquire);
             let r = HpteR::from_raw(load(self.r(at)));
-            // R4: if that was dw 1 of a later entry, or closed, the next load gives another count.
+            // R4: if that was dw 1 of a later entry, the next load gives another count.
             fence(Ordering::Acquire);
-            if !v.is_locked() && changes.load(Ordering::Relaxed) == count {
+            let closed = v.is_valid() && r.is_closed();
+            if !v.is_locked() && !closed && changes.load(Ordering::Relaxed) == count {
                 return Hpte { v, r }.seen();
             }
             waiting.pause();

@@ -160,7 +160,7 @@ impl Table {
         let (mask, value) = (mask.to_be(), value.to_be());
         let start = self.group_start(hash);
         let changes = self.changes(start as u64 / HPTES_PER_GROUP);
-        // R1: a count that is found here means that no dw 0 below is from before it.
+        // R1: with the count of a change, what is loaded below is not from before it.
         let count = changes.load(Ordering::Acquire);
         for at in start..start + HPTES_PER_GROUP as usize {
             let v = self.v_at(at).load(Ordering::Relaxed);
@@ -170,9 +170,9 @@ impl Table {
             // R2: dw 1 is that of this dw 0, or a later one.
             fence(Ordering::Acquire);
             let r = HpteR::from_raw(load(self.r_at(at)));
-            // R4: if it was a later one, or closed, the next load gives another count.
+            // R4: if it was that of a later entry, the next load gives another count.
             fence(Ordering::Acquire);
-            if changes.load(Ordering::Relaxed) != count {
+            if r.is_closed() || changes.load(Ordering::Relaxed) != count {
                 return Group::Changed;
             }
             let large = HpteV::from_raw(u64::from_be(v)).is_large();
@@ -196,13 +196,18 @@ impl Table {
 impl Found<'_> {
     /// Sets R, and C for a store; returns doubleword 1 as it is then, or `None` if it was another one by then.
     ///
-    /// R first: once it is known to be set in this entry and no other, nobody empties the slot under us. So C
-    /// never lands in an entry that came later and looks the same. R may, which the architecture allows.
+    /// R first: once it is known to be set in this entry, and in no later one that looks the same, the entry waits for us
+    /// before it goes. So C never lands in another. R may, which the architecture allows.
     #[inline]
     fn mark(&self, access: Access) -> Option<HpteR> {
         let mut r = self.r;
         if !r.is_referenced() {
             r = self.set(r, HpteR::R)?;
+            // R4
+            fence(Ordering::Acquire);
+            if self.changes.load(Ordering::Relaxed) != self.count {
+                return None;
+            }
         }
         if access == Access::Store && !r.is_changed() {
             r = self.set(r, HpteR::C)?;
@@ -217,10 +222,8 @@ impl Found<'_> {
         // closed the entry before, and this fails.
         self.at
             .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
-            .ok()?;
-        // R4: it may be a later entry with the same dw 1.
-        fence(Ordering::Acquire);
-        (self.changes.load(Ordering::Relaxed) == self.count).then_some(marked)
+            .ok()
+            .map(|_| marked)
     }
 }
 

@@ -227,6 +227,11 @@ impl HpteR {
         extract(self.0, 57, 60)
     }
 
+    /// Whether W, I, M and G are all clear, which they are in no legal entry.
+    pub const fn is_closed(self) -> bool {
+        self.0 & Self::WIMG == 0
+    }
+
     /// PP with PP0 as its most significant bit: three bits.
     pub const fn protection(self) -> Protection {
         Protection((((self.0 & Self::PP0) >> 61) | (self.0 & Self::PP)) as u8)

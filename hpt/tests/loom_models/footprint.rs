@@ -82,8 +82,9 @@ fn a_remover_that_leaves_a_processor_alone_owns_the_page() {
         });
         let stored = processor.join().expect("no panic");
         let old = writer.join().expect("no panic");
-        let marks = if stored { HpteR::R_AND_C } else { 0 };
-        assert_eq!(old.reference_and_change(), marks, "R or C was lost, or made up");
+        assert_eq!(old.is_changed(), stored, "C was lost, or made up");
+        // A walk that comes too late to set C may have set R.
+        assert!(old.is_referenced() || !stored, "R was lost");
     });
 }
 

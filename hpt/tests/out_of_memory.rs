@@ -1,0 +1,161 @@
+//! A host without memory: removing any number of entries still succeeds, in more batches.
+#![cfg(not(loom))]
+#![expect(unsafe_code, reason = "an allocator that fails on demand")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hpt::{Batch, Current, Grace, Hpt, Invalidation, Order, Port, RealKind, RealMap, Shadow, Table};
+use power::hpte::HpteV;
+use power::page::{PagePair, PageSize, SegmentSize, Vpn};
+
+thread_local! {
+    /// Allocations that this thread still gets.
+    static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// The system's allocator, for as long as the thread may have memory.
+struct Scarce;
+
+fn granted() -> bool {
+    LEFT.with(|left| {
+        let granted = left.get() > 0;
+        if granted && left.get() != usize::MAX {
+            left.set(left.get() - 1);
+        }
+        granted
+    })
+}
+
+// SAFETY: every request goes to the system's allocator as it came, or is refused with null, which is allowed.
+unsafe impl GlobalAlloc for Scarce {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if !granted() {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: `at` is from `System`, as every allocation here.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !granted() {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: `at` is from `System`, the rest is the caller's promise.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Scarce = Scarce;
+
+struct Everything;
+
+impl RealMap for Everything {
+    fn kind(&self, _real: u64, _bytes: u64) -> Option<RealKind> {
+        Some(RealKind::Ram)
+    }
+
+    fn zero(&self, _real: u64, _bytes: u64) {}
+
+    fn synchronize_instructions(&self, _real: u64, _bytes: u64) {}
+}
+
+/// Counts what it is asked, as processors do that must be told of every page.
+#[derive(Default)]
+struct Told {
+    pages: AtomicUsize,
+    everything: AtomicUsize,
+    largest: AtomicUsize,
+}
+
+impl Shadow for Told {
+    fn invalidate(&self, batch: &Batch) -> Grace {
+        for item in batch.items() {
+            let count = match item {
+                Invalidation::Page { .. } => &self.pages,
+                Invalidation::All => &self.everything,
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.largest.fetch_max(batch.len(), Ordering::Relaxed);
+        Grace::default()
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        work();
+    }
+
+    fn marks_in_one_step(&self) -> bool {
+        false
+    }
+}
+
+const ENTRIES: u64 = if cfg!(miri) { 500 } else { 10_000 };
+
+fn enter_all(port: &mut Port) {
+    for number in 0..ENTRIES {
+        let page = Vpn::new(0x42, SegmentSize::Size1T, PageSize::Size4K, number << 12);
+        let v = HpteV::new(page, PagePair::ALL[0], false).raw();
+        let exact = 1 << 39;
+        port.enter(exact, number, v, (number << 12) | 0x12)
+            .expect("the slot is free");
+    }
+}
+
+/// Evicts all entries with `left` allocations granted. Returns the number of early flushes.
+fn evict_with(left: usize) -> (u64, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    let table = Current::new(Table::new(Order::MIN).expect("256 KiB"));
+    let hpt = Arc::new(Hpt::new(table, Box::new(Everything), Box::new(Arc::clone(&told))));
+    let mut port = hpt.port();
+    enter_all(&mut port);
+    let mut next = 0;
+    let mut in_order = true;
+    LEFT.with(|allocations| allocations.set(left));
+    let evicted = port.evict(0..ENTRIES, |at, old| {
+        in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
+        next += 1;
+    });
+    LEFT.with(|allocations| allocations.set(usize::MAX));
+    assert!(in_order, "each entry as it was, in order");
+    assert_eq!((evicted as u64, next), (ENTRIES, ENTRIES));
+    assert_eq!(told.pages.load(Ordering::Relaxed) as u64, ENTRIES);
+    assert_eq!(told.everything.load(Ordering::Relaxed), 0);
+    let counts = hpt.counts();
+    assert_eq!(counts.removed, ENTRIES);
+    (counts.flushed_early, told)
+}
+
+#[test]
+fn with_memory_a_batch_grows_to_4096() {
+    let (early, told) = evict_with(usize::MAX);
+    assert_eq!(early, 0);
+    assert_eq!(told.largest.load(Ordering::Relaxed) as u64, ENTRIES.min(4096));
+}
+
+#[test]
+fn without_memory_nothing_fails_and_batches_are_what_fits_in_place() {
+    let (early, told) = evict_with(0);
+    assert_eq!(early, (ENTRIES - 1) / 192);
+    assert_eq!(told.largest.load(Ordering::Relaxed), 192);
+}
+
+#[test]
+fn memory_may_end_at_any_allocation() {
+    for left in 1..12 {
+        let (early, told) = evict_with(left);
+        let largest = told.largest.load(Ordering::Relaxed);
+        assert!(
+            early > 0 && (192..=4096).contains(&largest),
+            "{left}: {early} early, {largest}"
+        );
+    }
+}
