@@ -78,3 +78,46 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use hpt::{Current, Footprint, Order};
+    use power::hpte::HpteR;
+    use power::page::{PageSize, SegmentSize};
+    use vm_memory::{GuestAddress, GuestMemoryMmap};
+
+    use super::*;
+    use crate::line::Line;
+    use crate::shared::Shared;
+    use crate::timebase::Timebase;
+
+    #[test]
+    fn what_the_table_does_not_say_is_reported_when_it_is_used_and_when_it_is_sampled() {
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 1 << 20)]).unwrap();
+        let table = Current::new(Table::new(Order::MIN).unwrap());
+        let shared = Shared::new(Arc::new(memory), table, Timebase::new());
+        let mut core = Core::new(5, shared, Arc::<Line>::default(), Arc::<Footprint>::default());
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let teller = Arc::clone(&told);
+        core.self_check = Some(SelfCheck::new(Arc::new(move |stale: &Stale| {
+            teller.lock().unwrap().push((stale.server, stale.page, stale.held.real));
+        })));
+        let page = Vpn::new(0x123, SegmentSize::Size1T, PageSize::Size4K, 0x5000);
+        let mapping = Mapping {
+            real: 0x7000,
+            protection: HpteR::default().protection(),
+            no_execute: false,
+            changed: false,
+        };
+        core.check_mapping(page, mapping);
+        assert_eq!(told.lock().unwrap().drain(..).collect::<Vec<_>>(), [(5, page, 0x7000)]);
+        core.pages.insert(page, mapping);
+        // Each entry is looked at once in a round.
+        for _ in 0..crate::tlb::CACHED / SAMPLE {
+            core.check_sample();
+        }
+        assert_eq!(*told.lock().unwrap(), [(5, page, 0x7000)]);
+    }
+}

@@ -175,7 +175,8 @@ struct Cached {
     mapping: Mapping,
 }
 
-const CACHED: usize = 4096;
+/// Entries of [`PageCache`].
+pub(crate) const CACHED: usize = 4096;
 
 /// Virtual pages, direct-mapped.
 pub struct PageCache {

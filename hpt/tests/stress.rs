@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use hpt::{
-    Access, Current, Footprint, Hpt, Invalidation, Kick, Order, Port, PteIndex, RealKind, RealMap, Seat, Shootdown,
-    Specifier, Table, Translation,
+    Access, Confirmation, Current, Footprint, Held, Hpt, Hpte, Invalidation, Kick, Order, Port, PteIndex, RealKind,
+    RealMap, Seat, Shootdown, Specifier, Table, Translation,
 };
 use power::hcall::{Status, access};
 use power::hpte::{HpteR, HpteV};
@@ -51,6 +51,29 @@ struct Mapping {
     /// The entry's index and its real page.
     at: Option<(PteIndex, usize)>,
     read_only: bool,
+    /// R and C that the guest gave, until a call clears R.
+    referenced: bool,
+    changed: bool,
+}
+
+/// An entry that was mapped.
+struct Taken {
+    at: PteIndex,
+    real: usize,
+    referenced: bool,
+    changed: bool,
+}
+
+impl Mapping {
+    fn take(&mut self) -> Option<Taken> {
+        let (at, real) = self.at.take()?;
+        Some(Taken {
+            at,
+            real,
+            referenced: self.referenced,
+            changed: self.changed,
+        })
+    }
 }
 
 /// What is true of a real page. Relaxed where the crate promises an order: only it may provide it.
@@ -119,12 +142,16 @@ impl Guest {
             page(number).hash()
         };
         let v = HpteV::new(page(number), SMALL, secondary).raw();
-        let r = (real as u64) << 12 | 0x12;
+        // The guest's own R and C, now and then: they must come back, and hide nothing.
+        let marks = random.below(8).saturating_sub(4) as u64;
+        let r = (real as u64) << 12 | marks << 7 | 0x12;
         match port.enter(0, hash % (1 << 11) * 8, v, r) {
             Ok(at) => {
                 *mapping = Mapping {
                     at: Some((at, real)),
                     read_only: false,
+                    referenced: marks & 2 != 0,
+                    changed: marks & 1 != 0,
                 }
             }
             Err(status) => {
@@ -135,51 +162,100 @@ impl Guest {
     }
 
     /// The entry is gone: nobody may use it, and it told the truth about its use.
-    fn unmapped(&self, real: usize, referenced: bool, changed: bool) {
-        let page = &self.real[real];
-        assert!(referenced || !page.used.load(Ordering::Relaxed), "R was lost");
-        assert!(changed || !page.stored.load(Ordering::Relaxed), "C was lost");
+    fn unmapped(&self, old: &Taken, referenced: bool, changed: bool) {
+        let page = &self.real[old.real];
+        let (used, stored) = (page.used.load(Ordering::Relaxed), page.stored.load(Ordering::Relaxed));
+        assert!(referenced || !used && !old.referenced, "R was lost");
+        assert!(changed || !stored && !old.changed, "C was lost");
+        assert!(!changed || stored || old.changed, "C was made up");
         page.owner.store(NOBODY, Ordering::Relaxed);
     }
 
     fn remove(&self, port: &mut Port, number: usize, mapping: &mut Mapping) {
-        let Some((at, real)) = mapping.at.take() else {
+        let Some(taken) = mapping.take() else {
             return;
         };
         let avpn = page(number).avpn();
         let old = port
-            .remove(access::AVPN, at.to_register(), avpn)
+            .remove(access::AVPN, taken.at.to_register(), avpn)
             .expect("the entry is there");
-        assert_eq!(old.v.avpn(), avpn);
-        let marks = HpteR::R_AND_C | access::PROTECTION_IN_ENTRY;
-        assert_eq!(old.r.with_clear(marks).raw(), (real as u64) << 12 | 0x10);
-        self.unmapped(real, old.r.is_referenced(), old.r.is_changed());
+        self.check_removed(number, &taken, old);
     }
 
-    /// Removes up to four neighbours of `first` that nobody else is changing.
+    fn check_removed(&self, number: usize, taken: &Taken, old: Hpte) {
+        assert_eq!(old.v.avpn(), page(number).avpn());
+        let marks = HpteR::R_AND_C | access::PROTECTION_IN_ENTRY;
+        assert_eq!(old.r.with_clear(marks).raw(), (taken.real as u64) << 12 | 0x10);
+        self.unmapped(taken, old.r.is_referenced(), old.r.is_changed());
+    }
+
+    /// Takes `count` mappings of `numbers` that nobody else is changing, each still held.
+    fn take_some(
+        &self,
+        numbers: impl Iterator<Item = usize>,
+        count: usize,
+    ) -> Vec<(usize, MutexGuard<'_, Mapping>, Taken)> {
+        let take = |number: usize| {
+            let mut mapping = self.mappings[number].try_lock().ok()?;
+            let taken = mapping.take()?;
+            Some((number, mapping, taken))
+        };
+        numbers.filter_map(take).take(count).collect()
+    }
+
+    /// Removes up to four neighbours of `first`.
     fn remove_bulk(&self, port: &mut Port, first: usize) {
         let end = Specifier { high: 3 << 62, low: 0 };
         let mut specifiers = [end; 4];
-        let mut held = Vec::new();
-        for number in (first..PAGES).take(4) {
-            let Ok(mut mapping) = self.mappings[number].try_lock() else {
-                continue;
-            };
-            let Some((at, real)) = mapping.at.take() else {
-                continue;
-            };
-            let high = 1 << 62 | 2 << 56 | at.to_register();
-            specifiers[held.len()] = Specifier {
-                high,
-                low: page(number).avpn(),
-            };
-            held.push((mapping, real));
+        let held = self.take_some(first..PAGES, 4);
+        for (specifier, (number, _, taken)) in specifiers.iter_mut().zip(&held) {
+            specifier.high = 1 << 62 | 2 << 56 | taken.at.to_register();
+            specifier.low = page(*number).avpn();
         }
         assert_eq!(port.bulk_remove(&mut specifiers), Status::Success);
-        for (specifier, (_mapping, real)) in specifiers.iter().zip(&held) {
+        for (specifier, (_, _, taken)) in specifiers.iter().zip(&held) {
             assert_eq!(specifier.high >> 60, 0b1000, "the entry is there");
-            self.unmapped(*real, specifier.high >> 59 & 1 == 1, specifier.high >> 58 & 1 == 1);
+            self.unmapped(taken, specifier.high >> 59 & 1 == 1, specifier.high >> 58 & 1 == 1);
         }
+    }
+
+    /// Removes the pages of one block; those that are busy are asked for again, as Linux does.
+    fn remove_block(&self, port: &mut Port, any: usize) {
+        // The four pages that differ in their low bits only.
+        let block = any / 4 * 4;
+        let held = self.take_some(block..block + 4, 4);
+        let mut left: Vec<_> = held.iter().map(|(_, _, taken)| taken).collect();
+        while !left.is_empty() {
+            let mut specifiers = [3 << 62; 8];
+            for (specifier, taken) in specifiers.iter_mut().zip(&left) {
+                *specifier = 1 << 62 | 1 << 56 | taken.at.to_register();
+            }
+            let status = port.block_remove(page(block).avpn(), &mut specifiers);
+            let mut answers = specifiers.iter();
+            left.retain(|taken| {
+                let byte = answers.next().expect("four at most") >> 56;
+                if byte & 0xf8 == 0xa0 {
+                    return true;
+                }
+                assert_eq!(byte & 0xf8, 0x80, "the entry is there");
+                self.unmapped(taken, byte & 4 != 0, byte & 2 != 0);
+                false
+            });
+            assert_eq!(status == Status::Success, left.is_empty());
+        }
+    }
+
+    /// The host takes some entries out, those that are not there as well.
+    fn evict(&self, port: &mut Port, first: usize) {
+        let held = self.take_some((first..PAGES).chain(0..first), 12);
+        let asked = held.iter().map(|(_, _, taken)| taken.at.to_register());
+        let mut gone = 0;
+        let count = port.evict(asked, |at, old| {
+            let (number, _held, taken) = held.iter().find(|(_, _, taken)| taken.at == at).expect("asked for");
+            self.check_removed(*number, taken, old);
+            gone += 1;
+        });
+        assert_eq!((count, gone), (held.len(), held.len()));
     }
 
     fn protect(&self, port: &mut Port, number: usize, mapping: &mut Mapping) {
@@ -192,6 +268,7 @@ impl Guest {
         let status = port.protect(access::AVPN | pp, at.to_register(), page(number).avpn());
         assert_eq!(status, Status::Success);
         self.real[real].used.store(false, Ordering::Relaxed);
+        mapping.referenced = false;
         if mapping.read_only {
             self.real[real].read_only.store(true, Ordering::Relaxed);
         }
@@ -199,8 +276,11 @@ impl Guest {
 
     fn hypercall(&self, port: &mut Port, random: &mut Random) {
         let number = random.below(PAGES);
-        if random.below(6) == 0 {
-            return self.remove_bulk(port, number);
+        match random.below(18) {
+            0 | 1 => return self.remove_bulk(port, number),
+            2 => return self.remove_block(port, number),
+            3 => return self.evict(port, number),
+            _ => {}
         }
         let Ok(mut mapping) = self.mappings[number].try_lock() else {
             return;
@@ -222,8 +302,9 @@ impl Guest {
                 // Looked at before: uses go on during the call and after it.
                 let used = self.real[real].used.load(Ordering::Acquire);
                 let old = port.clear_ref(0, at.to_register()).expect("valid");
-                assert!(old.is_referenced() || !used, "R was lost");
+                assert!(old.is_referenced() || !used && !mapping.referenced, "R was lost");
                 self.real[real].used.store(false, Ordering::Relaxed);
+                mapping.referenced = false;
             }
         }
     }
@@ -250,6 +331,13 @@ impl Guest {
             return;
         }
         cache.insert(page(number), found);
+        let held = Held {
+            real: found.real,
+            protection: found.protection,
+            no_execute: found.no_execute,
+            changed: found.changed,
+        };
+        assert_ne!(port.table().confirm(page(number), &held), Confirmation::Stale);
         let real = &self.real[(found.real >> 12) as usize];
         assert_eq!(
             real.owner.load(Ordering::Relaxed),

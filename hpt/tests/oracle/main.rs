@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use hpt::{
-    Access, Batch, Current, Entries, Grace, Hpt, Invalidation, Order, Port, RealKind, RealMap, Shadow, Specifier,
-    Table, WalkFault,
+    Access, Batch, Confirmation, Current, Entries, Grace, Held, Hpt, Invalidation, Order, Port, RealKind, RealMap,
+    Shadow, Specifier, Table, WalkFault,
 };
 use model::{DEVICE, DEVICE_END, ENTRIES, Found, Model, Page, RAM_END, SUCCESS};
 use power::hcall::Status;
@@ -35,11 +35,14 @@ impl RealMap for Machine {
 
 /// A processor's translation cache.
 #[derive(Clone, Default)]
-struct Cache(Arc<Mutex<HashMap<Page, Found>>>);
+struct Cache {
+    held: Arc<Mutex<HashMap<Page, Found>>>,
+    marks_in_one_step: bool,
+}
 
 impl Shadow for Cache {
     fn invalidate(&self, batch: &Batch) -> Grace {
-        self.0
+        self.held
             .lock()
             .expect("no panic while held")
             .retain(|held, _| !batch.items().any(|item| names(item, held)));
@@ -48,11 +51,11 @@ impl Shadow for Cache {
 
     fn exclusively(&self, work: &mut dyn FnMut()) {
         work();
-        self.0.lock().expect("no panic while held").clear();
+        self.held.lock().expect("no panic while held").clear();
     }
 
     fn marks_in_one_step(&self) -> bool {
-        true
+        self.marks_in_one_step
     }
 }
 
@@ -72,6 +75,9 @@ enum Step {
     Enter { flags: u64, ptex: u64, v: u64, r: u64 },
     Remove { flags: u64, ptex: u64, avpn: u64 },
     Bulk([(u64, u64); 4]),
+    EnterRun(Vec<(u64, u64, u64)>),
+    Block { ava: u64, specifiers: [u64; 8] },
+    Evict(Vec<u64>),
     Protect { flags: u64, ptex: u64, avpn: u64 },
     Read { flags: u64, ptex: u64 },
     ClearRef { flags: u64, ptex: u64 },
@@ -157,6 +163,67 @@ fn targets() -> impl Strategy<Value = (u64, u64)> {
         .prop_map(|((group, v, _), slot, odd)| ((group + slot) ^ odd, v & !0x7f))
 }
 
+/// One of few segments, so that runs of entries and the blocks that are removed meet.
+fn runs() -> impl Strategy<Value = (Page, PagePair)> {
+    (any::<bool>(), 0..4_usize).prop_map(|(large, pair)| {
+        let pair = [0, 1, 3, 5][pair];
+        let (segment, pair) = (if large { 40 } else { 28 }, PagePair::ALL[pair]);
+        let base = pair.base().shift();
+        (
+            Page {
+                vsid: 0x5,
+                segment,
+                base,
+                offset: 0,
+            },
+            pair,
+        )
+    })
+}
+
+/// Pages of two blocks that are mapped one after the other.
+fn run_of_entries() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
+    (runs(), prop::collection::vec((0..10_u64, 0..4_u64, 0..4_u64), 1..10)).prop_map(|((page, pair), numbers)| {
+        let entry = |(number, marks, software)| {
+            let page = vpn(Page {
+                offset: number << page.base,
+                ..page
+            });
+            let v = power::hpte::HpteV::new(page, pair, false).raw() | if software == 3 { 0x10 } else { 0 };
+            let r = (pair.encoding() << 12) | 0x12 | (marks << 7);
+            (page.hash() % (ENTRIES / 8) * 8, v, r)
+        };
+        numbers.into_iter().map(entry).collect()
+    })
+}
+
+/// Neighbours of one block, as Linux asks for them, now and then with others among them and with odd control bytes.
+fn blocks() -> impl Strategy<Value = (u64, [u64; 8])> {
+    let number = prop_oneof![12 => 0..8_u64, 1 => 8..10_u64];
+    let slot = prop_oneof![8 => Just(0_u64), 1 => 1..3_u64];
+    let usual = (runs(), any::<bool>(), prop::collection::vec((number, slot), 8));
+    let strange = prop::collection::vec((0..8_usize, targets(), single_bits()), 0..3);
+    let end = prop_oneof![1 => Just(8_usize), 3 => 0..9_usize];
+    let states = prop_oneof![6 => Just(0_u64), 1 => 0..4_u64];
+    (usual, strange, end, states).prop_map(|(((page, pair), by_avpn, neighbours), strange, end, state)| {
+        let mut words = [3 << 62; 8];
+        for (word, (number, slot)) in words.iter_mut().zip(neighbours).take(end) {
+            let offset = number << page.base;
+            let neighbour = vpn(Page { offset, ..page });
+            let ptex = neighbour.hash() % (ENTRIES / 8) * 8 + slot;
+            *word = 1 << 62 | state << 60 | u64::from(by_avpn) << 56 | ptex;
+        }
+        for (at, (ptex, _), odd) in strange {
+            match odd.trailing_zeros() % 8 {
+                0 => words[at] ^= odd,
+                1..4 => words[at] = 1 << 62 | ptex & !0 >> 8,
+                _ => {}
+            }
+        }
+        (power::hpte::HpteV::new(vpn(page), pair, false).raw() & !0x7f, words)
+    })
+}
+
 fn steps() -> impl Strategy<Value = Step> {
     let exact = prop_oneof![3 => Just(0), 1 => Just(1 << 39)];
     let content = prop_oneof![6 => Just(0), 1 => Just(1 << 15), 1 => Just(1 << 22), 1 => Just(1 << 23)];
@@ -182,6 +249,9 @@ fn steps() -> impl Strategy<Value = Step> {
             Step::Remove { flags, ptex, avpn }
         }),
         2 => prop::array::uniform4(specifier).prop_map(Step::Bulk),
+        2 => run_of_entries().prop_map(Step::EnterRun),
+        3 => blocks().prop_map(|(ava, specifiers)| Step::Block { ava, specifiers }),
+        1 => prop::collection::vec(targets().prop_map(|(ptex, _)| ptex), 0..12).prop_map(Step::Evict),
         3 => (protect_flags, targets()).prop_map(|(flags, (ptex, avpn))| Step::Protect { flags, ptex, avpn }),
         1 => (read_flags, targets()).prop_map(|(flags, (ptex, _))| Step::Read { flags, ptex }),
         1 => (sometimes(Just(0), single_bits()), targets()).prop_map(|(flags, (ptex, _))| Step::ClearRef { flags, ptex }),
@@ -202,11 +272,14 @@ fn split<T, U: Default>(answer: Result<T, Status>, words: impl FnOnce(T) -> U) -
     }
 }
 
-fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, step: &Step) {
+fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, duplicates: &mut usize, step: &Step) {
     match *step {
         Step::Enter { flags, ptex, v, r } => {
             let answer = split(hpt.enter(flags, ptex, v, r), hpt::PteIndex::to_register);
             assert_eq!(answer, model.enter(flags, ptex, v, r));
+            if answer.0 == SUCCESS {
+                *duplicates += model.duplicates_of(answer.1);
+            }
         }
         Step::Remove { flags, ptex, avpn } => {
             let (status, (v, r)) = split(hpt.remove(flags, ptex, avpn), |old| (old.v.raw(), old.r.raw()));
@@ -217,6 +290,29 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, step: &Step) {
             let status = hpt.bulk_remove(&mut specifiers);
             assert_eq!(code(status), model.bulk_remove(&mut words));
             assert_eq!(specifiers.map(|specifier| (specifier.high, specifier.low)), words);
+        }
+        Step::EnterRun(ref entries) => {
+            for &(ptex, v, r) in entries {
+                play(hpt, model, cache, duplicates, &Step::Enter { flags: 0, ptex, v, r });
+            }
+        }
+        Step::Block { ava, mut specifiers } => {
+            let mut expected = specifiers;
+            let status = code(hpt.block_remove(ava, &mut specifiers));
+            assert_eq!(status, model.block_remove(ava, &mut expected));
+            assert_eq!(specifiers, expected);
+        }
+        Step::Evict(ref ptexes) => {
+            let mut gone = Vec::new();
+            let count = hpt.evict(ptexes.iter().copied(), |at, old| {
+                gone.push((at.to_register(), (old.v.raw(), old.r.raw())));
+            });
+            assert_eq!(count, gone.len());
+            // Those that nobody used are gone before those that wait for a flush.
+            gone.sort_unstable();
+            let mut expected = model.evict(ptexes);
+            expected.sort_unstable();
+            assert_eq!(gone, expected);
         }
         Step::Protect { flags, ptex, avpn } => {
             assert_eq!(code(hpt.protect(flags, ptex, avpn)), model.protect(flags, ptex, avpn));
@@ -258,7 +354,7 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, step: &Step) {
                         kind != Access::Store
                     });
                     cache
-                        .0
+                        .held
                         .lock()
                         .expect("no panic while held")
                         .insert(page, (real, actual, r & !0x80 | u64::from(found.changed) << 7));
@@ -273,13 +369,20 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, step: &Step) {
     }
 }
 
-/// Everything cached must still be what some entry says, R and C being set there.
-fn check_cache(model: &Model, cache: &Cache) {
-    for (page, held) in cache.0.lock().expect("no panic while held").iter() {
+/// Everything cached must still be what some entry says, R and C being set there; the crate's own check agrees.
+fn check_cache(hpt: &Port, model: &Model, cache: &Cache) {
+    for (page, held) in cache.held.lock().expect("no panic while held").iter() {
         let same = |now: &Found| {
             let marks = held.2 & 0x180;
             (now.0, now.1, now.2 & !0x180) == (held.0, held.1, held.2 & !0x180) && now.2 & marks == marks
         };
+        let own = Held {
+            real: held.0,
+            protection: power::hpte::HpteR::from_raw(held.2).protection(),
+            no_execute: held.2 & 0xc != 0,
+            changed: held.2 & 0x80 != 0,
+        };
+        assert_eq!(hpt.table().confirm(vpn(*page), &own), Confirmation::Confirmed);
         let candidates = model.candidates(*page);
         assert!(
             candidates.iter().any(|(_, now)| same(now)),
@@ -293,16 +396,23 @@ proptest! {
 
     #[test]
     fn every_answer_is_the_oracles_and_no_translation_outlives_its_entry(
-        stream in prop::collection::vec(steps(), 1..200),
+        stream in prop::collection::vec(steps(), 1..200), marks_in_one_step in any::<bool>(),
     ) {
-        let cache = Cache::default();
+        let cache = Cache { marks_in_one_step, ..Cache::default() };
         let current = Current::new(Table::new(Order::MIN).unwrap());
-        let mut hpt = Arc::new(Hpt::new(current, Box::new(Machine), Box::new(cache.clone()))).port();
-        let mut model = Model::default();
+        let hpt = Hpt::new(current, Box::new(Machine), Box::new(cache.clone())).with_duplicate_check(Box::new(|_| ()));
+        let hpt = Arc::new(hpt);
+        let mut port = hpt.port();
+        let (mut model, mut duplicates) = (Model::default(), 0);
         for step in stream {
-            play(&mut hpt, &mut model, &cache, &step);
-            check_cache(&model, &cache);
+            play(&mut port, &mut model, &cache, &mut duplicates, &step);
+            check_cache(&port, &model, &cache);
         }
+        prop_assert_eq!(hpt.counts().duplicates, duplicates as u64);
+        let survey = hpt.table().survey(16);
+        let having = |bit: u64| model.entries.values().filter(|(v, _)| v & bit != 0).count() as u64;
+        prop_assert_eq!((survey.valid, survey.bolted, survey.secondary), (having(1), having(0x10), having(2)));
+        let mut hpt = port;
         for (&ptex, &(v, r)) in &model.entries {
             let Ok(Entries::One(entry)) = hpt.read(0, ptex) else { panic!("H_READ of {ptex}") };
             prop_assert_eq!((entry.v.raw(), entry.r.raw()), (v, r));

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 
 /// Return codes (LoPAR, Hypervisor Call Return Code Table).
 pub(crate) const SUCCESS: i64 = 0;
+pub(crate) const PARTIAL: i64 = 5;
 pub(crate) const FUNCTION: i64 = -2;
 pub(crate) const PARAMETER: i64 = -4;
 pub(crate) const PTEG_FULL: i64 = -6;
@@ -62,6 +63,25 @@ fn sizes(v: u64, r: u64) -> Option<(u32, u32)> {
 /// Bits 4 to 51 of doubleword 1 without those that lie inside the page.
 fn real_of(r: u64, actual: u32) -> u64 {
     (r & 0x0fff_ffff_ffff_f000) >> actual << actual
+}
+
+/// Base, actual and segment size, and the number of a block of eight pages.
+type Block = ((u32, u32, u64), u128);
+
+/// The virtual address divided by the base page size of an entry with doubleword 0 `v` in slot `ptex`: what the AVPN
+/// lacks is tried until the hash leads there.
+fn page_number(ptex: u64, v: u64, base: u32) -> u128 {
+    let ava = u128::from(v >> 7 & ((1 << 55) - 1)) << 23 >> base << base;
+    let lacking = 1_u64 << 23_u32.saturating_sub(base);
+    let leads_there = |va: &u128| {
+        let segment = if v >> 62 == 1 { 40 } else { 28 };
+        let (vsid, offset) = ((va >> segment) as u64, *va as u64 & ((1 << segment) - 1));
+        let hash = vsid ^ offset >> base ^ if segment == 40 { vsid << 25 } else { 0 };
+        let hash = if v & 2 == 0 { hash } else { !hash };
+        hash % lacking == ptex / 8 % lacking
+    };
+    let mut pages = (0..u128::from(lacking)).map(|number| ava | number << base);
+    pages.find(leads_there).expect("as many pages as hashes") >> base
 }
 
 impl Model {
@@ -152,6 +172,84 @@ impl Model {
             }
         }
         SUCCESS
+    }
+
+    /// Each specifier is a control byte and a 56-bit index. Nothing is held by others, so that busy is only what the call
+    /// itself has taken.
+    pub(crate) fn block_remove(&mut self, ava: u64, specifiers: &mut [u64; 8]) -> i64 {
+        let end = specifiers.iter().position(|word| word >> 62 == 3).unwrap_or(8);
+        if specifiers[..end].iter().any(|word| word >> 62 != 1) {
+            return PARAMETER;
+        }
+        let mut anchor = None;
+        let mut taken: Vec<(usize, u64)> = Vec::new();
+        for (number, word) in specifiers[..end].iter_mut().enumerate() {
+            let ptex = *word & !0 >> 8;
+            let code = if taken.iter().any(|(_, other)| *other == ptex) {
+                4
+            } else {
+                match self.block_check(ava, *word, anchor) {
+                    Ok(block) => {
+                        anchor = Some(block);
+                        taken.push((number, ptex));
+                        continue;
+                    }
+                    Err(code) => code,
+                }
+            };
+            *word = 0x80 << 56 | code << 59 | *word & !0 >> 7;
+        }
+        for &(number, ptex) in &taken {
+            let (_, r) = self.entries.remove(&ptex).expect("looked at above");
+            let marks = u64::from(r & R != 0) << 2 | u64::from(r & C != 0) << 1;
+            specifiers[number] = (0x80 | marks) << 56 | specifiers[number] & !0 >> 7;
+        }
+        if taken.len() == end { SUCCESS } else { PARTIAL }
+    }
+
+    /// What a specifier's entry has in common with its block: sizes, segment, number of the eight pages. `Err` is bits 2 to 4 of
+    /// the response.
+    fn block_check(&self, ava: u64, word: u64, anchor: Option<Block>) -> Result<Block, u64> {
+        let ptex = word & !0 >> 8;
+        if ptex >= ENTRIES {
+            return Err(2);
+        }
+        let &(v, r) = self.entries.get(&ptex).filter(|(v, _)| v & 0x10 == 0).ok_or(1_u64)?;
+        let (base, actual) = sizes(v, r).expect("entered");
+        if base == 24 {
+            return Err(2);
+        }
+        if word >> 56 & 1 == 1 && v & !LOW_SEVEN != ava {
+            return Err(1);
+        }
+        let own = ((base, actual, v >> 62), page_number(ptex, v, base) >> 3);
+        match anchor {
+            Some((sizes, _)) if sizes != own.0 => Err(3),
+            Some((_, block)) if block != own.1 => Err(5),
+            _ if word >> 60 & 3 == 1 => Err(2),
+            _ => Ok(own),
+        }
+    }
+
+    /// Takes out what is there, in the order asked.
+    pub(crate) fn evict(&mut self, ptexes: &[u64]) -> Vec<(u64, (u64, u64))> {
+        let gone = |ptex: &u64| Some((*ptex, self.entries.remove(ptex)?));
+        ptexes.iter().filter_map(gone).collect()
+    }
+
+    /// How many other entries map the page of the one at `ptex`.
+    pub(crate) fn duplicates_of(&self, ptex: u64) -> usize {
+        let (v, r) = self.entries[&ptex];
+        let (base, _) = sizes(v, r).expect("entered");
+        let segment = if v >> 62 == 1 { 40 } else { 28 };
+        let va = page_number(ptex, v, base) << base;
+        let page = Page {
+            vsid: (va >> segment) as u64,
+            segment,
+            base,
+            offset: va as u64 & ((1 << segment) - 1),
+        };
+        self.candidates(page).iter().filter(|(at, _)| *at != ptex).count()
     }
 
     pub(crate) fn protect(&mut self, flags: u64, ptex: u64, avpn: u64) -> i64 {
