@@ -54,6 +54,7 @@ impl World {
             seat.enter(|_| held = false);
             held = held || self.mapped.load(Relaxed);
             if held {
+                assert!(self.mapped.load(Relaxed), "held from before");
                 self.load();
             }
             seat.leave();
