@@ -66,7 +66,7 @@ fn invalidate(shootdown: &Shootdown) -> Grace {
 /// A kick that each leaves to the other is a deadlock.
 #[test]
 fn of_two_writers_one_kicks() {
-    explore(3, 200, || {
+    explore(3, 40000, || {
         let bell = Bell::new();
         let shootdown = Arc::new(Shootdown::new(vec![Box::new(bell.clone())]));
         let processor = thread::spawn({
@@ -102,7 +102,7 @@ fn of_two_writers_one_kicks() {
 /// not take the first one's mark for its own.
 #[test]
 fn a_kick_is_for_one_visit() {
-    explore(2, 500, || {
+    explore(2, 8000, || {
         let bell = Bell::new();
         let shootdown = Arc::new(Shootdown::new(vec![Box::new(bell.clone())]));
         let processor = thread::spawn({
@@ -164,7 +164,7 @@ impl World {
 
 #[test]
 fn two_removers_that_share_a_kick_own_a_page_each() {
-    explore(2, 500, || {
+    explore(2, 10000, || {
         let count = Count::default();
         let shootdown = Arc::new(Shootdown::new(vec![Box::new(count.clone())]));
         let hpt = machine(Arc::clone(&shootdown));

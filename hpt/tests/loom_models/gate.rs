@@ -54,6 +54,7 @@ impl World {
             seat.enter(|_| held = false);
             held = held || self.mapped.load(Relaxed);
             if held {
+                assert!(self.mapped.load(Relaxed), "held from before");
                 self.load();
             }
             seat.leave();
@@ -96,7 +97,7 @@ fn every_processor_is_outside() {
 /// What one has done the other finds, and a processor that sleeps at the gate is woken by whoever opens it last.
 #[test]
 fn two_closers_take_turns() {
-    explore(2, 300, || {
+    explore(2, 600, || {
         let world = World::new(1);
         let closers = [(); 2].map(|()| world.spawn(World::unmap_exclusively));
         let processor = world.spawn(|world| world.run(0, 1));
@@ -110,7 +111,7 @@ fn two_closers_take_turns() {
 /// The closer waits for a lock that a writer holds, as a resize does for an entry's; the writer waits for a visit.
 #[test]
 fn a_writer_that_holds_what_the_closer_wants_gets_its_answer() {
-    explore(2, 300, || {
+    explore(2, 8000, || {
         let world = World::new(1);
         let entry = Arc::new(loom::sync::Mutex::new(()));
         let processor = world.spawn(|world| world.run(0, 2));
@@ -137,7 +138,7 @@ fn a_writer_that_holds_what_the_closer_wants_gets_its_answer() {
 /// The processor stays outside. Once it knows of the writer's answer it settles, and holds nothing of what went.
 #[test]
 fn what_went_before_a_settlement_is_dropped_by_it() {
-    explore(3, 50, || {
+    explore(3, 300, || {
         let world = World::new(1);
         let answered = Arc::new(AtomicBool::new(false));
         let processor = world.spawn({

@@ -112,7 +112,7 @@ fn nobody_uses_the_old_table_after_the_commit() {
 /// the caller learns that there is another table to look in.
 #[test]
 fn a_removal_during_a_commit_takes_the_entry_or_finds_its_table_retired() {
-    explore(3, 200, || {
+    explore(3, 3000, || {
         let world = World::new();
         let remover = world.spawn(|world| {
             let mut port = world.hpt.port();
