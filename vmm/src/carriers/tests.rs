@@ -159,6 +159,35 @@ fn no_wake_up_is_lost_however_the_threads_meet() {
     }
 }
 
+/// The reason comes right behind the look for it, and before the carrier waits.
+#[test]
+fn a_wake_up_between_the_look_and_the_wait_is_not_lost() {
+    for (processors, carriers) in SHARES {
+        let program = move |server: usize, machine: &Arc<Machine>| -> Program {
+            let machine = Arc::clone(machine);
+            let mut entries = 0;
+            Box::new(move |state: &mut State| {
+                if server > 0 {
+                    return state.call(Hcall::Cede, []);
+                }
+                entries += 1;
+                if entries == 2 {
+                    machine.stop.request(Ending::PowerOff);
+                }
+                // The first look is that of the processor before it falls asleep. Prods are looked for first.
+                let (looks, machine) = (AtomicU32::new(0), Arc::clone(&machine));
+                state.on_look = Some(Box::new(move || {
+                    if looks.fetch_add(1, Ordering::Relaxed) == 1 {
+                        machine.processors.by_server(0).prod();
+                    }
+                }));
+                state.call(Hcall::Cede, [])
+            })
+        };
+        run(processors, carriers, program, |_| ());
+    }
+}
+
 /// One carrier, which a busy processor never leaves by itself.
 #[test]
 fn a_processor_that_wakes_beside_a_busy_one_gets_its_turn() {

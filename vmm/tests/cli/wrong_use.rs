@@ -156,6 +156,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
         "--append",
         "--mem",
         "--smp",
+        "--threads",
         "--hpt-order",
         "--accel",
         "--stats",
@@ -164,7 +165,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 6, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 7, "{long}");
     let (status, top, _) = run(&["--help"]);
     assert!(status == Some(0) && top.contains("Exit status"), "{top}");
 }
