@@ -136,6 +136,7 @@ fn no_wake_up_is_lost_however_the_threads_meet() {
         };
         run(processors, carriers, program, |machine| {
             let mut answered = vec![0; processors];
+            let mut random = 1_u32;
             while answered.iter().any(|&round| round < rounds) {
                 for (server, answered) in answered.iter_mut().enumerate() {
                     let ask = asked[server].load(Ordering::Acquire);
@@ -143,6 +144,9 @@ fn no_wake_up_is_lost_however_the_threads_meet() {
                         continue;
                     }
                     *answered = ask & 0xffff_ffff;
+                    // From the ask to the sleep it is some hundred nanoseconds.
+                    random = random.wrapping_mul(0x915f_77f5).wrapping_add(1);
+                    (0..random >> 26).for_each(|_| std::hint::spin_loop());
                     match ask & !0xffff_ffff {
                         PROD => machine.processors.by_server(server).prod(),
                         INTERRUPT => machine.processors.set_external(server, true),
@@ -152,6 +156,35 @@ fn no_wake_up_is_lost_however_the_threads_meet() {
             }
             machine.stop.request(Ending::PowerOff);
         });
+    }
+}
+
+/// The reason comes right behind the look for it, and before the carrier waits.
+#[test]
+fn a_wake_up_between_the_look_and_the_wait_is_not_lost() {
+    for (processors, carriers) in SHARES {
+        let program = move |server: usize, machine: &Arc<Machine>| -> Program {
+            let machine = Arc::clone(machine);
+            let mut entries = 0;
+            Box::new(move |state: &mut State| {
+                if server > 0 {
+                    return state.call(Hcall::Cede, []);
+                }
+                entries += 1;
+                if entries == 2 {
+                    machine.stop.request(Ending::PowerOff);
+                }
+                // The first look is that of the processor before it falls asleep. Prods are looked for first.
+                let (looks, machine) = (AtomicU32::new(0), Arc::clone(&machine));
+                state.on_look = Some(Box::new(move || {
+                    if looks.fetch_add(1, Ordering::Relaxed) == 1 {
+                        machine.processors.by_server(0).prod();
+                    }
+                }));
+                state.call(Hcall::Cede, [])
+            })
+        };
+        run(processors, carriers, program, |_| ());
     }
 }
 
@@ -185,6 +218,32 @@ fn a_processor_that_wakes_beside_a_busy_one_gets_its_turn() {
             machine.stop.request(Ending::PowerOff);
         });
     }
+}
+
+/// Two carriers wait, one of them only until the first decrementer. When that one carries a processor, which keeps it for
+/// ever, the other one has to wait for the second decrementer.
+#[test]
+fn a_deadline_is_kept_when_the_one_who_waited_for_it_has_work() {
+    let program = move |server: usize, machine: &Arc<Machine>| -> Program {
+        let stop = Arc::clone(&machine.stop);
+        let mut entries = 0;
+        Box::new(move |state: &mut State| {
+            entries += 1;
+            let nap = |ms| Some(Instant::now() + Duration::from_millis(ms));
+            match (server, entries) {
+                (0, _) => state.decrementer = None,
+                (1, 1) => state.decrementer = nap(5),
+                (1, _) => {
+                    state.spin();
+                    return Exit::Attention;
+                }
+                (_, 1) => state.decrementer = nap(50),
+                (_, _) => stop.request(Ending::PowerOff),
+            }
+            state.call(Hcall::Cede, [])
+        })
+    };
+    run(3, 2, program, |_| ());
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! 11.3.9).
 //!
 //! The processors are shared, as the virtual processor area says too: pool 0 has as many as the guest, the
-//! partition is entitled to all of them, and nothing can change that. What the host's scheduler makes of it
-//! is not for us to promise.
+//! partition is entitled to all of them, and nothing can change that. What the host's scheduler and
+//! `--threads` make of it is not promised; what a processor waits is in its dispatch trace log.
 
 use power::hcall::Status;
 

@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) wire: Arc<SetWire>,
     /// When the decrementer interrupts.
     pub(crate) decrementer: Option<Instant>,
+    /// Called whenever somebody looks whether an interrupt waits.
+    pub(crate) on_look: Option<Box<dyn Fn() + Send>>,
 }
 
 impl State {
@@ -93,6 +95,7 @@ impl Scripted {
                 msr: 0,
                 wire: Arc::clone(wire),
                 decrementer: None,
+                on_look: None,
             },
             program,
             settled: false,
@@ -130,6 +133,9 @@ impl Processor for Scripted {
     fn set_spr(&mut self, _number: Spr, _value: u64) {}
 
     fn interrupt_pending(&self) -> bool {
+        if let Some(on_look) = &self.state.on_look {
+            on_look();
+        }
         self.state.wire.external.load(Ordering::Acquire) || self.decrementer_remaining().is_zero()
     }
 
