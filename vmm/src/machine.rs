@@ -91,7 +91,7 @@ impl Machine {
             shadow,
         } = parts;
         let servers = wires.len();
-        let processors = Arc::new(Processors::new(&wires, traits.carriers));
+        let processors = Arc::new(Processors::new(wires, traits.carriers));
         let xics = Arc::new(Xics::new(servers, &[Trigger::Edge], Arc::clone(&processors) as Arc<_>));
         let pin = xics
             .edge_pin(CONSOLE_INTERRUPT)

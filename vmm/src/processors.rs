@@ -165,20 +165,10 @@ pub(crate) struct Processors {
 impl Processors {
     /// Stopped processors behind `wires`, for so many threads to carry. With a thread for each every processor has a
     /// bell of its own; fewer share all processors, and one bell.
-<<<<<<< HEAD
-    pub(crate) fn new(wires: &[Arc<dyn Wire>], carriers: usize) -> Self {
-        let shared = Arc::<Bell>::default();
-        let bell = || match carriers < wires.len() {
-            true => Arc::clone(&shared),
-            false => Arc::default(),
-        };
-        let all = wires.iter().map(|wire| Processor::new(Arc::clone(wire), bell()));
-=======
     pub(crate) fn new(wires: Vec<Arc<dyn Wire>>, carriers: usize) -> Self {
         let carriers = carriers.min(wires.len());
         let shared = (carriers < wires.len()).then(Arc::<Bell>::default);
         let processor = |wire| Processor::new(wire, shared.clone().unwrap_or_default());
->>>>>>> threads
         Self {
             all: wires.into_iter().map(processor).collect(),
             carriers,

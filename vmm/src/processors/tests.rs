@@ -73,8 +73,7 @@ fn whatever_may_make_it_run_rings_its_bell() {
 
 #[test]
 fn processors_share_a_bell_where_they_share_their_threads() {
-    let wires: Vec<_> = (0..3).map(|_| Arc::new(NoWire) as Arc<dyn Wire>).collect();
-    let processors = |carriers| Processors::new(&wires, carriers);
+    let processors = |carriers| Processors::new((0..3).map(|_| Arc::new(NoWire) as Arc<dyn Wire>).collect(), carriers);
     let bells = |processors: &Processors| {
         let bell = |server| Arc::as_ptr(processors.by_server(server).bell());
         (bell(0) == bell(1), bell(1) == bell(2))
