@@ -8,6 +8,8 @@
     reason = "loom checks who is at its cells; they are not Sync"
 )]
 
+mod duplicates;
+mod elide;
 mod footprint;
 mod remove;
 mod search;
