@@ -35,6 +35,15 @@ impl World {
         })
     }
 
+    /// The same for a page that the processor has used before, so that its footprint holds it already and a walk need not look
+    /// twice; R has been cleared since.
+    fn used_before() -> Arc<Self> {
+        let world = Self::new(0);
+        assert!(world.visit(Access::Load));
+        assert!(world.hpt.port().clear_ref(0, 0).expect("it is there").is_referenced());
+        world
+    }
+
     #[expect(unsafe_code, reason = "loom's checked cell")]
     fn store(&self) {
         // SAFETY: the point of the model: loom checks that nobody else is at it.
@@ -91,26 +100,30 @@ fn a_guests_own_marks_come_back_and_count_as_no_use() {
 }
 
 /// The slot is filled with another page of the same doubleword 1, which a walk that still is at the first one must not
-/// take for it.
+/// take for it; neither unused nor used by a processor that is in no seat here, so that its R is set.
 #[test]
 fn a_walk_does_not_take_another_page_for_its_own() {
-    explore(3, 2000, || {
-        let world = World::new(0);
-        world.race(Access::Store, |world, port| {
-            port.remove(0, 0, 0).expect("it is there");
-            // Page 1 may not lead here any more; page 2, which nobody uses, may.
-            world.store();
-            enter(port, 2, 0x5, 0);
+    for used in [false, true] {
+        explore(3, 2000, move || {
+            let world = World::used_before();
+            world.race(Access::Store, move |world, port| {
+                port.remove(0, 0, 0).expect("it is there");
+                // Page 1 may not lead here any more; page 2 may.
+                world.store();
+                enter(port, 2, 0x5, 0);
+                if used {
+                    port.table().walk(page(2), Access::Store, false).expect("it is there");
+                }
+            });
         });
-    });
+    }
 }
 
-/// The slot goes through two other entries, the second of them for the same page again, elsewhere. The one between is used
-/// by a processor that is in no seat here, so that its R is set.
+/// The slot goes through two other entries, the second of them for the same page again, elsewhere.
 #[test]
 fn nor_does_it_when_its_own_page_is_back_by_then() {
     explore(2, 2000, || {
-        let world = World::new(0);
+        let world = World::used_before();
         world.race(Access::Load, |world, port| {
             port.remove(0, 0, 0).expect("it is there");
             world.store();
