@@ -8,6 +8,7 @@ use crate::flags::{self, CHECKSUM, COMPRESSION, ENTER_HINTS, USAGE_HINTS};
 use crate::table::Hpte;
 use crate::{Port, PteIndex, RealKind};
 
+/// Not "copy page", which LoPAR lists for H_PAGE_INIT only: this call has no operand for what to copy.
 const KNOWN: u64 = access::EXACT
     | access::ICACHE_INVALIDATE
     | access::ICACHE_SYNCHRONIZE
@@ -237,7 +238,7 @@ mod tests {
     fn unknown_flags_are_refused_and_hints_are_not() {
         let machine = Machine::new();
         let (v, r) = (v(page(1, SMALL), SMALL), r(0x5000, SMALL));
-        for flag in [1_u64 << 63, access::AVPN, access::READ_4, 1] {
+        for flag in [1_u64 << 63, access::AVPN, access::READ_4, access::COPY_PAGE, 1] {
             assert_eq!(enter(&machine, flag, 0, v, r), Err(Status::Parameter), "{flag:#x}");
         }
         assert_eq!(enter(&machine, COMPRESSION, 0, v, r), Err(Status::Function));

@@ -16,7 +16,7 @@
 //! | R2 | walker | fence Acquire | W7: dw 1 of the entry whose V was seen, or a later one |
 //! | R3 | walker | dw 1: load Relaxed; closed means again from R1 | W3, W6 |
 //! | R4 | walker | fence Acquire, count: load Relaxed; another value than in R1 means that R3 may be of another entry: again from R1 | W4 |
-//! | R5 | walker | dw 1: R set by compare-exchange, Relaxed, against the value of R3, then R4 again; C set likewise | W3; G, by the seat |
+//! | R5 | walker | dw 1: R set by compare-exchange, Relaxed, against the value of R3, then R4 again; C set likewise, without | W3; G, by the seat |
 //!
 //! Writers exclude each other by the lock bit; walkers take no lock and write nothing but R and C.
 

@@ -169,7 +169,7 @@ fn two_removers_that_share_a_kick_own_a_page_each() {
         let shootdown = Arc::new(Shootdown::new(vec![Box::new(count.clone())]));
         let hpt = machine(Arc::clone(&shootdown));
         for slot in 0..2 {
-            enter_at(&mut hpt.port(), slot, slot + 1, 0x5 + slot, HpteR::R);
+            enter_at(&mut hpt.port(), slot, slot + 1, 0x5 + slot, HpteR::R).expect("the slot is free");
         }
         let world = Arc::new(World {
             hpt,

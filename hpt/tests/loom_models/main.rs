@@ -9,6 +9,8 @@
 )]
 
 mod combine;
+mod duplicates;
+mod elide;
 mod footprint;
 mod gate;
 mod remove;

@@ -1,7 +1,7 @@
 //! Models of a hypercall against a processor that walks, with the grace period between them: R and C are never
 //! lost, and nothing that is gone is used.
 
-use crate::search::{enter, explore, machine, page, shootdown};
+use crate::search::{InBytes, enter, enter_at, explore, machine, page, shootdown};
 use hpt::{Access, Hpt, Port, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::thread;
@@ -29,7 +29,13 @@ fn visit(hpt: &Hpt, shootdown: &Shootdown, memory: &Memory) -> bool {
     found.is_ok()
 }
 
+/// Both kinds of processors: those for which a writer may leave the grace period out, and the others.
 fn race(floor: usize, change: fn(&mut Port) -> HpteR) {
+    race_on(floor, change, |shootdown| machine(shootdown));
+    race_on(floor, change, |shootdown| machine(InBytes(shootdown)));
+}
+
+fn race_on(floor: usize, change: fn(&mut Port) -> HpteR, machine: fn(Arc<Shootdown>) -> Arc<Hpt>) {
     explore(3, floor, move || {
         let shootdown = shootdown(1);
         let hpt = machine(Arc::clone(&shootdown));
@@ -68,6 +74,60 @@ fn a_bulk_remover_finds_every_mark_and_then_owns_the_page() {
         specifiers[0].high = 1 << 62;
         let _ = port.bulk_remove(&mut specifiers);
         HpteR::from_raw(((specifiers[0].high >> 59 & 1) << 8) | ((specifiers[0].high >> 58 & 1) << 7))
+    });
+}
+
+#[test]
+fn a_block_remover_finds_every_mark_and_then_owns_the_page() {
+    race(500, |port| {
+        let mut specifiers = [3 << 62; 8];
+        specifiers[0] = 1 << 62;
+        assert_eq!(port.block_remove(0, &mut specifiers), power::hcall::Status::Success);
+        HpteR::from_raw(((specifiers[0] >> 58 & 1) << 8) | ((specifiers[0] >> 57 & 1) << 7))
+    });
+}
+
+/// One processor removes the page's entry while another tries to enter the page again, into the same slot: it finds the slot
+/// free only when nobody uses the old translation any more.
+#[test]
+fn a_page_is_entered_again_only_when_the_old_entry_is_nobodys() {
+    explore(2, 1000, || {
+        let shootdown = shootdown(1);
+        let hpt = machine(Arc::clone(&shootdown));
+        let memory: Memory = Arc::new(UnsafeCell::new(0));
+        enter(&mut hpt.port(), 1, 0x5, 0);
+        let processor = thread::spawn({
+            let (hpt, shootdown, memory) = (Arc::clone(&hpt), Arc::clone(&shootdown), Arc::clone(&memory));
+            move || {
+                let seat = shootdown.seat(0);
+                seat.enter(|_| ());
+                match hpt.table().walk(page(1), Access::Store, false) {
+                    Ok(found) if found.real == 0x5000 => store_to(&memory),
+                    Ok(found) => assert_eq!(found.real, 0x6000, "half an entry"),
+                    Err(_) => {}
+                }
+                seat.leave();
+            }
+        });
+        let remover = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || assert_eq!(hpt.port().remove(0, 0, 0).map(|old| old.r.raw() >> 12), Ok(0x5))
+        });
+        let enterer = thread::spawn({
+            let (hpt, memory) = (Arc::clone(&hpt), Arc::clone(&memory));
+            move || {
+                if enter_at(&mut hpt.port(), 0, 1, 0x6, 0).is_ok() {
+                    store_to(&memory);
+                    return true;
+                }
+                false
+            }
+        });
+        processor.join().expect("no panic");
+        remover.join().expect("no panic");
+        let entered = enterer.join().expect("no panic");
+        let survey = hpt.table().survey(1);
+        assert_eq!(survey.valid, u64::from(entered));
     });
 }
 

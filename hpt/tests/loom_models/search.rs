@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hpt::{Current, Hpt, Kick, Order, Port, RealKind, RealMap, Shadow, Shootdown, Table};
+use hpt::{Batch, Current, Grace, Hpt, Kick, Order, Port, PteIndex, RealKind, RealMap, Shadow, Shootdown, Table};
+use power::hcall::Status;
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
 
@@ -49,9 +50,30 @@ pub(crate) fn shootdown(processors: usize) -> Arc<Shootdown> {
     ))
 }
 
+/// Processors whose walkers set R and C as KVM's do, as far as a writer knows: it never leaves a grace period out.
+pub(crate) struct InBytes<S>(pub(crate) S);
+
+impl<S: Shadow> Shadow for InBytes<S> {
+    fn invalidate(&self, batch: &Batch) -> Grace {
+        self.0.invalidate(batch)
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        self.0.exclusively(work);
+    }
+
+    fn marks_in_one_step(&self) -> bool {
+        false
+    }
+}
+
 pub(crate) fn machine(shadow: impl Shadow + 'static) -> Arc<Hpt> {
+    Arc::new(unshared(shadow))
+}
+
+pub(crate) fn unshared(shadow: impl Shadow + 'static) -> Hpt {
     let table = Current::new(Table::new(Order::MIN).expect("a modelled table"));
-    Arc::new(Hpt::new(table, Box::new(Everything), Box::new(shadow)))
+    Hpt::new(table, Box::new(Everything), Box::new(shadow))
 }
 
 /// Page `number`, each with another AVPN. Their hash ends in eleven zeros: what the AVPN leaves out is found again
@@ -68,12 +90,11 @@ pub(crate) fn page(number: u64) -> Vpn {
 
 /// Enters page `number` into slot 0, at real page `real`, with R and C as in `marks`; as a writer that must succeed.
 pub(crate) fn enter(port: &mut Port, number: u64, real: u64, marks: u64) {
-    enter_at(port, 0, number, real, marks);
+    enter_at(port, 0, number, real, marks).expect("slot 0 is free");
 }
 
-/// The same into `slot`.
-pub(crate) fn enter_at(port: &mut Port, slot: u64, number: u64, real: u64, marks: u64) {
+/// The same into `slot`, which may be taken.
+pub(crate) fn enter_at(port: &mut Port, slot: u64, number: u64, real: u64, marks: u64) -> Result<PteIndex, Status> {
     let v = HpteV::new(page(number), PagePair::ALL[0], false).raw();
     port.enter(power::hcall::access::EXACT, slot, v, (real << 12) | marks | 0x12)
-        .expect("the slot is free");
 }

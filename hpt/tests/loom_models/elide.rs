@@ -1,0 +1,192 @@
+//! Models of changes that wait for nobody because R was clear: the writer closes the entry, and whoever walks then gets
+//! nothing of it, even if the slot is filled again with what looks the same.
+
+use std::sync::Arc;
+
+use hpt::{Access, Footprint, Hpt, Kick, Port, Shootdown};
+use loom::cell::UnsafeCell;
+use loom::thread;
+use power::hcall::Status;
+use power::hpte::HpteR;
+
+use crate::search::{NoBell, enter, explore, machine, page};
+
+/// One processor that keeps account, a table, and the memory at real page 5.
+struct World {
+    hpt: Arc<Hpt>,
+    shootdown: Arc<Shootdown>,
+    footprint: Arc<Footprint>,
+    memory: UnsafeCell<u64>,
+}
+
+impl World {
+    /// Page 1 is mapped to real page 5, with R and C as in `marks`.
+    fn new(marks: u64) -> Arc<Self> {
+        let footprint = Arc::new(Footprint::default());
+        let processors = vec![(Box::new(NoBell) as Box<dyn Kick>, Arc::clone(&footprint))];
+        let shootdown = Arc::new(Shootdown::with_footprints(processors));
+        let hpt = machine(Arc::clone(&shootdown));
+        enter(&mut hpt.port(), 1, 0x5, marks);
+        Arc::new(Self {
+            hpt,
+            shootdown,
+            footprint,
+            memory: UnsafeCell::new(0),
+        })
+    }
+
+    /// The same for a page that the processor has used before, so that its footprint holds it already and a walk need not look
+    /// twice; R has been cleared since.
+    fn used_before() -> Arc<Self> {
+        let world = Self::new(0);
+        assert!(world.visit(Access::Load));
+        assert!(world.hpt.port().clear_ref(0, 0).expect("it is there").is_referenced());
+        world
+    }
+
+    #[expect(unsafe_code, reason = "loom's checked cell")]
+    fn store(&self) {
+        // SAFETY: the point of the model: loom checks that nobody else is at it.
+        self.memory.with_mut(|word| unsafe { *word += 1 });
+    }
+
+    /// A visit to the guest that walks page 1, and stores where it leads if that is real page 5. Returns whether it did.
+    fn visit(&self, access: Access) -> bool {
+        let seat = self.shootdown.seat(0);
+        seat.enter(|_| ());
+        let found = self.hpt.table().walk_for(page(1), access, false, &self.footprint);
+        let used = found.is_ok_and(|found| found.real == 0x5000);
+        if used {
+            self.store();
+        }
+        seat.leave();
+        used
+    }
+
+    /// Races a visit with `change`. Returns whether the visit stored, and what the change returned.
+    fn race<T: Send + 'static>(
+        self: &Arc<Self>,
+        access: Access,
+        change: impl FnOnce(&Self, &mut Port) -> T + Send + 'static,
+    ) -> (bool, T) {
+        let processor = thread::spawn({
+            let world = Arc::clone(self);
+            move || world.visit(access)
+        });
+        let writer = thread::spawn({
+            let world = Arc::clone(self);
+            move || change(&world, &mut world.hpt.port())
+        });
+        (processor.join().expect("no panic"), writer.join().expect("no panic"))
+    }
+}
+
+#[test]
+fn a_guests_own_marks_come_back_and_count_as_no_use() {
+    explore(3, 500, || {
+        let world = World::new(HpteR::R_AND_C);
+        let (used, (old, counts)) = world.race(Access::Load, |world, port| {
+            let old = port.remove(0, 0, 0).expect("it is there").r;
+            world.store();
+            (old, world.hpt.counts())
+        });
+        assert_eq!(old.raw(), 0x5192, "R and C as they were given");
+        assert!(
+            !used || counts.untouched == 0,
+            "an entry that was used went without a word"
+        );
+        assert_eq!(counts.untouched + counts.graces, 1);
+    });
+}
+
+/// The slot is filled with another page of the same doubleword 1, which a walk that still is at the first one must not
+/// take for it; neither unused nor used by a processor that is in no seat here, so that its R is set.
+#[test]
+fn a_walk_does_not_take_another_page_for_its_own() {
+    for used in [false, true] {
+        explore(3, 2000, move || {
+            let world = World::used_before();
+            world.race(Access::Store, move |world, port| {
+                port.remove(0, 0, 0).expect("it is there");
+                // Page 1 may not lead here any more; page 2 may.
+                world.store();
+                enter(port, 2, 0x5, 0);
+                if used {
+                    port.table().walk(page(2), Access::Store, false).expect("it is there");
+                }
+            });
+        });
+    }
+}
+
+/// The slot goes through two other entries, the second of them for the same page again, elsewhere.
+#[test]
+fn nor_does_it_when_its_own_page_is_back_by_then() {
+    explore(2, 2000, || {
+        let world = World::used_before();
+        world.race(Access::Load, |world, port| {
+            port.remove(0, 0, 0).expect("it is there");
+            world.store();
+            enter(port, 2, 0x5, 0);
+            port.table().walk(page(2), Access::Load, false).expect("it is there");
+            port.remove(0, 0, 0).expect("it is there");
+            enter(port, 1, 0x6, 0);
+        });
+    });
+}
+
+#[test]
+fn a_protection_that_waits_for_nobody_ends_stores() {
+    explore(3, 500, || {
+        let world = World::new(HpteR::C);
+        let (used, status) = world.race(Access::Store, |world, port| {
+            let status = port.protect(3, 0, 0);
+            world.store();
+            status
+        });
+        assert_eq!(status, Status::Success);
+        let entry = world.hpt.table().read(world.hpt.table().index(0).expect("slot 0"));
+        assert_eq!(entry.r.reference_and_change(), HpteR::C, "the guest's C was lost");
+        let counts = world.hpt.counts();
+        assert!(!used || counts.graces == 1);
+    });
+}
+
+/// The walkers' C and the guest's: the call clears the one or the other, and no store of a walker goes unseen.
+#[test]
+fn clearing_c_loses_no_store() {
+    for marks in [0, HpteR::C] {
+        explore(3, 300, move || {
+            let world = World::new(marks);
+            let (stored, old) = world.race(Access::Store, |_, port| port.clear_mod(0, 0).expect("it is there"));
+            let now = world.hpt.port().remove(0, 0, 0).expect("it is there").r;
+            if marks == 0 {
+                assert!(
+                    !stored || old.is_changed() != now.is_changed(),
+                    "C was lost, or seen twice"
+                );
+                assert!(stored || !old.is_changed() && !now.is_changed(), "C was made up");
+            } else {
+                assert!(old.is_changed(), "the guest's C was lost");
+                assert!(stored || !now.is_changed(), "C was made up");
+            }
+        });
+    }
+}
+
+/// R is clear until a walk sets it: either the call sees the walk, or the walk comes after and R is set again.
+#[test]
+fn clearing_r_that_only_the_guest_had_set_loses_no_walk() {
+    explore(3, 200, || {
+        let world = World::new(HpteR::R);
+        let (used, old) = world.race(Access::Load, |_, port| port.clear_ref(0, 0).expect("it is there"));
+        assert!(used && old.is_referenced());
+        let counts = world.hpt.counts();
+        let now = world.hpt.port().remove(0, 0, 0).expect("it is there").r;
+        assert_eq!(
+            now.is_referenced(),
+            counts.untouched == 1,
+            "R was lost, or is still set"
+        );
+    });
+}
