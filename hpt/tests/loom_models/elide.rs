@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hpt::{Access, Footprint, Hpt, Kick, Port, Shootdown};
 use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
 use power::hcall::Status;
 use power::hpte::HpteR;
@@ -17,6 +18,8 @@ struct World {
     shootdown: Arc<Shootdown>,
     footprint: Arc<Footprint>,
     memory: UnsafeCell<u64>,
+    /// The memory is the writer's.
+    taken: AtomicBool,
 }
 
 impl World {
@@ -32,6 +35,7 @@ impl World {
             shootdown,
             footprint,
             memory: UnsafeCell::new(0),
+            taken: AtomicBool::new(false),
         })
     }
 
@@ -50,6 +54,12 @@ impl World {
         self.memory.with_mut(|word| unsafe { *word += 1 });
     }
 
+    /// The writer may use the memory from here on.
+    fn take(&self) {
+        self.taken.store(true, Relaxed);
+        self.store();
+    }
+
     /// A visit to the guest that walks page 1, and stores where it leads if that is real page 5. Returns whether it did.
     fn visit(&self, access: Access) -> bool {
         let seat = self.shootdown.seat(0);
@@ -57,6 +67,8 @@ impl World {
         let found = self.hpt.table().walk_for(page(1), access, false, &self.footprint);
         let used = found.is_ok_and(|found| found.real == 0x5000);
         if used {
+            // A use that comes after the writer's, in order, is as wrong as one at the same time.
+            assert!(!self.taken.load(Relaxed), "a translation that is gone");
             self.store();
         }
         seat.leave();
@@ -87,7 +99,7 @@ fn a_guests_own_marks_come_back_and_count_as_no_use() {
         let world = World::new(HpteR::R_AND_C);
         let (used, (old, counts)) = world.race(Access::Load, |world, port| {
             let old = port.remove(0, 0, 0).expect("it is there").r;
-            world.store();
+            world.take();
             (old, world.hpt.counts())
         });
         assert_eq!(old.raw(), 0x5192, "R and C as they were given");
@@ -109,7 +121,7 @@ fn a_walk_does_not_take_another_page_for_its_own() {
             world.race(Access::Store, move |world, port| {
                 port.remove(0, 0, 0).expect("it is there");
                 // Page 1 may not lead here any more; page 2 may.
-                world.store();
+                world.take();
                 enter(port, 2, 0x5, 0);
                 if used {
                     port.table().walk(page(2), Access::Store, false).expect("it is there");
@@ -126,7 +138,7 @@ fn nor_does_it_when_its_own_page_is_back_by_then() {
         let world = World::used_before();
         world.race(Access::Load, |world, port| {
             port.remove(0, 0, 0).expect("it is there");
-            world.store();
+            world.take();
             enter(port, 2, 0x5, 0);
             port.table().walk(page(2), Access::Load, false).expect("it is there");
             port.remove(0, 0, 0).expect("it is there");
@@ -141,7 +153,7 @@ fn a_protection_that_waits_for_nobody_ends_stores() {
         let world = World::new(HpteR::C);
         let (used, status) = world.race(Access::Store, |world, port| {
             let status = port.protect(3, 0, 0);
-            world.store();
+            world.take();
             status
         });
         assert_eq!(status, Status::Success);

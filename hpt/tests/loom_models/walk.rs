@@ -48,6 +48,7 @@ fn a_reader_never_mixes_two_entries_of_one_slot() {
                 };
                 let real = entry.r.raw() >> 12;
                 if entry.v.is_valid() {
+                    assert!(!entry.r.is_closed(), "an entry on its way out");
                     let expected = if entry.v.avpn() == page(1).avpn() { 0x5 } else { 0x6 };
                     assert_eq!(real, expected, "half an entry");
                 }
