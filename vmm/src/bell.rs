@@ -43,7 +43,11 @@ impl Bell {
     pub(crate) fn ring(&self) {
         let mut state = self.lock();
         state.rings += 1;
-        if state.listeners > 0 {
+        let is_heard = state.listeners > 0;
+        // Whoever wakes takes the mutex. One that has come to wait meanwhile may wake instead of the one that we saw: it has
+        // looked for work after this ring.
+        drop(state);
+        if is_heard {
             self.rung.notify_one();
         }
     }

@@ -10,7 +10,7 @@ use super::*;
 use crate::accel::Wire as _;
 use crate::test_machine::scripted::{Program, START, Scripted, State, machine_of_scripted};
 
-/// A processor that has been started and runs the exits in turn; then nothing but hypercalls that end the run.
+/// A processor that has been started and runs a program.
 struct Rig {
     machine: Arc<Machine>,
     vcpu: Vcpu<Scripted>,
