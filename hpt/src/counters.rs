@@ -109,6 +109,8 @@ counts! {
     batch_sizes: Counted => Histogram,
     /// Length in ns of the grace periods that waited for a processor.
     waits_ns: Counted => Histogram,
+    /// Their sum in ns.
+    waited_ns: Counter => u64,
     /// Tables that took the place of another.
     resizes: Counter => u64,
     /// Pairs of entries for one page that the duplicate check found.
@@ -126,7 +128,9 @@ impl Counters {
         self.joined.add(u64::from(grace.joined));
         self.batch_sizes.add(size as u64);
         if let Some(waited) = grace.waited {
-            self.waits_ns.add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+            let ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+            self.waits_ns.add(ns);
+            self.waited_ns.add(ns);
         }
     }
 }

@@ -53,11 +53,18 @@ impl<'p, T> Gather<'p, T> {
 
     /// Hides `entry` from walkers. It is free, and `gone` has been told how it was, at once if nobody used it, after
     /// the next flush otherwise.
+    #[inline]
     pub(crate) fn take(&mut self, known_by: T, mut entry: Locked<'p>, gone: &mut impl FnMut(T, PteIndex, Hpte)) {
         if self.port.hide(&mut entry) {
             let at = entry.at();
             return gone(known_by, at, self.port.free(entry));
         }
+        self.keep(known_by, entry, gone);
+    }
+
+    /// Keeps an entry that somebody may hold until the next flush. Apart, as most entries are gone before it comes to this.
+    #[inline(never)]
+    fn keep(&mut self, known_by: T, entry: Locked<'p>, gone: &mut impl FnMut(T, PteIndex, Hpte)) {
         if !self.has_room() {
             self.flush(gone);
         }

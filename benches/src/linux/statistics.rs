@@ -24,8 +24,8 @@ const UNTOUCHED: &str = "/changes/untouched";
 const GRACE_PERIODS: &str = "/changes/grace_periods";
 const KICKED: &str = "/changes/kicked";
 const JOINED: &str = "/changes/joined";
-/// Waits for processors: how many took from 2^n to 2^(n + 1) nanoseconds.
-const WAITS: &str = "/changes/wait_ns/log2_counts";
+/// What was waited for processors, in all.
+const WAITED: &str = "/changes/waited_seconds";
 
 /// Calls that take translations away.
 const TAKING_AWAY: [&str; 6] = [
@@ -48,7 +48,7 @@ pub(super) struct Statistics {
     pub(super) taking_away_seconds: f64,
     /// How many of those there were.
     pub(super) taking_away_calls: f64,
-    /// Of their time, what was waited for processors: from a histogram, so within a third of it.
+    /// Of their time, what was waited for processors.
     pub(super) waited_seconds: f64,
     pub(super) removed: f64,
     /// Removed, protected or cleared.
@@ -74,7 +74,7 @@ impl Statistics {
         let number = |value: &Value, name: &str| value.pointer(name)?.as_f64();
         let mut statistics = Self {
             processor_seconds: number(all, PROCESSOR_SECONDS)?,
-            waited_seconds: waited_ns(all.pointer(WAITS)?)? / 1e9,
+            waited_seconds: number(all, WAITED)?,
             removed: number(all, REMOVED)?,
             changed: number(all, REMOVED)? + number(all, PROTECTED)? + number(all, CLEARED)?,
             untouched: number(all, UNTOUCHED)?,
@@ -112,14 +112,6 @@ impl Statistics {
     }
 }
 
-/// The sum of what was counted in steps of powers of two: each value stands for the middle of its step.
-fn waited_ns(log2_counts: &Value) -> Option<f64> {
-    let counts = log2_counts.as_array()?.iter().enumerate();
-    counts
-        .map(|(n, count)| Some(count.as_f64()? * 1.5 * 2_f64.powi(n as i32)))
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +122,7 @@ mod tests {
             {"name": "H_ENTER", "count": 10, "seconds": 0.5, "share": 0.0625},
             {"name": "H_BLOCK_REMOVE", "count": 2, "seconds": 0.25, "share": 0.03125}]},
         "changes": {"removed": 16, "protected": 3, "cleared": 1, "untouched": 5, "grace_periods": 4, "kicked": 2,
-            "joined": 1, "wait_ns": {"count": 3, "log2_counts": [0, 0, 1, 2]}}
+            "joined": 1, "waited_seconds": 0.125}
     }"#;
 
     #[test]
@@ -141,7 +133,7 @@ mod tests {
             hypercall_seconds: 0.75,
             taking_away_seconds: 0.25,
             taking_away_calls: 2.0,
-            waited_seconds: 30e-9,
+            waited_seconds: 0.125,
             removed: 16.0,
             changed: 20.0,
             untouched: 5.0,
@@ -156,7 +148,7 @@ mod tests {
 
     #[test]
     fn statistics_that_lack_a_field_are_refused() {
-        for field in ["processor_seconds", "untouched", "kicked", "log2_counts", "seconds"] {
+        for field in ["processor_seconds", "untouched", "kicked", "waited_seconds", "seconds"] {
             let text = TEXT.replace(&format!("\"{field}\""), "\"other\"");
             assert_eq!(
                 Statistics::parse(&serde_json::from_str(&text).unwrap()),

@@ -108,6 +108,8 @@ pub(super) struct Changes {
     pub(super) flushed_early: u64,
     pub(super) batch_sizes: Distribution,
     pub(super) wait_ns: Distribution,
+    /// The sum of those waits.
+    pub(super) waited_seconds: f64,
     pub(super) resizes: u64,
     pub(super) duplicates: u64,
 }
@@ -227,6 +229,7 @@ impl Changes {
             flushed_early: counts.flushed_early,
             batch_sizes: Distribution::new(&counts.batch_sizes),
             wait_ns: Distribution::new(&counts.waits_ns),
+            waited_seconds: counts.waited_ns as f64 / 1e9,
             resizes: counts.resizes,
             duplicates: counts.duplicates,
         }
