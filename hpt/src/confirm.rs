@@ -76,7 +76,7 @@ impl Table {
             fence(Ordering::Acquire);
             let r = HpteR::from_raw(load(self.r_at(at)));
             fence(Ordering::Acquire);
-            // R is cleared in place with the entry locked.
+            // R is cleared in place with the entry locked (Release): who saw it clear sees the lock here.
             let same = load(self.v_at(at)) == v.raw();
             let pair = PagePair::decode(v.is_large(), r.lp()).filter(|pair| pair.base() == page.base());
             if same && pair.is_some_and(|pair| held.is_of(page, r, pair)) && changes.load(Ordering::Relaxed) == count {

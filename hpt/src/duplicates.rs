@@ -10,6 +10,7 @@ use power::page::Vpn;
 use crate::lock::Waiting;
 use crate::port::page_of;
 use crate::sync::{Ordering, fence};
+use crate::table::load;
 use crate::{Hpte, Port, PteIndex};
 
 /// Two valid entries for one virtual page.
@@ -69,8 +70,9 @@ impl Port {
                 return None;
             }
             fence(Ordering::Acquire);
-            if changes.load(Ordering::Relaxed) == count {
-                // Nobody took our own away while the other one was there.
+            // Neither has our own been hidden, nor has another taken its place: it was there with the other one.
+            let still = HpteV::from_raw(load(table.v(added)));
+            if !still.is_locked() && still.is_valid() && changes.load(Ordering::Relaxed) == count {
                 return Some([found, own]);
             }
             waiting.pause();

@@ -144,8 +144,9 @@ impl Locked<'_> {
     /// walker had used it.
     pub(crate) fn clear_r(&mut self) -> (Hpte, bool) {
         let mask = HpteR::R | HpteR::GUEST_R;
-        // Relaxed: one atomic step on the word that walkers set R and C in, so that neither loses the other.
-        let old = self.table.r(self.at).fetch_and((!mask).to_be(), Ordering::Relaxed);
+        // One atomic step on the word that walkers set R and C in, so that neither loses the other. Release: who sees R clear
+        // sees the entry locked (`confirm.rs`).
+        let old = self.table.r(self.at).fetch_and((!mask).to_be(), Ordering::Release);
         let r = HpteR::from_raw(u64::from_be(old));
         (Hpte { v: self.v, r }.seen(), r.is_referenced())
     }

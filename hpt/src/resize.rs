@@ -77,10 +77,12 @@ impl Pending {
     }
 }
 
-/// The order of H_LONG_BUSY for a wait of `ms` milliseconds: rounded down, so that the guest asks again rather than sleep too
-/// long.
+/// The order of H_LONG_BUSY for a wait of `ms` milliseconds: rounded down, and 100 ms at most, so that the guest asks again
+/// rather than sleep too long. The estimate knows nothing of what keeps the preparation waiting, and Linux gives up when it was
+/// told to wait for more than 10 s in all.
 fn long_busy(ms: u64) -> u8 {
-    ms.max(1).ilog10().min(5) as u8
+    const LONGEST: u32 = 2;
+    ms.max(1).ilog10().min(LONGEST) as u8
 }
 
 impl Port {

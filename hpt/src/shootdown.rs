@@ -1,5 +1,5 @@
-//! The grace period and the flush, for processors that are threads with a [`Seat`] each: emulated
-//! ones and those in KVM_RUN alike.
+//! The grace period and the flush, for processors that are threads with a [`Seat`] each and walk as
+//! [`Table::walk`](crate::Table::walk) does.
 //!
 //! A batch is posted to every seat whose processor may hold what it names ([`Footprint`]). Processors outside the guest are
 //! left alone: they apply it when they enter. Those inside are kicked, by one writer for all that find them there,

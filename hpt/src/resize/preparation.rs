@@ -68,12 +68,12 @@ impl Preparation {
         self.verdict
     }
 
-    /// How many milliseconds it will go on, if it goes on as before.
+    /// How many milliseconds it will go on, if it goes on as before; 0 while nothing is known.
     pub(crate) fn remaining_ms(&self) -> u64 {
-        let looked_at = self.progress.looked_at.get();
-        let remaining = u128::from(self.progress.entries.saturating_sub(looked_at));
-        let ms = self.begun.elapsed().as_millis() * remaining / u128::from(looked_at.max(1));
-        u64::try_from(ms).unwrap_or(u64::MAX)
+        let looked_at = u128::from(self.progress.looked_at.get());
+        let remaining = u128::from(self.progress.entries).saturating_sub(looked_at);
+        let ms = (self.begun.elapsed().as_millis() * remaining).checked_div(looked_at);
+        u64::try_from(ms.unwrap_or(0)).unwrap_or(u64::MAX)
     }
 }
 

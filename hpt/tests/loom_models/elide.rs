@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hpt::{Access, Footprint, Hpt, Kick, Port, Shootdown};
+use hpt::{Access, Confirmation, Footprint, Held, Hpt, Kick, Port, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
@@ -127,6 +127,8 @@ fn a_walk_does_not_take_another_page_for_its_own() {
                     port.table().walk(page(2), Access::Store, false).expect("it is there");
                 }
             });
+            let old = world.hpt.port().remove(0, 0, 0).expect("page 2").r;
+            assert!(used || !old.is_changed(), "C of one page in the entry of another");
         });
     }
 }
@@ -200,5 +202,39 @@ fn clearing_r_that_only_the_guest_had_set_loses_no_walk() {
             counts.untouched == 1,
             "R was lost, or is still set"
         );
+    });
+}
+
+/// What `--check-walkers` does: a processor that holds a page which is only marked unused is not taken for one that holds what
+/// is gone.
+#[test]
+fn clearing_r_in_place_convicts_nobody() {
+    explore(3, 200, || {
+        let world = World::new(0);
+        let processor = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                let seat = world.shootdown.seat(0);
+                seat.enter(|_| ());
+                let table = world.hpt.table();
+                let found = table
+                    .walk_for(page(1), Access::Load, false, &world.footprint)
+                    .expect("it is there");
+                let held = Held {
+                    real: found.real,
+                    protection: found.protection,
+                    no_execute: found.no_execute,
+                    changed: found.changed,
+                };
+                assert_ne!(table.confirm(page(1), &held), Confirmation::Stale);
+                seat.leave();
+            }
+        });
+        let writer = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.hpt.port().clear_ref(0, 0).expect("it is there")
+        });
+        processor.join().expect("no panic");
+        writer.join().expect("no panic");
     });
 }
