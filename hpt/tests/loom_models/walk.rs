@@ -1,10 +1,10 @@
 //! Models of the table's own protocol (`table.rs`): whoever reads an entry without its lock sees all of it.
 
-use crate::search::{enter, enter_at, explore, machine, page};
-use hpt::{Access, Entries, NoShadow, WalkFault};
+use crate::search::{InBytes, enter, enter_at, explore, machine, page};
+use hpt::{Access, Entries, Hpt, NoShadow, WalkFault};
 use loom::thread;
 use power::hcall::Status;
-use power::hpte::{HpteR, HpteV};
+use power::hpte::HpteV;
 use power::page::PagePair;
 use std::sync::Arc;
 
@@ -28,11 +28,18 @@ fn a_walker_sees_all_of_a_new_entry_or_nothing() {
     });
 }
 
+/// Tables of both kinds: entries that go are closed, which tells a reader, or they are not.
+const MACHINES: [fn() -> Arc<Hpt>; 2] = [|| machine(NoShadow), || machine(InBytes(NoShadow))];
+
 /// The reader is in no seat, so that only the order of the doublewords protects it.
 #[test]
 fn a_reader_never_mixes_two_entries_of_one_slot() {
-    explore(3, 1500, || {
-        let hpt = machine(NoShadow);
+    MACHINES.map(read_while_a_slot_is_used_again);
+}
+
+fn read_while_a_slot_is_used_again(machine: fn() -> Arc<Hpt>) {
+    explore(3, 1500, move || {
+        let hpt = machine();
         enter(&mut hpt.port(), 1, 0x5, 0);
         let writer = thread::spawn({
             let hpt = Arc::clone(&hpt);
@@ -60,20 +67,30 @@ fn a_reader_never_mixes_two_entries_of_one_slot() {
     });
 }
 
-/// As above for a walk, of the page before and of the page after. R is set already, so that the walk writes
-/// nothing, which would tell it that doubleword 1 is another. Slot reuse under a walker in no seat is what a
+/// As above for a walk, of the page before and of the page after. Somebody has used both, so that R is set and the walk
+/// writes nothing, which would tell it that doubleword 1 is another. Slot reuse under a walker in no seat is what a
 /// grace period forbids; its translation must still be of one piece.
 #[test]
 fn a_walker_never_mixes_two_entries_of_one_slot() {
+    MACHINES.map(walk_while_a_slot_is_used_again);
+}
+
+/// Enters page `number` into slot 0 and uses it.
+fn enter_used(hpt: &Hpt, number: u64, real: u64) {
+    enter(&mut hpt.port(), number, real, 0);
+    hpt.table().walk(page(number), Access::Load, false).expect("just entered");
+}
+
+fn walk_while_a_slot_is_used_again(machine: fn() -> Arc<Hpt>) {
     for (number, real) in [(1, 0x5), (2, 0x6)] {
         explore(3, 400, move || {
-            let hpt = machine(NoShadow);
-            enter(&mut hpt.port(), 1, 0x5, HpteR::R);
+            let hpt = machine();
+            enter_used(&hpt, 1, 0x5);
             let writer = thread::spawn({
                 let hpt = Arc::clone(&hpt);
                 move || {
                     hpt.port().remove(0, 0, 0).expect("entered above");
-                    enter(&mut hpt.port(), 2, 0x6, HpteR::R);
+                    enter_used(&hpt, 2, 0x6);
                 }
             });
             let walker = thread::spawn({
@@ -167,24 +184,27 @@ fn two_writers_never_take_one_slot() {
     });
 }
 
-/// The lock hands the whole entry from one writer to the next.
+/// The lock hands the whole entry from one writer to the next; also to one that does not close it, which would be
+/// a step on doubleword 1 itself.
 #[test]
 fn a_remover_gets_all_of_an_entry_that_was_just_made() {
-    explore(3, 20, || {
-        let hpt = machine(NoShadow);
-        let enterer = thread::spawn({
-            let hpt = Arc::clone(&hpt);
-            move || enter(&mut hpt.port(), 1, 0x5, 0)
+    for machine in MACHINES {
+        explore(3, 20, move || {
+            let hpt = machine();
+            let enterer = thread::spawn({
+                let hpt = Arc::clone(&hpt);
+                move || enter(&mut hpt.port(), 1, 0x5, 0)
+            });
+            let remover = thread::spawn({
+                let hpt = Arc::clone(&hpt);
+                move || hpt.port().remove(0, 0, 0)
+            });
+            enterer.join().expect("no panic");
+            if let Ok(old) = remover.join().expect("no panic") {
+                assert_eq!(old.r.raw(), 0x5012, "half an entry");
+            }
         });
-        let remover = thread::spawn({
-            let hpt = Arc::clone(&hpt);
-            move || hpt.port().remove(0, 0, 0)
-        });
-        enterer.join().expect("no panic");
-        if let Ok(old) = remover.join().expect("no panic") {
-            assert_eq!(old.r.raw(), 0x5012, "half an entry");
-        }
-    });
+    }
 }
 
 /// Two removers of one entry: one gets it.

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 
 use hpt::{
     Access, Batch, Confirmation, Current, Entries, Grace, Held, Hpt, Invalidation, Order, Port, RealKind, RealMap,
-    Shadow, Specifier, Table, WalkFault,
+    Shadow, Specifier, Table, View, WalkFault,
 };
-use model::{DEVICE, DEVICE_END, Found, Model, Page, RAM_END, SUCCESS};
+use model::{DEVICE, DEVICE_END, Found, LARGEST, Model, Page, RAM_END, SUCCESS};
 use power::hcall::Status;
 use proptest::prelude::*;
 use steps::{Step, steps, vpn};
@@ -83,9 +83,20 @@ fn split<T, U: Default>(answer: Result<T, Status>, words: impl FnOnce(T) -> U) -
     }
 }
 
-fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, duplicates: &mut usize, step: &Step) {
+/// What H_RESIZE_HPT_PREPARE says when it is done.
+fn prepare(hpt: &mut Port, flags: u64, shift: u64) -> i64 {
+    loop {
+        match hpt.resize_prepare(flags, shift) {
+            Status::LongBusy(_) => std::thread::yield_now(),
+            status => return code(status),
+        }
+    }
+}
+
+fn play(hpt: &mut Port, view: &mut View, model: &mut Model, cache: &Cache, duplicates: &mut usize, step: &Step) {
     match *step {
         Step::Enter { flags, ptex, v, r } => {
+            let ptex = model.fit(ptex);
             let answer = split(hpt.enter(flags, ptex, v, r), hpt::PteIndex::to_register);
             assert_eq!(answer, model.enter(flags, ptex, v, r));
             if answer.0 == SUCCESS {
@@ -93,10 +104,12 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, duplicates: &mut usize
             }
         }
         Step::Remove { flags, ptex, avpn } => {
+            let ptex = model.fit(ptex);
             let (status, (v, r)) = split(hpt.remove(flags, ptex, avpn), |old| (old.v.raw(), old.r.raw()));
             assert_eq!((status, v, r), model.remove(flags, ptex, avpn));
         }
-        Step::Bulk(mut words) => {
+        Step::Bulk(words) => {
+            let mut words = words.map(|(high, low)| (model.fit_specifier(high), low));
             let mut specifiers = words.map(|(high, low)| Specifier { high, low });
             let status = hpt.bulk_remove(&mut specifiers);
             assert_eq!(code(status), model.bulk_remove(&mut words));
@@ -104,16 +117,19 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, duplicates: &mut usize
         }
         Step::EnterRun(ref entries) => {
             for &(ptex, v, r) in entries {
-                play(hpt, model, cache, duplicates, &Step::Enter { flags: 0, ptex, v, r });
+                let step = Step::Enter { flags: 0, ptex, v, r };
+                play(hpt, view, model, cache, duplicates, &step);
             }
         }
-        Step::Block { ava, mut specifiers } => {
+        Step::Block { ava, specifiers } => {
+            let mut specifiers = specifiers.map(|word| model.fit_specifier(word));
             let mut expected = specifiers;
             let status = code(hpt.block_remove(ava, &mut specifiers));
             assert_eq!(status, model.block_remove(ava, &mut expected));
             assert_eq!(specifiers, expected);
         }
         Step::Evict(ref ptexes) => {
+            let ptexes: Vec<_> = ptexes.iter().map(|&ptex| model.fit(ptex)).collect();
             let mut gone = Vec::new();
             let count = hpt.evict(ptexes.iter().copied(), |at, old| {
                 gone.push((at.to_register(), (old.v.raw(), old.r.raw())));
@@ -121,14 +137,16 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, duplicates: &mut usize
             assert_eq!(count, gone.len());
             // Those that nobody used are gone before those that wait for a flush.
             gone.sort_unstable();
-            let mut expected = model.evict(ptexes);
+            let mut expected = model.evict(&ptexes);
             expected.sort_unstable();
             assert_eq!(gone, expected);
         }
         Step::Protect { flags, ptex, avpn } => {
+            let ptex = model.fit(ptex);
             assert_eq!(code(hpt.protect(flags, ptex, avpn)), model.protect(flags, ptex, avpn));
         }
         Step::Read { flags, ptex } => {
+            let ptex = model.fit(ptex);
             let answer = split(hpt.read(flags, ptex), |entries| match entries {
                 Entries::One(one) => vec![one],
                 Entries::Four(four) => four.to_vec(),
@@ -143,17 +161,26 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, duplicates: &mut usize
             }
         }
         Step::ClearRef { flags, ptex } => {
+            let ptex = model.fit(ptex);
             let answer = split(hpt.clear_ref(flags, ptex), power::hpte::HpteR::raw);
             assert_eq!(answer, model.clear(flags, ptex, 0x100));
         }
         Step::ClearMod { flags, ptex } => {
+            let ptex = model.fit(ptex);
             let answer = split(hpt.clear_mod(flags, ptex), power::hpte::HpteR::raw);
             assert_eq!(answer, model.clear(flags, ptex, 0x80));
         }
+        Step::Prepare { flags, shift } => assert_eq!(prepare(hpt, flags, shift), model.prepare(flags, shift)),
+        Step::Commit { flags, shift } => {
+            assert_eq!(code(hpt.resize_commit(flags, shift)), model.commit(flags, shift));
+            view.follow();
+            assert_eq!(u64::from(view.table().order().log2_bytes()), model.shift);
+        }
         Step::Walk { page, access, key } => {
+            view.follow();
             let kind = [Access::Load, Access::Store, Access::Fetch][usize::from(access)];
             let expected = model.walk(page, access, key);
-            match (hpt.table().walk(vpn(page), kind, key), expected) {
+            match (view.table().walk(vpn(page), kind, key), expected) {
                 (Ok(found), Ok((real, actual, r))) => {
                     assert_eq!((found.real, found.actual.shift()), (real, actual));
                     assert_eq!(u64::from(found.wimg), r >> 3 & 0xf);
@@ -181,7 +208,7 @@ fn play(hpt: &mut Port, model: &mut Model, cache: &Cache, duplicates: &mut usize
 }
 
 /// Everything cached must still be what some entry says, R and C being set there; the crate's own check agrees.
-fn check_cache(hpt: &Port, model: &Model, cache: &Cache) {
+fn check_cache(table: &Table, model: &Model, cache: &Cache) {
     for (page, held) in cache.held.lock().expect("no panic while held").iter() {
         let same = |now: &Found| {
             let marks = held.2 & 0x180;
@@ -193,7 +220,7 @@ fn check_cache(hpt: &Port, model: &Model, cache: &Cache) {
             no_execute: held.2 & 0xc != 0,
             changed: held.2 & 0x80 != 0,
         };
-        assert_eq!(hpt.table().confirm(vpn(*page), &own), Confirmation::Confirmed);
+        assert_eq!(table.confirm(vpn(*page), &own), Confirmation::Confirmed);
         let candidates = model.candidates(*page);
         assert!(
             candidates.iter().any(|(_, now)| same(now)),
@@ -211,13 +238,14 @@ proptest! {
     ) {
         let cache = Cache { marks_in_one_step, ..Cache::default() };
         let current = Current::new(Table::new(Order::MIN).unwrap());
+        let mut view = current.view();
         let hpt = Hpt::new(current, Box::new(Machine), Box::new(cache.clone())).with_duplicate_check(Box::new(|_| ()));
-        let hpt = Arc::new(hpt);
+        let hpt = Arc::new(hpt.with_largest(Order::new(LARGEST as u32).expect("18 to 46")));
         let mut port = hpt.port();
         let (mut model, mut duplicates) = (Model::default(), 0);
         for step in stream {
-            play(&mut port, &mut model, &cache, &mut duplicates, &step);
-            check_cache(&port, &model, &cache);
+            play(&mut port, &mut view, &mut model, &cache, &mut duplicates, &step);
+            check_cache(&hpt.table(), &model, &cache);
         }
         prop_assert_eq!(hpt.counts().duplicates, duplicates as u64);
         let survey = hpt.table().survey(16);

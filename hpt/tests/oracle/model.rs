@@ -12,6 +12,8 @@ pub(crate) const PARAMETER: i64 = -4;
 pub(crate) const PTEG_FULL: i64 = -6;
 pub(crate) const NOT_FOUND: i64 = -7;
 pub(crate) const TOO_BIG: i64 = -64;
+pub(crate) const CLOSED: i64 = 2;
+pub(crate) const RESOURCE: i64 = -16;
 
 /// Memory of the modelled machine: 64 MiB from 0.
 pub(crate) const RAM_END: u64 = 0x0400_0000;
@@ -35,14 +37,35 @@ pub(crate) struct Page {
 /// What a walk finds: real address of the base page, log2 of the actual page, doubleword 1.
 pub(crate) type Found = (u64, u32, u64);
 
-/// The table: 2^11 groups, only valid entries.
-#[derive(Default, Debug)]
+/// The table: only valid entries.
+#[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) entries: BTreeMap<u64, (u64, u64)>,
+    /// log2 of its size in bytes.
+    pub(crate) shift: u64,
+    /// The table that is prepared, by the same, and whether all bolted entries had a slot there at that time.
+    pending: Option<(u64, bool)>,
 }
 
-const GROUPS: u64 = 1 << 11;
-pub(crate) const ENTRIES: u64 = GROUPS * 8;
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            shift: 18,
+            pending: None,
+        }
+    }
+}
+
+/// log2 of the largest size in bytes that the table may have.
+pub(crate) const LARGEST: u64 = 20;
+/// Entries of that table. Steps name places in it; those of a smaller table are the same modulo its size.
+pub(crate) const MOST_ENTRIES: u64 = entries_of(LARGEST);
+
+/// Entries, of 16 bytes each.
+const fn entries_of(shift: u64) -> u64 {
+    1 << (shift - 4)
+}
 
 /// log2 of the base and actual sizes that L and LP name.
 fn sizes(v: u64, r: u64) -> Option<(u32, u32)> {
@@ -84,10 +107,49 @@ fn page_number(ptex: u64, v: u64, base: u32) -> u128 {
     pages.find(leads_there).expect("as many pages as hashes") >> base
 }
 
+/// The page of an entry with these doublewords in slot `ptex`.
+fn page_of(ptex: u64, v: u64, r: u64) -> Page {
+    let (base, _) = sizes(v, r).expect("entered");
+    let segment = if v >> 62 == 1 { 40 } else { 28 };
+    let va = page_number(ptex, v, base) << base;
+    Page {
+        vsid: (va >> segment) as u64,
+        segment,
+        base,
+        offset: va as u64 & ((1 << segment) - 1),
+    }
+}
+
+/// The primary hash (Power ISA, Book III, 5.7.9.2).
+fn hash_of(page: Page) -> u64 {
+    let hash = page.vsid ^ page.offset >> page.base;
+    if page.segment == 40 {
+        hash ^ page.vsid << 25
+    } else {
+        hash
+    }
+}
+
 impl Model {
+    /// Entries of the table.
+    fn count(&self) -> u64 {
+        entries_of(self.shift)
+    }
+
+    /// `ptex` of the largest table in this one; what is in neither stays what it is.
+    pub(crate) fn fit(&self, ptex: u64) -> u64 {
+        if ptex < MOST_ENTRIES { ptex % self.count() } else { ptex }
+    }
+
+    /// The same for the low 56 bits of a specifier.
+    pub(crate) fn fit_specifier(&self, word: u64) -> u64 {
+        let ptex = !0 >> 8;
+        word & !ptex | self.fit(word & ptex)
+    }
+
     pub(crate) fn enter(&mut self, flags: u64, ptex: u64, v: u64, r: u64) -> (i64, u64) {
         let known = 1 << 39 | 3 << 22 | 1 << 15 | 0b11 << 6 | 0b11111 << 17 | 0xf << 32;
-        if flags & !known != 0 || ptex >= ENTRIES || v >> 63 == 1 {
+        if flags & !known != 0 || ptex >= self.count() || v >> 63 == 1 {
             return (PARAMETER, 0);
         }
         let Some((_, actual)) = sizes(v, r) else {
@@ -137,7 +199,7 @@ impl Model {
     }
 
     pub(crate) fn remove(&mut self, flags: u64, ptex: u64, avpn: u64) -> (i64, u64, u64) {
-        if flags & !(3 << 30 | 3 << 6 | 0xf << 32) != 0 || ptex >= ENTRIES {
+        if flags & !(3 << 30 | 3 << 6 | 0xf << 32) != 0 || ptex >= self.count() {
             return (PARAMETER, 0, 0);
         }
         let by_avpn = (flags >> 31 & 1 == 1).then_some(avpn);
@@ -159,7 +221,7 @@ impl Model {
             if kind == 3 {
                 break;
             }
-            if kind != 1 || mode == 3 || ptex >= ENTRIES {
+            if kind != 1 || mode == 3 || ptex >= self.count() {
                 answer(0xa0);
                 return PARAMETER;
             }
@@ -211,7 +273,7 @@ impl Model {
     /// the response.
     fn block_check(&self, ava: u64, word: u64, anchor: Option<Block>) -> Result<Block, u64> {
         let ptex = word & !0 >> 8;
-        if ptex >= ENTRIES {
+        if ptex >= self.count() {
             return Err(2);
         }
         let &(v, r) = self.entries.get(&ptex).filter(|(v, _)| v & 0x10 == 0).ok_or(1_u64)?;
@@ -237,23 +299,61 @@ impl Model {
         ptexes.iter().filter_map(gone).collect()
     }
 
+    /// The bolted entries where they belong in a table of 2^`shift` bytes, each in its slot of its group; `None` if two need one.
+    fn moved(&self, shift: u64) -> Option<BTreeMap<u64, (u64, u64)>> {
+        let mut moved = BTreeMap::new();
+        for (&ptex, &(v, r)) in self.entries.iter().filter(|(_, (v, _))| v & 0x10 != 0) {
+            let hash = hash_of(page_of(ptex, v, r));
+            let hash = if v & 2 == 0 { hash } else { !hash };
+            let at = hash % (entries_of(shift) / 8) * 8 + ptex % 8;
+            if moved.insert(at, (v, r)).is_some() {
+                return None;
+            }
+        }
+        Some(moved)
+    }
+
+    /// What H_RESIZE_HPT_PREPARE answers when it is done.
+    pub(crate) fn prepare(&mut self, flags: u64, shift: u64) -> i64 {
+        if flags != 0 || self.pending.is_none_or(|(pending, _)| pending != shift) {
+            self.pending = None;
+            match shift {
+                _ if flags != 0 => return PARAMETER,
+                0 => return SUCCESS,
+                18..=46 if shift > LARGEST => return RESOURCE,
+                18..=46 => self.pending = Some((shift, self.moved(shift).is_some())),
+                _ => return PARAMETER,
+            }
+        }
+        if self.pending.is_some_and(|(_, fits)| fits) {
+            SUCCESS
+        } else {
+            PTEG_FULL
+        }
+    }
+
+    pub(crate) fn commit(&mut self, flags: u64, shift: u64) -> i64 {
+        match self.pending {
+            Some((pending, fits)) if flags == 0 && pending == shift => {
+                let Some(moved) = self.moved(shift).filter(|_| fits) else {
+                    return PTEG_FULL;
+                };
+                (self.entries, self.shift, self.pending) = (moved, shift, None);
+                SUCCESS
+            }
+            _ => CLOSED,
+        }
+    }
+
     /// How many other entries map the page of the one at `ptex`.
     pub(crate) fn duplicates_of(&self, ptex: u64) -> usize {
         let (v, r) = self.entries[&ptex];
-        let (base, _) = sizes(v, r).expect("entered");
-        let segment = if v >> 62 == 1 { 40 } else { 28 };
-        let va = page_number(ptex, v, base) << base;
-        let page = Page {
-            vsid: (va >> segment) as u64,
-            segment,
-            base,
-            offset: va as u64 & ((1 << segment) - 1),
-        };
+        let page = page_of(ptex, v, r);
         self.candidates(page).iter().filter(|(at, _)| *at != ptex).count()
     }
 
     pub(crate) fn protect(&mut self, flags: u64, ptex: u64, avpn: u64) -> i64 {
-        if flags & !(1 << 31 | 0x3f00 | 7 | 0xf << 32) != 0 || ptex >= ENTRIES {
+        if flags & !(1 << 31 | 0x3f00 | 7 | 0xf << 32) != 0 || ptex >= self.count() {
             return PARAMETER;
         }
         if !self.matches(ptex, (flags >> 31 & 1 == 1).then_some(avpn), None) {
@@ -266,7 +366,7 @@ impl Model {
     }
 
     pub(crate) fn read(&self, flags: u64, ptex: u64) -> (i64, Vec<(u64, u64)>) {
-        if flags & !(3 << 37 | 0xf << 32) != 0 || ptex >= ENTRIES {
+        if flags & !(3 << 37 | 0xf << 32) != 0 || ptex >= self.count() {
             return (PARAMETER, vec![]);
         }
         let four = flags >> 37 & 1 == 1;
@@ -285,7 +385,7 @@ impl Model {
 
     /// H_CLEAR_REF with `bit` R, H_CLEAR_MOD with C.
     pub(crate) fn clear(&mut self, flags: u64, ptex: u64, bit: u64) -> (i64, u64) {
-        if flags & !(0xf << 32) != 0 || ptex >= ENTRIES {
+        if flags & !(0xf << 32) != 0 || ptex >= self.count() {
             return (PARAMETER, 0);
         }
         let Some((_, r)) = self.entries.get_mut(&ptex) else {
@@ -299,13 +399,10 @@ impl Model {
     /// Every valid entry that maps `page`, primary group first.
     pub(crate) fn candidates(&self, page: Page) -> Vec<(u64, Found)> {
         let va = (page.vsid as u128) << page.segment | page.offset as u128;
-        let mut hash = page.vsid ^ page.offset >> page.base;
-        if page.segment == 40 {
-            hash ^= page.vsid << 25;
-        }
+        let hash = hash_of(page);
         let mut found = Vec::new();
         for (secondary, hash) in [(0, hash), (2, !hash)] {
-            let group = hash % GROUPS * 8;
+            let group = hash % (self.count() / 8) * 8;
             for (&at, &(v, r)) in self.entries.range(group..group + 8) {
                 let Some((base, actual)) = sizes(v, r) else {
                     continue;

@@ -3,9 +3,9 @@
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
 use proptest::prelude::*;
 
-use crate::model::{DEVICE, ENTRIES, Page};
+use crate::model::{DEVICE, MOST_ENTRIES, Page};
 
-/// One call or walk.
+/// One call or walk. Places are those of the largest table.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Enter { flags: u64, ptex: u64, v: u64, r: u64 },
@@ -18,6 +18,8 @@ pub(crate) enum Step {
     Read { flags: u64, ptex: u64 },
     ClearRef { flags: u64, ptex: u64 },
     ClearMod { flags: u64, ptex: u64 },
+    Prepare { flags: u64, shift: u64 },
+    Commit { flags: u64, shift: u64 },
     Walk { page: Page, access: u8, key: bool },
 }
 
@@ -39,7 +41,7 @@ pub(crate) fn vpn(page: Page) -> Vpn {
 
 /// Few pages, so that calls meet: neighbours inside and outside one large page, near and far VSIDs.
 fn pages() -> impl Strategy<Value = (Page, PagePair)> {
-    let vsid = prop_oneof![Just(0x5_u64), Just(0x15), Just(0x3_1234_5678)];
+    let vsid = prop_oneof![Just(0x5_u64), Just(0x15), Just(0x805), Just(0x3_1234_5678)];
     let offset = prop_oneof![0..4_u64, Just(0x80), Just(0x100), Just(0x1000)];
     let pair = prop::sample::select(PagePair::ALL.to_vec());
     (vsid, prop::bool::ANY, pair, offset).prop_map(|(vsid, large, pair, number)| {
@@ -87,7 +89,7 @@ fn entries() -> impl Strategy<Value = (u64, u64, u64)> {
             let v = power::hpte::HpteV::new(virtual_page, pair, secondary).raw() | (software << 3);
             let real = place & 0x0fff_ffff_ffff_f000 & !pair.actual().offset_mask();
             let r = real | (pair.encoding() << 12) | (wimg << 3) | protection | marks;
-            (hash % (ENTRIES / 8) * 8, v ^ odd_v, r ^ odd_r)
+            (hash % (MOST_ENTRIES / 8) * 8, v ^ odd_v, r ^ odd_r)
         },
     )
 }
@@ -127,7 +129,7 @@ fn run_of_entries() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
             });
             let v = power::hpte::HpteV::new(page, pair, false).raw() | if software == 3 { 0x10 } else { 0 };
             let r = (pair.encoding() << 12) | 0x12 | (marks << 7);
-            (page.hash() % (ENTRIES / 8) * 8, v, r)
+            (page.hash() % (MOST_ENTRIES / 8) * 8, v, r)
         };
         numbers.into_iter().map(entry).collect()
     })
@@ -146,7 +148,7 @@ fn blocks() -> impl Strategy<Value = (u64, [u64; 8])> {
         for (word, (number, slot)) in words.iter_mut().zip(neighbours).take(end) {
             let offset = number << page.base;
             let neighbour = vpn(Page { offset, ..page });
-            let ptex = neighbour.hash() % (ENTRIES / 8) * 8 + slot;
+            let ptex = neighbour.hash() % (MOST_ENTRIES / 8) * 8 + slot;
             *word = 1 << 62 | state << 60 | u64::from(by_avpn) << 56 | ptex;
         }
         for (at, (ptex, _), odd) in strange {
@@ -158,6 +160,12 @@ fn blocks() -> impl Strategy<Value = (u64, [u64; 8])> {
         }
         (power::hpte::HpteV::new(vpn(page), pair, false).raw() & !0x7f, words)
     })
+}
+
+/// Sizes that a table may have, and others.
+fn resizes() -> impl Strategy<Value = (u64, u64)> {
+    let shift = prop_oneof![12 => 18..=20_u64, 1 => Just(0), 1 => 0..50_u64, 1 => any::<u64>()];
+    (sometimes(Just(0), single_bits()), shift)
 }
 
 pub(crate) fn steps() -> impl Strategy<Value = Step> {
@@ -192,6 +200,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
         1 => (read_flags, targets()).prop_map(|(flags, (ptex, _))| Step::Read { flags, ptex }),
         1 => (sometimes(Just(0), single_bits()), targets()).prop_map(|(flags, (ptex, _))| Step::ClearRef { flags, ptex }),
         1 => (sometimes(Just(0), single_bits()), targets()).prop_map(|(flags, (ptex, _))| Step::ClearMod { flags, ptex }),
+        2 => resizes().prop_map(|(flags, shift)| Step::Prepare { flags, shift }),
+        3 => resizes().prop_map(|(flags, shift)| Step::Commit { flags, shift }),
         8 => (pages(), 0..3_u8, any::<bool>()).prop_map(|((page, _), access, key)| Step::Walk { page, access, key }),
     ]
 }

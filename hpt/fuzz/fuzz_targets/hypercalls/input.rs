@@ -5,7 +5,7 @@ use arbitrary::{Result, Unstructured};
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
 
-use crate::model::{DEVICE, ENTRIES, Page};
+use crate::model::{DEVICE, MOST_ENTRIES, Page};
 use crate::processor::PROCESSORS;
 
 /// What one processor does.
@@ -15,7 +15,7 @@ pub(crate) struct Step {
     pub(crate) what: What,
 }
 
-/// Arguments are register words.
+/// Arguments are register words; places are those of the largest table.
 #[derive(Debug)]
 pub(crate) enum What {
     Enter {
@@ -30,6 +30,12 @@ pub(crate) enum What {
         avpn: u64,
     },
     Bulk([(u64, u64); 4]),
+    Block {
+        ava: u64,
+        specifiers: [u64; 8],
+    },
+    /// The host takes entries out.
+    Evict(Vec<u64>),
     Protect {
         flags: u64,
         ptex: u64,
@@ -46,6 +52,14 @@ pub(crate) enum What {
     ClearMod {
         flags: u64,
         ptex: u64,
+    },
+    Prepare {
+        flags: u64,
+        shift: u64,
+    },
+    Commit {
+        flags: u64,
+        shift: u64,
     },
     /// It accesses a page: a load (0), a store (1) or a fetch (2).
     Access {
@@ -70,48 +84,62 @@ pub(crate) fn steps(bytes: &[u8]) -> impl Iterator<Item = Step> {
 
 fn step(bytes: &mut Unstructured<'_>) -> Result<Step> {
     let first: u8 = bytes.arbitrary()?;
-    let what = match first & 15 {
-        0..=3 => enter(bytes)?,
-        4 | 5 => {
+    let what = match first & 31 {
+        0..=7 => enter(bytes)?,
+        8 | 9 => {
             let flags = condition(bytes)? | odd_bit(bytes)?;
             let (ptex, avpn) = target(bytes)?;
             let avpn = if flags >> 30 & 3 == 1 { HpteV::BOLTED } else { avpn };
             What::Remove { flags, ptex, avpn }
         }
-        6 => What::Bulk([
+        10 => What::Bulk([
             specifier(bytes)?,
             specifier(bytes)?,
             specifier(bytes)?,
             specifier(bytes)?,
         ]),
-        7 => {
+        11 | 12 => block(bytes)?,
+        13 => {
+            let count = usize::from(bytes.arbitrary::<u8>()? & 7);
+            let ptexes: Result<_> = (0..count).map(|_| Ok(target(bytes)?.0)).collect();
+            What::Evict(ptexes?)
+        }
+        14 | 15 => {
             let bits: u16 = bytes.arbitrary()?;
             let flags = u64::from(bits & 0x3f07) | u64::from(bits >> 7 & 1) << 31 | odd_bit(bytes)?;
             let (ptex, avpn) = target(bytes)?;
             What::Protect { flags, ptex, avpn }
         }
-        8 => What::Read {
+        16 => What::Read {
             flags: [0, 1 << 37, 1 << 38, 3 << 37][usize::from(first >> 6)] | odd_bit(bytes)?,
             ptex: target(bytes)?.0,
         },
-        9 => What::ClearRef {
+        17 => What::ClearRef {
             flags: odd_bit(bytes)?,
             ptex: target(bytes)?.0,
         },
-        10 => What::ClearMod {
+        18 => What::ClearMod {
             flags: odd_bit(bytes)?,
             ptex: target(bytes)?.0,
         },
-        11..=13 => What::Access {
+        19 | 20 => {
+            let (flags, shift) = resize(bytes)?;
+            What::Prepare { flags, shift }
+        }
+        21 | 22 => {
+            let (flags, shift) = resize(bytes)?;
+            What::Commit { flags, shift }
+        }
+        23..=28 => What::Access {
             page: page(bytes)?.0,
-            access: (first & 15) - 11,
+            access: (first & 31) % 3,
             key: bytes.arbitrary()?,
         },
-        14 => What::DropAll,
+        29 => What::DropAll,
         _ => What::Leave,
     };
     Ok(Step {
-        processor: usize::from(first >> 4) % PROCESSORS,
+        processor: usize::from(first >> 5) % PROCESSORS,
         what,
     })
 }
@@ -183,7 +211,7 @@ fn enter(bytes: &mut Unstructured<'_>) -> Result<What> {
 fn entry(page: Page, pair: PagePair, secondary: bool) -> (u64, u64) {
     let page = vpn(page);
     let hash = if secondary { !page.hash() } else { page.hash() };
-    (HpteV::new(page, pair, secondary).raw(), hash % (ENTRIES / 8) * 8)
+    (HpteV::new(page, pair, secondary).raw(), hash % (MOST_ENTRIES / 8) * 8)
 }
 
 /// Where a page's entry may be, and its AVPN.
@@ -206,4 +234,42 @@ fn specifier(bytes: &mut Unstructured<'_>) -> Result<(u64, u64)> {
     let (ptex, avpn) = target(bytes)?;
     let low = if mode == 1 { HpteV::BOLTED } else { avpn };
     Ok((kind << 62 | mode << 56 | ptex & !0 >> 8, low))
+}
+
+/// Pages of one block as a guest asks for them, with others, other control bytes and ends among them.
+fn block(bytes: &mut Unstructured<'_>) -> Result<What> {
+    let (page, pair) = page(bytes)?;
+    let how: u8 = bytes.arbitrary()?;
+    let mut specifiers = [0; 8];
+    for specifier in &mut specifiers {
+        let byte: u8 = bytes.arbitrary()?;
+        let number = (page.offset >> page.base & !7) + u64::from(byte & 7);
+        let offset = number << page.base & ((1 << page.segment) - 1);
+        let (_, group) = entry(Page { offset, ..page }, pair, how & 2 != 0);
+        let usual = 1 << 62 | u64::from(how & 1) << 56 | (group + u64::from(byte >> 3 & 1));
+        *specifier = match byte >> 4 {
+            0..=10 => usual,
+            11 | 12 => 3 << 62,
+            13 => usual ^ odd_bit(bytes)?,
+            14 => usual | 3 << 60,
+            _ => 1 << 62 | target(bytes)?.0 & !0 >> 8,
+        };
+    }
+    let (v, _) = entry(page, pair, false);
+    Ok(What::Block {
+        ava: v & !0x7f ^ odd_bit(bytes)?,
+        specifiers,
+    })
+}
+
+/// Flags and a size: mostly one that a table may have.
+fn resize(bytes: &mut Unstructured<'_>) -> Result<(u64, u64)> {
+    let byte: u8 = bytes.arbitrary()?;
+    let shift = match byte & 15 {
+        0 => 0,
+        1 => bytes.arbitrary()?,
+        2 => 17 + u64::from(byte >> 4) * 2,
+        usual => 18 + u64::from(usual) % 3,
+    };
+    Ok((odd_bit(bytes)?, shift))
 }

@@ -10,7 +10,7 @@ use power::hcall::Status;
 use power::hpte::HpteR;
 
 use crate::input::{Step, What, vpn};
-use crate::model::{DEVICE, DEVICE_END, Found, Model, Page, RAM_END, SUCCESS};
+use crate::model::{DEVICE, DEVICE_END, Found, LARGEST, Model, Page, RAM_END, SUCCESS};
 use crate::processor::{PROCESSORS, Places, Processor, seats};
 
 struct Machine;
@@ -41,6 +41,9 @@ pub(crate) struct World {
     processors: Vec<Processor>,
     ports: Vec<Port>,
     model: Model,
+    hpt: Arc<Hpt>,
+    /// Entries that found another one of their page.
+    duplicates: usize,
 }
 
 impl World {
@@ -54,13 +57,17 @@ impl World {
             footprint,
             held: Default::default(),
         });
-        let hpt = Arc::new(Hpt::new(current, Box::new(Machine), Box::new(Arc::clone(&shootdown))));
+        let hpt = Hpt::new(current, Box::new(Machine), Box::new(Arc::clone(&shootdown)))
+            .with_duplicate_check(Box::new(|_| ()));
+        let hpt = Arc::new(hpt.with_largest(Order::new(LARGEST as u32).expect("18 to 46")));
         Self {
             places,
             shootdown,
             processors: processors.into(),
             ports: (0..PROCESSORS).map(|_| hpt.port()).collect(),
             model: Model::default(),
+            hpt,
+            duplicates: 0,
         }
     }
 
@@ -77,7 +84,10 @@ impl World {
             _ => {
                 // A processor is outside while it is in a hypercall.
                 self.places.leave(step.processor);
-                call(&mut self.ports[step.processor], &mut self.model, &step.what);
+                let (port, model) = (&mut self.ports[step.processor], &mut self.model);
+                if let Some(entered) = call(port, model, &step.what) {
+                    self.duplicates += model.duplicates_of(entered);
+                }
             }
         }
         self.check_held();
@@ -96,8 +106,10 @@ impl World {
                 assert_eq!((found.real, found.actual.shift()), (real, actual));
                 assert_eq!(u64::from(found.wimg), r >> 3 & 0xf);
                 assert_eq!(found.no_execute, r & 0xc != 0);
-                assert_eq!(found.changed, r & 0x80 != 0);
-                processor.held.insert(page, (real, actual, r));
+                // C may be the guest's own, which lets no processor store without a walk.
+                assert!(if found.changed { r & 0x80 != 0 } else { access != 1 });
+                let held = r & !0x80 | u64::from(found.changed) << 7;
+                processor.held.insert(page, (real, actual, held));
             }
             (Err(fault), Err(expected)) => {
                 let numbered = [WalkFault::NotFound, WalkFault::Protection, WalkFault::NoExecute];
@@ -127,8 +139,12 @@ impl World {
         }
     }
 
-    /// Every group that was ever used is in the end what the oracle has.
+    /// The table is in the end what the oracle has.
     pub(crate) fn check_table(&mut self) {
+        let table = self.hpt.table();
+        assert_eq!(u64::from(table.order().log2_bytes()), self.model.shift);
+        assert_eq!(table.survey(1).valid, self.model.entries.len() as u64);
+        assert_eq!(self.hpt.counts().duplicates, self.duplicates as u64);
         let mut groups: Vec<u64> = self.model.entries.keys().map(|ptex| ptex / 8).collect();
         groups.dedup();
         for ptex in groups.iter().flat_map(|group| [group * 8, group * 8 + 4]) {
@@ -141,27 +157,57 @@ impl World {
     }
 }
 
-/// A call, here and there.
-fn call(port: &mut Port, model: &mut Model, what: &What) {
+/// A call, here and there. Returns where an entry was added.
+fn call(port: &mut Port, model: &mut Model, what: &What) -> Option<u64> {
     match *what {
         What::Enter { flags, ptex, v, r } => {
+            let ptex = model.fit(ptex);
             let answer = split(port.enter(flags, ptex, v, r), PteIndex::to_register);
             assert_eq!(answer, model.enter(flags, ptex, v, r));
+            return (answer.0 == SUCCESS).then_some(answer.1);
         }
         What::Remove { flags, ptex, avpn } => {
+            let ptex = model.fit(ptex);
             let (status, (v, r)) = split(port.remove(flags, ptex, avpn), |old| (old.v.raw(), old.r.raw()));
             assert_eq!((status, v, r), model.remove(flags, ptex, avpn));
         }
-        What::Bulk(mut words) => {
+        What::Bulk(words) => {
+            let mut words = words.map(|(high, low)| (model.fit_specifier(high), low));
             let mut specifiers = words.map(|(high, low)| Specifier { high, low });
             let status = port.bulk_remove(&mut specifiers);
             assert_eq!(code(status), model.bulk_remove(&mut words));
             assert_eq!(specifiers.map(|specifier| (specifier.high, specifier.low)), words);
         }
+        What::Block { ava, specifiers } => {
+            let mut specifiers = specifiers.map(|word| model.fit_specifier(word));
+            let mut expected = specifiers;
+            let status = code(port.block_remove(ava, &mut specifiers));
+            assert_eq!(status, model.block_remove(ava, &mut expected));
+            assert_eq!(specifiers, expected);
+        }
+        What::Evict(ref ptexes) => {
+            let ptexes: Vec<_> = ptexes.iter().map(|&ptex| model.fit(ptex)).collect();
+            let mut gone = Vec::new();
+            let count = port.evict(ptexes.iter().copied(), |at, old| {
+                gone.push((at.to_register(), (old.v.raw(), old.r.raw())));
+            });
+            assert_eq!(count, gone.len());
+            // Those that nobody used are gone before those that wait for a flush.
+            gone.sort_unstable();
+            let mut expected = model.evict(&ptexes);
+            expected.sort_unstable();
+            assert_eq!(gone, expected);
+        }
+        What::Prepare { flags, shift } => assert_eq!(prepare(port, flags, shift), model.prepare(flags, shift)),
+        What::Commit { flags, shift } => {
+            assert_eq!(code(port.resize_commit(flags, shift)), model.commit(flags, shift));
+        }
         What::Protect { flags, ptex, avpn } => {
+            let ptex = model.fit(ptex);
             assert_eq!(code(port.protect(flags, ptex, avpn)), model.protect(flags, ptex, avpn));
         }
         What::Read { flags, ptex } => {
+            let ptex = model.fit(ptex);
             let (status, entries) = split(port.read(flags, ptex), |entries| match entries {
                 Entries::One(one) => vec![one],
                 Entries::Four(four) => four.to_vec(),
@@ -175,18 +221,31 @@ fn call(port: &mut Port, model: &mut Model, what: &What) {
             }
         }
         What::ClearRef { flags, ptex } => {
+            let ptex = model.fit(ptex);
             assert_eq!(
                 split(port.clear_ref(flags, ptex), HpteR::raw),
                 model.clear(flags, ptex, 0x100)
             );
         }
         What::ClearMod { flags, ptex } => {
+            let ptex = model.fit(ptex);
             assert_eq!(
                 split(port.clear_mod(flags, ptex), HpteR::raw),
                 model.clear(flags, ptex, 0x80)
             );
         }
         What::Access { .. } | What::DropAll | What::Leave => unreachable!("no hypercalls"),
+    }
+    None
+}
+
+/// What H_RESIZE_HPT_PREPARE says when it is done.
+fn prepare(port: &mut Port, flags: u64, shift: u64) -> i64 {
+    loop {
+        match port.resize_prepare(flags, shift) {
+            Status::LongBusy(_) => std::thread::yield_now(),
+            status => return code(status),
+        }
     }
 }
 
