@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use hpt::{Access, Confirmation, Footprint, Held, Hpt, Kick, Port, Shootdown};
+use hpt::{Access, Confirmation, Footprint, Held, Hpt, Kick, Port, Shootdown, Translation};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
 use power::hcall::Status;
-use power::hpte::HpteR;
+use power::hpte::{HpteR, HpteV};
+use power::page::PagePair;
 
-use crate::search::{NoBell, enter, explore, machine, page};
+use crate::search::{DEVICE, NoBell, enter, explore, machine, page};
 
 /// One processor that keeps account, a table, and the memory at real page 5.
 struct World {
@@ -205,6 +206,16 @@ fn clearing_r_that_only_the_guest_had_set_loses_no_walk() {
     });
 }
 
+/// What a processor holds after a walk.
+fn held(found: Translation) -> Held {
+    Held {
+        real: found.real,
+        protection: found.protection,
+        no_execute: found.no_execute,
+        changed: found.changed,
+    }
+}
+
 /// What `--check-walkers` does: a processor that holds a page which is only marked unused is not taken for one that holds what
 /// is gone.
 #[test]
@@ -220,19 +231,43 @@ fn clearing_r_in_place_convicts_nobody() {
                 let found = table
                     .walk_for(page(1), Access::Load, false, &world.footprint)
                     .expect("it is there");
-                let held = Held {
-                    real: found.real,
-                    protection: found.protection,
-                    no_execute: found.no_execute,
-                    changed: found.changed,
-                };
-                assert_ne!(table.confirm(page(1), &held), Confirmation::Stale);
+                assert_ne!(table.confirm(page(1), &held(found)), Confirmation::Stale);
                 seat.leave();
             }
         });
         let writer = thread::spawn({
             let world = Arc::clone(&world);
             move || world.hpt.port().clear_ref(0, 0).expect("it is there")
+        });
+        processor.join().expect("no panic");
+        writer.join().expect("no panic");
+    });
+}
+
+/// The same for an entry that is being removed. A closed doubleword 1 lacks G, which says that nothing may be fetched from a
+/// device's page.
+#[test]
+fn an_entry_on_its_way_out_convicts_nobody() {
+    explore(3, 500, || {
+        let world = World::new(0);
+        let v = HpteV::new(page(2), PagePair::ALL[0], false).raw();
+        let guarded = (DEVICE << 12) | 0x2a;
+        world.hpt.port().enter(0, 0, v, guarded).expect("slot 1 is free");
+        let processor = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                let seat = world.shootdown.seat(0);
+                seat.enter(|_| ());
+                let table = world.hpt.table();
+                if let Ok(found) = table.walk_for(page(2), Access::Load, false, &world.footprint) {
+                    assert_ne!(table.confirm(page(2), &held(found)), Confirmation::Stale);
+                }
+                seat.leave();
+            }
+        });
+        let writer = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.hpt.port().remove(0, 1, 0).expect("it is there")
         });
         processor.join().expect("no panic");
         writer.join().expect("no panic");

@@ -2,7 +2,7 @@
 //! lost, and nothing that is gone is used.
 
 use crate::search::{InBytes, enter, enter_at, explore, machine, page, shootdown};
-use hpt::{Access, Hpt, Port, Shootdown};
+use hpt::{Access, Hpt, NoShadow, Port, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::thread;
 use power::hpte::HpteR;
@@ -84,6 +84,30 @@ fn a_block_remover_finds_every_mark_and_then_owns_the_page() {
         specifiers[0] = 1 << 62;
         assert_eq!(port.block_remove(0, &mut specifiers), power::hcall::Status::Success);
         HpteR::from_raw(((specifiers[0] >> 58 & 1) << 8) | ((specifiers[0] >> 57 & 1) << 7))
+    });
+}
+
+/// Each locks one of the entries first: who waits for the other one must have let go of it.
+#[test]
+fn two_removers_that_want_the_same_two_entries_both_end() {
+    explore(2, 1000, || {
+        let hpt = machine(InBytes(NoShadow));
+        for slot in 0..2 {
+            enter_at(&mut hpt.port(), slot, slot + 1, 0x5 + slot, 0).expect("the slot is free");
+        }
+        let removers = [[0, 1], [1, 0]].map(|slots| {
+            let hpt = Arc::clone(&hpt);
+            thread::spawn(move || {
+                let mut specifiers = [hpt::Specifier { high: 3 << 62, low: 0 }; 4];
+                for (specifier, slot) in specifiers.iter_mut().zip(slots) {
+                    specifier.high = 1 << 62 | slot;
+                }
+                let _ = hpt.port().bulk_remove(&mut specifiers);
+                specifiers.iter().filter(|answer| answer.high >> 56 == 0x80).count()
+            })
+        });
+        let removed: usize = removers.map(|remover| remover.join().expect("no panic")).iter().sum();
+        assert_eq!(removed, 2, "each entry once");
     });
 }
 

@@ -24,12 +24,19 @@ pub(crate) fn explore(preemptions: usize, floor: usize, body: impl Fn() + Sync +
     assert!(runs >= floor, "only {runs} runs, not {floor}");
 }
 
-/// Memory everywhere.
+/// The first real page of a device, by its number; below is memory.
+pub(crate) const DEVICE: u64 = 0x1000;
+
+/// Memory and a device.
 pub(crate) struct Everything;
 
 impl RealMap for Everything {
-    fn kind(&self, _real: u64, _bytes: u64) -> Option<RealKind> {
-        Some(RealKind::Ram)
+    fn kind(&self, real: u64, _bytes: u64) -> Option<RealKind> {
+        Some(if real >> 12 < DEVICE {
+            RealKind::Ram
+        } else {
+            RealKind::Device
+        })
     }
 
     fn zero(&self, _real: u64, _bytes: u64) {}

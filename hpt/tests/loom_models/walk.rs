@@ -1,8 +1,9 @@
 //! Models of the table's own protocol (`table.rs`): whoever reads an entry without its lock sees all of it.
 
-use crate::search::{enter, explore, machine, page};
+use crate::search::{enter, enter_at, explore, machine, page};
 use hpt::{Access, Entries, NoShadow, WalkFault};
 use loom::thread;
+use power::hcall::Status;
 use power::hpte::{HpteR, HpteV};
 use power::page::PagePair;
 use std::sync::Arc;
@@ -87,6 +88,63 @@ fn a_walker_never_mixes_two_entries_of_one_slot() {
             walker.join().expect("no panic");
         });
     }
+}
+
+/// One writer empties the slot, another fills it: the count that the first owes must not come after that.
+#[test]
+fn a_slot_that_passes_to_another_writer_is_counted_first() {
+    explore(2, 500, || {
+        let hpt = machine(NoShadow);
+        enter(&mut hpt.port(), 1, 0x5, 0);
+        let remover = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || assert!(hpt.port().remove(0, 0, 0).is_ok())
+        });
+        let enterer = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || {
+                let _ = enter_at(&mut hpt.port(), 0, 2, 0x6, 0);
+            }
+        });
+        let walker = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || {
+                if let Ok(found) = hpt.table().walk(page(1), Access::Load, false) {
+                    assert_eq!(found.real, 0x5000, "half an entry");
+                }
+            }
+        });
+        for thread in [remover, enterer, walker] {
+            thread.join().expect("no panic");
+        }
+    });
+}
+
+/// A protection moves C from where walkers set it to where it is the guest's: whoever reads one doubleword from before and one
+/// from after finds it in neither.
+#[test]
+fn a_reader_never_mixes_two_protections() {
+    explore(3, 500, || {
+        let hpt = machine(NoShadow);
+        enter(&mut hpt.port(), 1, 0x5, 0);
+        hpt.table().walk(page(1), Access::Store, false).expect("just entered");
+        let writer = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || assert_eq!(hpt.port().protect(3, 0, 0), Status::Success)
+        });
+        let reader = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || {
+                let Ok(Entries::One(entry)) = hpt.port().read(0, 0) else {
+                    panic!("one entry")
+                };
+                assert!(entry.v.is_valid(), "an entry on its way");
+                assert!(entry.r.is_changed(), "half an entry");
+            }
+        });
+        writer.join().expect("no panic");
+        reader.join().expect("no panic");
+    });
 }
 
 #[test]
