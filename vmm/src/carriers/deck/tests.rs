@@ -99,15 +99,15 @@ fn whoever_cannot_run_is_passed_over() {
     assert_eq!(rig.turn(None).0, 1);
 }
 
-/// H_CONFER to the neighbour (0 to 1, 1 to 0), which has waited as often as the caller has run.
+/// H_CONFER to the neighbour (0 to 1, 1 to 0), whose dispatch number it finds by trying.
 fn gives_to_its_neighbour(server: usize) -> Program {
     if server > 1 {
         return yields(server);
     }
-    let mut neighbours = 1 + 2 * server as u64;
+    let mut number = 1;
     Box::new(move |state: &mut State| {
-        neighbours += 2;
-        state.call(Hcall::Confer, [server as u64 ^ 1, neighbours - 2])
+        number = (number + 2) % 64;
+        state.call(Hcall::Confer, [server as u64 ^ 1, number])
     })
 }
 
