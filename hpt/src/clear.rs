@@ -39,6 +39,7 @@ impl Port {
         if !stored_to {
             // No processor stores through the entry without setting C first, so C can only be the guest's.
             entry.clear_guest_c();
+            port.counters.untouched.add(1);
             return Ok(old.r);
         }
         port.withdraw(&mut entry);
@@ -94,6 +95,8 @@ mod tests {
             assert_eq!(port.clear_ref(0, 0), Ok(marked.with_clear(HpteR::C)));
             assert_eq!(port.clear_ref(0, 0), Ok(marked.with_clear(HpteR::R_AND_C)));
             assert_eq!(machine.asked(), []);
+            let counts = machine.hpt.counts();
+            assert_eq!((counts.cleared, counts.untouched), (4, 4));
         }
     }
 

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::offer::Feature;
 use crate::run;
 use crate::size::Size;
+use crate::terminal;
 
 /// Launches ppc64 (PAPR, "pseries") guests on any Linux machine
 ///
@@ -218,7 +219,7 @@ impl Answer {
             let _ = write!(std::io::stdout(), "{}", self.0.render().ansi_if_terminal());
             return ExitCode::SUCCESS;
         }
-        eprintln!("{}", self.sentence());
+        terminal::say(&self.sentence());
         ExitCode::from(2)
     }
 

@@ -22,7 +22,39 @@ impl Feature {
             Hcall::BulkRemove => Some(Self::BulkRemove),
             Hcall::BlockRemove => Some(Self::BlockRemove),
             Hcall::ResizeHptPrepare | Hcall::ResizeHptCommit => Some(Self::HptResize),
-            _ => None,
+            Hcall::Remove
+            | Hcall::Enter
+            | Hcall::Read
+            | Hcall::ClearMod
+            | Hcall::ClearRef
+            | Hcall::Protect
+            | Hcall::SetSprg0
+            | Hcall::SetDabr
+            | Hcall::PageInit
+            | Hcall::LogicalCiLoad
+            | Hcall::LogicalCiStore
+            | Hcall::LogicalIcbi
+            | Hcall::LogicalDcbf
+            | Hcall::GetTermChar
+            | Hcall::PutTermChar
+            | Hcall::Eoi
+            | Hcall::Cppr
+            | Hcall::Ipi
+            | Hcall::Ipoll
+            | Hcall::Xirr
+            | Hcall::RegisterVpa
+            | Hcall::Cede
+            | Hcall::Confer
+            | Hcall::Prod
+            | Hcall::GetPpp
+            | Hcall::SetPpp
+            | Hcall::Purr
+            | Hcall::GetCpuCharacteristics
+            | Hcall::PollPending
+            | Hcall::XirrX
+            | Hcall::Random
+            | Hcall::SetMode
+            | Hcall::Rtas => None,
         }
     }
 

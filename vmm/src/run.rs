@@ -27,6 +27,7 @@ use crate::stop::{Ending, Stop};
 use crate::terminal::{self, Terminal};
 
 use checks::Checks;
+use page::{PageFile, Requests};
 use report_file::{ReportError, ReportFile};
 use statistics::Statistics;
 
@@ -95,14 +96,33 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
     }
 }
 
+/// The files that the user wants.
+struct Reports {
+    statistics: Option<ReportFile>,
+    page: PageFile,
+}
+
+impl Reports {
+    /// Tries the paths.
+    fn new(config: &Config) -> Result<Self, ReportError> {
+        let file = |flag, path: &Option<PathBuf>| path.as_deref().map(|path| ReportFile::new(flag, path)).transpose();
+        let statistics = file("--stats-json", &config.stats_json)?;
+        let page = file("--hpt-report", &config.hpt_report)?;
+        if let (Some(one), Some(other)) = (&statistics, &page)
+            && one.is(other)
+        {
+            return Err(ReportError::Same(one.path().to_owned()));
+        }
+        Ok(Self {
+            statistics,
+            page: PageFile::new(page),
+        })
+    }
+}
+
 fn start(config: &Config) -> Result<ExitCode, Error> {
-    let open = |path: &Option<PathBuf>| {
-        path.as_deref()
-            .map(ReportFile::open)
-            .transpose()
-            .map_err(Error::ReportPath)
-    };
-    let (statistics_file, page_file) = (open(&config.stats_json)?, open(&config.hpt_report)?);
+    let requests = Requests::take().map_err(Error::Terminal)?;
+    let reports = Reports::new(config).map_err(Error::ReportPath)?;
     // Held for the whole run: an image may come with a temporary file.
     let (files, _held) = match &config.guest {
         Guest::Kernel { kernel, initrd } => {
@@ -126,7 +146,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         offer: config.offer,
     };
     let entry = boot::load(&files, about, &ram)?;
-    let checks = Checks::new(config.check_duplicates, config.check_walkers);
+    let checks = Checks::new(config.check_duplicates, config.check_walkers).map_err(Error::Threads)?;
     let emulated = Emulated::new(config.processors, &ram, config.order, checks.stale_report())?;
     if config.accel == AccelArg::Auto {
         terminal::say("pteg: emulating POWER8 processors (this program has no KVM)");
@@ -148,30 +168,60 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         Box::new(io::stdout()),
         Arc::clone(&stop),
     ));
-    let page = page_file.map(|file| page::PageFile::new(file, Arc::clone(&machine)));
-    if let Some(page) = &page {
-        page.write_on_signal().map_err(Error::Terminal)?;
-    }
-    let ending = drive(&machine, emulated, entry, &terminal)?;
+    requests
+        .answer(&reports.page, Arc::clone(&machine))
+        .map_err(Error::Threads)?;
+    let outcome = drive(&machine, emulated, entry, &terminal)?;
     drop(terminal);
-    report::unknown_instructions(&machine);
-    let statistics = Statistics::gather(&machine, page::CELLS);
-    if config.stats {
+    conclude(config, &machine, &outcome, checks, reports)
+}
+
+/// Writes what the user wants written, and then says what there is to say: stderr may be slow, or closed.
+fn conclude(
+    config: &Config,
+    machine: &Machine,
+    outcome: &Outcome,
+    mut checks: Checks,
+    reports: Reports,
+) -> Result<ExitCode, Error> {
+    let page = reports.page.take();
+    // The table may be large, so it is only looked at if somebody wants to know.
+    let cells = if page.is_some() { page::CELLS } else { 1 };
+    let is_wanted = config.stats || reports.statistics.is_some() || page.is_some();
+    let statistics = is_wanted.then(|| Statistics::gather(machine, cells));
+    let mut written = Ok(());
+    if let Some(statistics) = &statistics {
+        let json = reports
+            .statistics
+            .map_or(Ok(()), |mut file| file.write(&statistics.json()));
+        let page = page.map_or(Ok(()), |mut file| page::write(&mut file, statistics));
+        written = json.and(page);
+    }
+    report::unknown_instructions(machine);
+    report::left_behind(outcome.left_behind);
+    if let Some(statistics) = statistics.filter(|_| config.stats) {
         report::statistics(&statistics);
     }
     let our_mistake = checks.conclude();
-    let exit = report::ending(&ending);
-    if let Some(mut file) = statistics_file {
-        file.write(&statistics.json()).map_err(Error::Report)?;
-    }
-    if let Some(page) = page {
-        page.write(&statistics).map_err(Error::Report)?;
-    }
+    let exit = report::ending(&outcome.ending);
+    written.map_err(Error::Report)?;
     Ok(if our_mistake { ExitCode::FAILURE } else { exit })
 }
 
+/// How a machine came to its end.
+struct Outcome {
+    ending: Ending,
+    /// Threads that did not return: what their processors have done is not known.
+    left_behind: usize,
+}
+
 /// Runs the machine to its end.
-fn drive(machine: &Arc<Machine>, emulated: Emulated, entry: boot::Entry, terminal: &Terminal) -> Result<Ending, Error> {
+fn drive(
+    machine: &Arc<Machine>,
+    emulated: Emulated,
+    entry: boot::Entry,
+    terminal: &Terminal,
+) -> Result<Outcome, Error> {
     if let Err(error) = carriers::spawn(machine, move |server| emulated.processor(server)) {
         machine.stop.request(Ending::Panicked);
         return Err(Error::Threads(error));
@@ -189,6 +239,9 @@ fn drive(machine: &Arc<Machine>, emulated: Emulated, entry: boot::Entry, termina
         .processors
         .iter()
         .for_each(crate::processors::Processor::dismiss);
-    machine.stop.wait_for_processors(PATIENCE);
-    Ok(machine.stop.take().expect("wait returned"))
+    let left_behind = machine.stop.wait_for_processors(PATIENCE);
+    Ok(Outcome {
+        ending: machine.stop.take().expect("wait returned"),
+        left_behind,
+    })
 }

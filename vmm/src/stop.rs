@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Why the guest runs no more.
@@ -88,24 +88,25 @@ impl Stop {
         self.lock().ending.take()
     }
 
-    /// A processor's thread begins; it ends when the returned value is dropped, and a panic of it ends the run.
-    pub(crate) fn enlist(&self) -> Enlisted<'_> {
+    /// A thread for processors is about to begin, which takes the returned value: it ends when that is dropped, and a panic
+    /// of it ends the run. Who enlists threads before they begin never misses one that is slow to.
+    pub(crate) fn enlist(self: &Arc<Self>) -> Enlisted {
         self.lock().running += 1;
-        Enlisted(self)
+        Enlisted(Arc::clone(self))
     }
 
-    /// Waits for the processors' threads to return; whether all did within `patience`.
-    pub(crate) fn wait_for_processors(&self, patience: Duration) -> bool {
+    /// Waits for the processors' threads to return; how many did not within `patience`.
+    pub(crate) fn wait_for_processors(&self, patience: Duration) -> usize {
         let deadline = Instant::now() + patience;
         let mut state = self.lock();
         while state.running > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return false;
+                return state.running;
             }
             state = self.changed.wait_timeout(state, left).expect(UNPOISONED).0;
         }
-        true
+        0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -116,9 +117,9 @@ impl Stop {
 const UNPOISONED: &str = "nothing panics with the ending locked";
 
 /// A processor's thread that has not returned.
-pub(crate) struct Enlisted<'a>(&'a Stop);
+pub(crate) struct Enlisted(Arc<Stop>);
 
-impl Drop for Enlisted<'_> {
+impl Drop for Enlisted {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.request(Ending::Panicked);
@@ -145,23 +146,24 @@ mod tests {
 
     #[test]
     fn a_panic_of_a_processor_ends_the_run() {
-        let stop = Stop::default();
+        let stop = Arc::<Stop>::default();
         std::thread::scope(|scope| {
+            let enlisted = stop.enlist();
             let thread = scope.spawn(|| {
-                let _enlisted = stop.enlist();
+                let _enlisted = enlisted;
                 panic!("as the test wants");
             });
             stop.wait();
             assert!(thread.join().is_err());
         });
-        assert!(stop.wait_for_processors(Duration::ZERO));
+        assert_eq!(stop.wait_for_processors(Duration::ZERO), 0);
         assert!(matches!(stop.take(), Some(Ending::Panicked)));
     }
 
     #[test]
     fn a_processor_that_does_not_return_is_not_waited_for_forever() {
-        let stop = Stop::default();
+        let stop = Arc::<Stop>::default();
         let _enlisted = stop.enlist();
-        assert!(!stop.wait_for_processors(Duration::ZERO));
+        assert_eq!(stop.wait_for_processors(Duration::ZERO), 1);
     }
 }

@@ -47,6 +47,8 @@ pub(crate) enum Outlook {
 pub(crate) struct Vcpu<P> {
     server: usize,
     doing: Doing,
+    /// Its last turn ended as it conferred to all others.
+    has_conferred_to_all: bool,
     /// Made when it starts for the first time: processors that a guest never starts cost nothing.
     body: Option<Body<P>>,
 }
@@ -57,6 +59,7 @@ impl<P: Processor> Vcpu<P> {
         Self {
             server,
             doing: Doing::Stopped,
+            has_conferred_to_all: false,
             body: None,
         }
     }
@@ -69,6 +72,11 @@ impl<P: Processor> Vcpu<P> {
     /// Whether it waits because it has conferred to others.
     pub(crate) fn has_conferred(&self) -> bool {
         matches!(&self.doing, Doing::Ready(waited) if waited.is(Wait::Conferred))
+    }
+
+    /// Whether all others come before it, as it has conferred to them.
+    pub(crate) fn has_conferred_to_all(&self) -> bool {
+        self.has_conferred_to_all
     }
 
     /// Whether it can run, or when, seen at `now`. Notes the time when it is first seen to be able to.
@@ -131,6 +139,7 @@ impl<P: Processor> Vcpu<P> {
         let Body { cpu, port } = self.body.as_mut().expect(STARTED);
         let _running = machine.tally.as_ref().map(|tally| tally.run(self.server));
         let mut confers_to = None;
+        self.has_conferred_to_all = false;
         let doing = loop {
             if machine.stop.is_requested() {
                 return None;
@@ -149,6 +158,7 @@ impl<P: Processor> Vcpu<P> {
                     }
                     Next::Confer(target) => {
                         confers_to = target;
+                        self.has_conferred_to_all = target.is_none();
                         break Doing::Ready(Waited::since(machine.partition.timebase(), Wait::Conferred));
                     }
                 },
@@ -176,7 +186,12 @@ impl<P: Processor> Vcpu<P> {
         };
         cpu.settle();
         if let Doing::Asleep { .. } | Doing::Ready(_) = doing {
-            machine.processors.by_server(self.server).areas().leave(&machine.ram);
+            let mut areas = machine.processors.by_server(self.server).areas();
+            if self.has_conferred_to_all {
+                areas.leave_to_all(&machine.ram);
+            } else {
+                areas.leave(&machine.ram);
+            }
         }
         self.doing = doing;
         confers_to

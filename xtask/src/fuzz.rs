@@ -100,13 +100,14 @@ fn fuzz(workspace: &Workspace, target: &str, work: &Work, tally: &mut Tally) -> 
     let mut fuzzer = Command::new(program);
     // The frames are the fuzzer's; the message says enough.
     fuzzer.env("RUST_BACKTRACE", "0");
+    // Else what fails lands in the current directory.
+    fuzzer.arg(format!("-artifact_prefix={}/", failed.display()));
     match work {
         Work::Seconds(seconds) => {
             let before = files(&failed);
             // The first directory is where new inputs go.
             fuzzer.args([&found, &kept]).args([
                 &*format!("-max_total_time={seconds}"),
-                &format!("-artifact_prefix={}/", failed.display()),
                 "-max_len=4096",
                 "-timeout=20",
                 "-rss_limit_mb=1024",

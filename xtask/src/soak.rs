@@ -212,6 +212,15 @@ fn watch(pteg: &mut Command, file: &mut File) -> io::Result<Seen> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
+    let seen = follow(&mut child, file);
+    if seen.is_err() {
+        // Else it would run on alone.
+        end(&mut child);
+    }
+    seen
+}
+
+fn follow(child: &mut Child, file: &mut File) -> io::Result<Seen> {
     let (send, lines) = mpsc::channel();
     read_lines(child.stdout.take(), send.clone(), Line::Guest);
     read_lines(child.stderr.take(), send, Line::Pteg);
@@ -234,7 +243,7 @@ fn watch(pteg: &mut Command, file: &mut File) -> io::Result<Seen> {
                 return Ok(seen);
             }
             Err(RecvTimeoutError::Timeout) => {
-                end(&mut child);
+                end(child);
                 return Ok(seen);
             }
         }

@@ -311,7 +311,16 @@ fn a_call_that_missed_the_commit_does_not_wait() {
 
 #[test]
 fn a_wait_is_rounded_down_to_a_power_of_ten_and_to_100_ms() {
-    let waits = [(0, 0), (1, 0), (9, 0), (10, 1), (99, 1), (100, 2), (1000, 2), (u64::MAX, 2)];
+    let waits = [
+        (0, 0),
+        (1, 0),
+        (9, 0),
+        (10, 1),
+        (99, 1),
+        (100, 2),
+        (1000, 2),
+        (u64::MAX, 2),
+    ];
     for (ms, order) in waits {
         assert_eq!(long_busy(ms), order, "{ms} ms");
     }

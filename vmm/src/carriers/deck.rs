@@ -2,7 +2,8 @@
 //!
 //! Turns go round: whoever has had one comes last. A processor that confers to another gives it the rest of its own
 //! turn, out of order; when that is over the round goes on where it was, so that two processors which confer to each other
-//! keep nobody from running.
+//! keep nobody from running. Only a processor that confers to all comes last however it got its turn: all others
+//! run before it does again.
 //!
 //! No processor that can run is left lying while a carrier waits at the bell:
 //! - What can run when it is parked is seen by whoever has parked it, who looks next.
@@ -11,6 +12,7 @@
 //! - One waiting carrier, the *watch*, waits no longer than until the first decrementer. Who takes a processor and leaves
 //!   a deadline behind that nobody watches rings, and whoever is woken becomes the watch.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -65,8 +67,8 @@ pub(super) struct Deck<P> {
     first: usize,
     /// Processors that nobody carries, each in its place.
     parked: Vec<Option<Box<Vcpu<P>>>>,
-    /// The place where the round goes on.
-    next: usize,
+    /// All places, in the order of their next turns.
+    round: VecDeque<usize>,
     /// Of each carrier.
     turns: Vec<Turn>,
     watch: Option<Watch>,
@@ -82,8 +84,8 @@ impl<P: Processor> Deck<P> {
         };
         Self {
             first: servers.start,
+            round: (0..servers.len()).collect(),
             parked: servers.map(|server| Some(Box::new(Vcpu::new(server)))).collect(),
-            next: 0,
             turns: vec![turn; carriers],
             watch: None,
         }
@@ -92,11 +94,10 @@ impl<P: Processor> Deck<P> {
     /// What `carrier`, which carries nobody, does next. `wish` is the server number of a processor to which the last
     /// one has conferred the rest of its turn.
     pub(super) fn look(&mut self, machine: &Machine, carrier: usize, wish: Option<usize>, now: Instant) -> Look<P> {
-        let places = self.parked.len();
         let wish = wish.and_then(|server| server.checked_sub(self.first));
         let (mut able, mut first_able, mut wished) = (0, None, None);
         let mut deadline: Option<Instant> = None;
-        for place in (self.next..places).chain(0..self.next) {
+        for &place in &self.round {
             let Some(vcpu) = &mut self.parked[place] else { continue };
             match vcpu.look(machine, now) {
                 Outlook::Runs => {
@@ -116,7 +117,7 @@ impl<P: Processor> Deck<P> {
         let place = match (wished, first_able) {
             (Some(place), _) if !turn.is_over => place,
             (_, Some(place)) => {
-                self.next = (place + 1) % places;
+                last(&mut self.round, place);
                 (turn.began, turn.is_over) = (now, false);
                 place
             }
@@ -136,6 +137,9 @@ impl<P: Processor> Deck<P> {
     pub(super) fn park(&mut self, carrier: usize, vcpu: Box<Vcpu<P>>) {
         self.turns[carrier].place = None;
         let place = vcpu.server() - self.first;
+        if vcpu.has_conferred_to_all() {
+            last(&mut self.round, place);
+        }
         self.parked[place] = Some(vcpu);
     }
 
@@ -175,6 +179,12 @@ impl<P: Processor> Deck<P> {
             .filter_map(|place| place.take().map(|vcpu| *vcpu))
             .collect()
     }
+}
+
+/// `place` has the last turn of all.
+fn last(round: &mut VecDeque<usize>, place: usize) {
+    round.retain(|&other| other != place);
+    round.push_back(place);
 }
 
 #[cfg(test)]

@@ -47,8 +47,9 @@ pub(crate) fn spawn<P: Processor + Send + 'static>(
 }
 
 fn carry<P: Processor + Send + 'static>(pool: Arc<Pool<P>>, carrier: usize, name: String) -> io::Result<()> {
+    let enlisted = pool.machine.stop.enlist();
     thread::Builder::new().name(name).spawn(move || {
-        let _enlisted = pool.machine.stop.enlist();
+        let _enlisted = enlisted;
         pool.carry(carrier);
     })?;
     Ok(())

@@ -40,8 +40,9 @@ fn run(
         .processors
         .iter()
         .for_each(crate::processors::Processor::dismiss);
-    assert!(
+    assert_eq!(
         machine.stop.wait_for_processors(PATIENCE),
+        0,
         "a thread does not come home"
     );
     assert!(matches!(machine.stop.take(), Some(Ending::PowerOff)));
@@ -292,7 +293,7 @@ fn only_a_processor_that_starts_is_made() {
             .processors
             .iter()
             .for_each(crate::processors::Processor::dismiss);
-        assert!(machine.stop.wait_for_processors(PATIENCE));
+        assert_eq!(machine.stop.wait_for_processors(PATIENCE), 0);
         assert_eq!(*made.lock().unwrap(), [2]);
         assert_eq!(machine.instructions().into_keys().collect::<Vec<_>>(), [2]);
     }

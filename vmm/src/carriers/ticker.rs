@@ -12,8 +12,9 @@ use crate::accel::Processor;
 
 /// Starts the thread.
 pub(super) fn spawn<P: Processor + Send + 'static>(pool: Arc<Pool<P>>) -> io::Result<()> {
+    let enlisted = pool.machine.stop.enlist();
     thread::Builder::new().name("ticker".to_owned()).spawn(move || {
-        let _enlisted = pool.machine.stop.enlist();
+        let _enlisted = enlisted;
         let mut next = Instant::now();
         loop {
             pool.bell.wait_unheard(next);

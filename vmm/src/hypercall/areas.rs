@@ -6,7 +6,7 @@ use power::hcall::register_vpa::{
     BOUNDARY_BYTES, DISPATCH_LOG_BYTES_MIN, Function, SLB_SHADOW_BYTES_MIN, VPA_BYTES_MIN,
 };
 
-use super::dispatch_log::{DispatchLog, Waited};
+use super::dispatch_log::{DispatchLog, Intervals, Waited};
 use crate::accel::Processor;
 use crate::machine::Machine;
 use crate::memory::GuestRam;
@@ -25,9 +25,15 @@ mod vpa {
     pub(super) const SHARED: u8 = 2;
     /// Dispatch counter.
     pub(super) const DISPATCHES: u64 = 0x100;
+    /// Time base ticks in which the processor could run and nobody carried it. Linux counts them as stolen.
+    pub(super) const READY_TO_DISPATCHED: u64 = 0x158;
+    /// Time base ticks in which it waited for its share of the machine: none, as it has a whole one.
+    pub(super) const FOR_CAPACITY: u64 = 0x160;
+    /// Time base ticks in which it waited for something to do.
+    pub(super) const WAITING_TO_READY: u64 = 0x168;
 }
 
-/// What is registered for one processor, and its dispatch counter.
+/// What is registered for one processor, its dispatch counter, and how long it has waited in all.
 #[derive(Debug)]
 pub(crate) struct Areas {
     vpa: Option<u64>,
@@ -35,6 +41,10 @@ pub(crate) struct Areas {
     dispatch_log: Option<DispatchLog>,
     /// Even while the processor runs, odd while it is stopped, has ceded or conferred, or waits for its turn.
     dispatches: u32,
+    /// It waits because it has conferred to all others.
+    has_conferred_to_all: bool,
+    /// Sum of its waits, in time base ticks.
+    waits: Intervals,
 }
 
 impl Default for Areas {
@@ -45,6 +55,8 @@ impl Default for Areas {
             slb_shadow: None,
             dispatch_log: None,
             dispatches: 1,
+            has_conferred_to_all: false,
+            waits: Intervals::default(),
         }
     }
 }
@@ -56,15 +68,23 @@ impl Areas {
         self.count(ram);
     }
 
+    /// The processor runs no more, as it has conferred to all others.
+    pub(crate) fn leave_to_all(&mut self, ram: &GuestRam) {
+        self.leave(ram);
+        self.has_conferred_to_all = true;
+    }
+
     /// The processor runs again.
     pub(crate) fn arrive(&mut self, ram: &GuestRam) {
         debug_assert!(!self.dispatches.is_multiple_of(2), "it did not run");
+        self.has_conferred_to_all = false;
         self.count(ram);
     }
 
-    /// The processor runs again, after a wait that is over at `now` (time base). The dispatch trace log has it, if the
-    /// guest keeps one of this kind.
+    /// The processor runs again, after a wait that is over at `now` (time base). The wait adds to those of the virtual
+    /// processor area, and the dispatch trace log has it, if the guest keeps one of this kind.
     pub(crate) fn arrive_after(&mut self, ram: &GuestRam, waited: &Waited, now: u64) {
+        self.waits += waited.intervals(now);
         self.arrive(ram);
         if let (Some(vpa), Some(log)) = (self.vpa, &self.dispatch_log) {
             log.note(ram, vpa, waited, now).expect(REGISTERED);
@@ -77,15 +97,22 @@ impl Areas {
     }
 
     fn show(&self, ram: &GuestRam) {
-        if let Some(vpa) = self.vpa {
-            ram.write(vpa + vpa::DISPATCHES, &self.dispatches.to_be_bytes())
-                .expect(REGISTERED);
-        }
+        let Some(vpa) = self.vpa else { return };
+        let put = |at: u64, bytes: &[u8]| ram.write(vpa + at, bytes).expect(REGISTERED);
+        put(vpa::READY_TO_DISPATCHED, &self.waits.ready_to_dispatched.to_be_bytes());
+        put(vpa::FOR_CAPACITY, &[0; 8]);
+        put(vpa::WAITING_TO_READY, &self.waits.waiting_to_ready.to_be_bytes());
+        put(vpa::DISPATCHES, &self.dispatches.to_be_bytes());
     }
 
     /// The dispatch counter, if the processor does not run.
     pub(crate) fn waiting_since(&self) -> Option<u32> {
         (!self.dispatches.is_multiple_of(2)).then_some(self.dispatches)
+    }
+
+    /// Whether it waits for all others to have had a turn.
+    pub(crate) fn has_conferred_to_all(&self) -> bool {
+        self.has_conferred_to_all
     }
 
     fn register(&mut self, ram: &GuestRam, function: Function, at: u64) -> Result<(), Status> {

@@ -1,6 +1,8 @@
 //! The dispatch trace log: a ring of entries, one for each wait of a kind that the guest asks for (LoPAR, Logical
 //! Partitioning Option, 11.1.2).
 
+use std::ops::AddAssign;
+
 use crate::memory::GuestRam;
 
 /// Bytes of an entry.
@@ -73,9 +75,34 @@ impl Waited {
         self.ready.get_or_insert(now);
     }
 
+    /// Its parts, if it is over at `now`.
+    pub(super) fn intervals(&self, now: u64) -> Intervals {
+        let ready = self.ready.unwrap_or(now);
+        Intervals {
+            waiting_to_ready: ready.saturating_sub(self.began),
+            ready_to_dispatched: now.saturating_sub(ready),
+        }
+    }
+
     /// Whether it began in this way.
     pub(crate) fn is(&self, wait: Wait) -> bool {
         self.wait == wait
+    }
+}
+
+/// The parts of a wait, or sums of them, in time base ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Intervals {
+    /// Until the processor could run again.
+    pub(super) waiting_to_ready: u64,
+    /// From then until it did.
+    pub(super) ready_to_dispatched: u64,
+}
+
+impl AddAssign for Intervals {
+    fn add_assign(&mut self, more: Self) {
+        self.waiting_to_ready = self.waiting_to_ready.wrapping_add(more.waiting_to_ready);
+        self.ready_to_dispatched = self.ready_to_dispatched.wrapping_add(more.ready_to_dispatched);
     }
 }
 
@@ -109,13 +136,13 @@ impl DispatchLog {
         let mut bytes = [0; ENTRY as usize];
         bytes[entry::DISPATCH_REASON] = OWN_TIME;
         bytes[entry::PREEMPT_REASON] = waited.wait as u8;
-        let ready = waited.ready.unwrap_or(now);
-        let mut put = |at: usize, from: u64, to: u64| {
-            let ticks = u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX);
+        let intervals = waited.intervals(now);
+        let mut put = |at: usize, ticks: u64| {
+            let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
             bytes[at..][..4].copy_from_slice(&ticks.to_be_bytes());
         };
-        put(entry::WAITING_TO_READY, waited.began, ready);
-        put(entry::READY_TO_DISPATCHED, ready, now);
+        put(entry::WAITING_TO_READY, intervals.waiting_to_ready);
+        put(entry::READY_TO_DISPATCHED, intervals.ready_to_dispatched);
         bytes[entry::TIMEBASE..][..8].copy_from_slice(&now.to_be_bytes());
         let index = u64::from_be_bytes(ram.read(vpa + vpa::INDEX)?);
         ram.write(self.at + index % self.entries * ENTRY, &bytes)?;

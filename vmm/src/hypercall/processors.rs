@@ -30,7 +30,11 @@ pub(super) fn confer<P: Processor>(caller: Caller<'_>, cpu: &mut P, next: &mut N
     };
     if target == server as u64 {
         *next = Next::Sleep(Wait::Conferred);
-    } else if processor.areas().waiting_since() == Some(dispatches) {
+        return Status::Success;
+    }
+    let areas = processor.areas();
+    // One that waits for all others may wait for the caller: the manual has such a call ignored.
+    if areas.waiting_since() == Some(dispatches) && !areas.has_conferred_to_all() {
         *next = Next::Confer(usize::try_from(target).ok());
     }
     Status::Success

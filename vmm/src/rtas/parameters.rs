@@ -1,7 +1,7 @@
 //! System parameters (LoPAR, RTAS Call Definition, 16; LoPAR, SPLPAR Characteristics and TLB Block Invalidate
 //! Characteristics).
 
-use power::page::{PagePair, PageSize};
+use power::hcall::block_remove;
 use power::rtas::RtasStatus;
 
 use super::{Answer, Buffer};
@@ -13,9 +13,6 @@ const SPLPAR_CHARACTERISTICS: u32 = 20;
 
 /// Token of the characteristics of block invalidations: what `H_BLOCK_REMOVE` takes.
 const BLOCK_INVALIDATE_CHARACTERISTICS: u32 = 50;
-
-/// log2 of the pages that one `H_BLOCK_REMOVE` takes.
-const LOG2_BLOCK: u8 = 3;
 
 /// `ibm,get-system-parameter`: parameter, address, length; puts a 16-bit length and the value there, cut
 /// off where the buffer ends.
@@ -51,20 +48,22 @@ pub(super) fn set(buffer: &Buffer<'_>) -> Answer {
     status.into()
 }
 
-/// How many pages go in one block, and which pages may: nothing where the guest has no `H_BLOCK_REMOVE`.
+/// How many pages go in one block, and which pages may: one page of no size where the guest has no `H_BLOCK_REMOVE`.
 fn block_invalidate(machine: &Machine) -> Vec<u8> {
     /// The L bit of an entry.
     const LARGE: u8 = 1 << 7;
     if !machine.offer.has(Feature::BlockRemove) {
-        return Vec::new();
+        return vec![0, 0];
     }
-    let pages = PagePair::ALL
-        .into_iter()
-        .filter(|pair| pair.base() != PageSize::Size16M);
-    let encodings: Vec<u8> = pages
+    let encodings: Vec<u8> = block_remove::PAIRS
+        .iter()
         .map(|pair| pair.encoding() as u8 | if pair.is_large() { LARGE } else { 0 })
         .collect();
-    [&[LOG2_BLOCK, encodings.len() as u8], &encodings[..]].concat()
+    [
+        &[block_remove::BLOCK_PAGES_LOG2 as u8, encodings.len() as u8],
+        &encodings[..],
+    ]
+    .concat()
 }
 
 /// Keywords and values, with the zero byte at the end. Each processor may use a whole one of the machine's.

@@ -230,7 +230,7 @@ fn a_block_is_eight_pages_of_all_sizes_in_segments_of_small_ones() {
         [-9002_i32 as u32]
     );
     machine.offer = Offer::without(&[Feature::BlockRemove]);
-    assert_eq!(get(&machine)[..3], [0, 0, 0xee]);
+    assert_eq!(get(&machine)[..5], [0, 2, 0, 0, 0xee]);
 }
 
 #[test]

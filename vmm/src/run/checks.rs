@@ -1,8 +1,14 @@
 //! The checks that a user may ask for, and what they say: pages that the guest maps twice (its mistake), and translations
 //! that a processor holds and the table does not say (ours).
+//!
+//! Who finds something is inside the guest or in the middle of a hypercall, and others may wait for it. So it only hands
+//! its sentence over, to a thread that has nothing else to do than to wait for stderr.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
 
 use emulator::{Stale, StaleReport};
 use hpt::{Duplicate, DuplicateReport, Hpte, PteIndex};
@@ -14,16 +20,25 @@ use crate::terminal::say;
 const MOST_SAID: u64 = 16;
 
 /// What one check has found so far. Counted by any processor; the order of lines does not matter.
-#[derive(Default)]
 pub(super) struct Findings {
     count: AtomicU64,
+    /// To the thread that says them.
+    speaker: Sender<Message>,
+}
+
+/// What the speaking thread is told.
+enum Message {
+    Say(String),
+    /// There is no more to come.
+    End,
 }
 
 impl Findings {
-    /// Counts one, and says it unless many were said.
+    /// Counts one, and has it said unless many were.
     fn add(&self, sentence: impl FnOnce() -> String) {
         if self.count.fetch_add(1, Ordering::Relaxed) < MOST_SAID {
-            say(&sentence());
+            // Somebody who was left behind at the end is heard no more.
+            let _ = self.speaker.send(Message::Say(sentence()));
         }
     }
 
@@ -34,21 +49,43 @@ impl Findings {
 }
 
 /// The checks of one run: those that were not asked for are `None`.
-#[derive(Default)]
 pub(super) struct Checks {
     /// Pages that the guest maps twice.
     pub(super) duplicates: Option<Arc<Findings>>,
     /// Translations that a processor holds and the table does not say.
     pub(super) stale: Option<Arc<Findings>>,
+    /// The thread that says what they find, if there is a check.
+    speaker: Option<(Sender<Message>, JoinHandle<()>)>,
 }
 
 impl Checks {
     /// With or without each.
-    pub(super) fn new(duplicates: bool, walkers: bool) -> Self {
-        Self {
-            duplicates: duplicates.then(Arc::default),
-            stale: walkers.then(Arc::default),
-        }
+    ///
+    /// # Errors
+    /// The thread that says what they find cannot be started.
+    pub(super) fn new(duplicates: bool, walkers: bool) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let findings = || {
+            Arc::new(Findings {
+                count: AtomicU64::new(0),
+                speaker: sender.clone(),
+            })
+        };
+        let speak = move || {
+            while let Ok(Message::Say(sentence)) = receiver.recv() {
+                say(&sentence);
+            }
+        };
+        let speaker = if duplicates || walkers {
+            Some(thread::Builder::new().name("findings".into()).spawn(speak)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            duplicates: duplicates.then(findings),
+            stale: walkers.then(findings),
+            speaker: speaker.map(|thread| (sender, thread)),
+        })
     }
 
     /// Whom the table tells of duplicates.
@@ -66,7 +103,12 @@ impl Checks {
     }
 
     /// Says what they have found in all; whether pteg has made a mistake.
-    pub(super) fn conclude(&self) -> bool {
+    pub(super) fn conclude(&mut self) -> bool {
+        if let Some((sender, thread)) = self.speaker.take() {
+            // Neither fails: the thread ends by this message only, and does not panic.
+            let _ = sender.send(Message::End);
+            let _ = thread.join();
+        }
         if let Some(found) = &self.duplicates {
             say(&format!(
                 "pteg: the guest mapped a page twice: {}",
@@ -159,7 +201,7 @@ mod tests {
 
     #[test]
     fn only_a_translation_that_we_kept_too_long_is_our_mistake() {
-        let checks = Checks::new(true, true);
+        let mut checks = Checks::new(true, true).unwrap();
         checks.duplicates.as_ref().unwrap().add(String::new);
         assert!(!checks.conclude());
         let held = hpt::Held {
@@ -175,6 +217,6 @@ mod tests {
         };
         checks.stale_report().unwrap()(&stale);
         assert!(checks.conclude());
-        assert!(!Checks::default().conclude());
+        assert!(!Checks::new(false, false).unwrap().conclude());
     }
 }

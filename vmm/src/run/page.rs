@@ -7,7 +7,7 @@
 mod chart;
 mod figures;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{io, thread};
 
 use signal_hook::consts::SIGUSR1;
@@ -26,46 +26,68 @@ const DOWN: usize = 32;
 /// Parts of the map of the table.
 pub(super) const CELLS: usize = ACROSS * DOWN;
 
-/// The file of the page; the main thread and the signal's write it.
-#[derive(Clone)]
-pub(super) struct PageFile {
-    file: Arc<Mutex<ReportFile>>,
-    machine: Arc<Machine>,
-}
+/// Requests for a page from outside: SIGUSR1, which ends a program that does not take it.
+pub(super) struct Requests(Signals);
 
-impl PageFile {
-    /// `file` gets pages about the table of `machine`.
-    pub(super) fn new(file: ReportFile, machine: Arc<Machine>) -> Self {
-        Self {
-            file: Arc::new(Mutex::new(file)),
-            machine,
-        }
+impl Requests {
+    /// From here on the signal ends nothing; it waits for [`Requests::answer`].
+    pub(super) fn take() -> io::Result<Self> {
+        Ok(Self(Signals::new([SIGUSR1])?))
     }
 
-    /// Writes the page about `statistics`.
-    pub(super) fn write(&self, statistics: &Statistics) -> Result<(), ReportError> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write(&html(statistics))
-    }
-
-    /// From here on writes the page whenever SIGUSR1 comes.
-    pub(super) fn write_on_signal(&self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGUSR1])?;
-        let page = self.clone();
+    /// From here on each writes the page about `machine` to `file`, while it is there. Without a file the first is told how to
+    /// get one.
+    pub(super) fn answer(mut self, file: &PageFile, machine: Arc<Machine>) -> io::Result<()> {
+        let mut is_told = file.lock().is_none();
+        let mut tell = move || {
+            if std::mem::take(&mut is_told) {
+                say(
+                    "pteg: SIGUSR1 writes a page about the page table, to the file that --hpt-report names; there is none",
+                );
+            }
+        };
+        let file = file.clone();
         thread::Builder::new().name("report".into()).spawn(move || {
-            for _ in signals.forever() {
-                // A run that is over writes its last page itself.
-                if page.machine.stop.is_requested() {
-                    return;
-                }
-                if let Err(error) = page.write(&Statistics::gather(&page.machine, CELLS)) {
-                    let source = std::error::Error::source(&error).map(ToString::to_string);
-                    say(&format!("pteg: {error}: {}", source.unwrap_or_default()));
+            for _ in self.0.forever() {
+                // Gathered with the file locked: an older page never takes the place of a younger one.
+                match &mut *file.lock() {
+                    None => tell(),
+                    Some(file) => {
+                        if let Err(error) = write(file, &Statistics::gather(&machine, CELLS)) {
+                            let source = std::error::Error::source(&error).map(ToString::to_string);
+                            say(&format!("pteg: {error}: {}", source.unwrap_or_default()));
+                        }
+                    }
                 }
             }
         })?;
         Ok(())
     }
+}
+
+/// The file of the page, if there is one, until it is taken for the last page.
+#[derive(Clone)]
+pub(super) struct PageFile(Arc<Mutex<Option<ReportFile>>>);
+
+impl PageFile {
+    /// `file` gets the pages.
+    pub(super) fn new(file: Option<ReportFile>) -> Self {
+        Self(Arc::new(Mutex::new(file)))
+    }
+
+    /// The file for the last page; signals write none from here on.
+    pub(super) fn take(&self) -> Option<ReportFile> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<ReportFile>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the page about `statistics`.
+pub(super) fn write(file: &mut ReportFile, statistics: &Statistics) -> Result<(), ReportError> {
+    file.write(&html(statistics))
 }
 
 /// The whole page.

@@ -70,6 +70,18 @@ pub(super) fn unknown_instructions(machine: &Machine) {
     }
 }
 
+/// Says whose account is missing, if any is.
+pub(super) fn left_behind(threads: usize) {
+    let (who, whose) = match threads {
+        0 => return,
+        1 => ("1 thread that runs processors".to_owned(), "its"),
+        more => (format!("{more} threads that run processors"), "their"),
+    };
+    say(&format!(
+        "pteg: {who} did not return in time, and {whose} instructions are not counted: mostly the guest's output is read by nobody"
+    ));
+}
+
 /// Says what the run amounts to.
 pub(super) fn statistics(statistics: &Statistics) {
     for line in statistics.lines() {

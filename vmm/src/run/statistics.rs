@@ -104,7 +104,8 @@ pub(super) struct Changes {
     pub(super) posted: u64,
     pub(super) kicked: u64,
     pub(super) joined: u64,
-    pub(super) kicks_per_removed: f64,
+    /// Of those that narrow: entries removed, protected, cleared.
+    pub(super) kicks_per_change: f64,
     pub(super) flushed_early: u64,
     pub(super) batch_sizes: Distribution,
     pub(super) wait_ns: Distribution,
@@ -225,7 +226,7 @@ impl Changes {
             posted: counts.posted,
             kicked: counts.kicked,
             joined: counts.joined,
-            kicks_per_removed: share(counts.kicked, counts.removed),
+            kicks_per_change: share(counts.kicked, counts.removed + counts.protected + counts.cleared),
             flushed_early: counts.flushed_early,
             batch_sizes: Distribution::new(&counts.batch_sizes),
             wait_ns: Distribution::new(&counts.waits_ns),

@@ -6,7 +6,7 @@ mod keys;
 mod raw;
 mod signals;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 pub(crate) use raw::restore_on_panic;
@@ -37,9 +37,10 @@ impl Terminal {
 
 /// Says a line (or several) on stderr. On a raw terminal too, lines begin at the left.
 pub(crate) fn say(text: &str) {
+    let mut lines = format!("{text}\n");
     if raw::is_raw() {
-        eprint!("{}\r\n", text.replace('\n', "\r\n"));
-    } else {
-        eprintln!("{text}");
+        lines = lines.replace('\n', "\r\n");
     }
+    // Nobody is left to be told that stderr is closed.
+    let _ = io::stderr().write_all(lines.as_bytes());
 }

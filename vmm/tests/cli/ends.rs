@@ -108,6 +108,63 @@ fn statistics_and_a_page_are_written_on_request() {
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
 }
 
+/// Neither a closed stderr nor a report that cannot be written keeps the other report from its file.
+#[test]
+fn each_report_is_written_whatever_becomes_of_the_others() {
+    let kernel = guest("b power_off");
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("hpt.html");
+    let kernel = kernel.path().to_str().unwrap();
+    let args = ["run", "--mem", "16M", "--kernel", kernel, "--stats", "--check-walkers"];
+    let reports = ["--stats-json", "/dev/full", "--hpt-report", page.to_str().unwrap()];
+    let (status, _, errors) = run(&[&args[..], &reports].concat());
+    assert_eq!(status, Some(1), "{errors}");
+    assert!(
+        errors.contains("writing /dev/full: No space left on device"),
+        "{errors}"
+    );
+    assert!(std::fs::read_to_string(&page).unwrap().ends_with("</html>\n"));
+
+    std::fs::remove_file(&page).unwrap();
+    let mut child = pteg(&[&args[..], &reports[2..]].concat()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(std::fs::read_to_string(&page).unwrap().ends_with("</html>\n"));
+}
+
+#[test]
+fn a_request_for_a_page_never_ends_the_guest() {
+    let chatter = "again: li r5,16; lis r6,text@h; ori r6,r6,text@l; bl print; b again; .align 3; text: .ascii \"ready\\n789abcde\\n\"";
+    let kernel = guest(chatter);
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("hpt.html");
+    let args = ["run", "--mem", "16M", "--kernel", kernel.path().to_str().unwrap()];
+    let report = ["--hpt-report", page.to_str().unwrap()];
+    for is_wanted in [false, true] {
+        let more = if is_wanted { &report[..] } else { &[] };
+        let mut child = pteg(&[&args[..], more].concat()).spawn().unwrap();
+        wait_for_ready(&mut child);
+        signal(&child, "USR1");
+        signal(&child, "USR1");
+        while is_wanted && !page.exists() {
+            std::thread::yield_now();
+        }
+        let mut stderr = child.stderr.take().unwrap();
+        let mut said = String::new();
+        if !is_wanted {
+            let mut byte = [0];
+            while !said.ends_with("there is none\n") {
+                assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{said}");
+                said.push(byte[0].into());
+            }
+        }
+        signal(&child, "TERM");
+        stderr.read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(143), "{said}");
+        assert_eq!(said.matches("--hpt-report").count(), usize::from(!is_wanted), "{said}");
+    }
+}
+
 #[test]
 fn a_guest_whose_processors_all_stopped_is_a_failure() {
     let (status, _, stderr) = run_guest("b stop_self", &["--smp", "2"]);
@@ -208,6 +265,7 @@ fn a_reader_that_stalls_does_not_keep_a_signal_from_ending_the_run() {
         std::thread::yield_now();
     }
     signal(&child, "TERM");
-    let (status, _) = finish(child);
+    let (status, said) = finish(child);
     assert_eq!(status.code(), Some(143));
+    assert!(said.contains("1 thread that runs processors did not return"), "{said}");
 }

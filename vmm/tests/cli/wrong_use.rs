@@ -54,9 +54,32 @@ fn a_report_that_cannot_be_written_is_told_before_the_guest_starts() {
         assert_sentence(
             &run(&["run", "hello", flag, "/nowhere/file"]),
             2,
-            &["/nowhere/file", "No such file"],
+            &[flag, "/nowhere/file", "give a file", "No such file"],
         );
     }
+    let folder = tempfile::tempdir().unwrap();
+    let (path, same) = (folder.path().join("file"), folder.path().join("./file"));
+    let args = [
+        "--stats-json",
+        path.to_str().unwrap(),
+        "--hpt-report",
+        same.to_str().unwrap(),
+    ];
+    assert_sentence(
+        &run(&[&["run", "hello"][..], &args].concat()),
+        2,
+        &["--stats-json and --hpt-report", "a file of its own"],
+    );
+    let missing = ["run", "--kernel", "/nowhere/kernel"];
+    let other = folder.path().join("other");
+    let args = [
+        "--stats-json",
+        path.to_str().unwrap(),
+        "--hpt-report",
+        other.to_str().unwrap(),
+    ];
+    assert_sentence(&run(&[&missing[..], &args].concat()), 2, &["/nowhere/kernel"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was to report");
     assert_sentence(
         &run(&["run", "hello", "--hide", "enter"]),
         2,

@@ -99,14 +99,60 @@ fn whoever_cannot_run_is_passed_over() {
     assert_eq!(rig.turn(None).0, 1);
 }
 
+/// H_CONFER to the neighbour (0 to 1, 1 to 0), whose dispatch number it finds by trying.
+fn gives_to_its_neighbour(server: usize) -> Program {
+    if server > 1 {
+        return yields(server);
+    }
+    let mut number = 1;
+    Box::new(move |state: &mut State| {
+        number = (number + 2) % 64;
+        state.call(Hcall::Confer, [server as u64 ^ 1, number])
+    })
+}
+
 /// Processor 0 confers to 2, though 1 would be next. Then the round goes on.
 #[test]
 fn the_rest_of_a_turn_goes_to_the_one_that_is_named() {
+    let mut rig = Rig::new(4, 1, |server| match server {
+        2 => Box::new(|state: &mut State| state.call(Hcall::Confer, [3, 1])),
+        _ => yields(server),
+    });
+    assert_eq!(rig.turn(None).0, 0);
+    assert_eq!(rig.turn(Some(2)), (2, Some(3)));
+    let order: Vec<usize> = (0..3).map(|_| rig.turn(None).0).collect();
+    assert_eq!(order, [1, 2, 3], "the turn was not its own");
+}
+
+/// Whether or not its turn was its own; and nobody is passed over however often that happens.
+#[test]
+fn whoever_confers_to_all_waits_until_all_have_run() {
     let mut rig = Rig::new(4, 1, yields);
     assert_eq!(rig.turn(None).0, 0);
     assert_eq!(rig.turn(Some(2)).0, 2);
-    assert_eq!(rig.turn(None).0, 1);
-    assert_eq!(rig.turn(None).0, 2);
+    let order: Vec<usize> = (0..4).map(|_| rig.turn(None).0).collect();
+    assert_eq!(order, [1, 3, 0, 2]);
+}
+
+/// Each could wait for the other for ever.
+#[test]
+fn a_call_to_one_that_has_conferred_to_all_is_ignored() {
+    let mut rig = Rig::new(2, 1, |server| {
+        let mut calls = 0;
+        Box::new(move |state: &mut State| {
+            calls += 1;
+            match (server, calls) {
+                (0, _) => state.call(Hcall::Confer, [u64::MAX, 0]),
+                (_, 1) => state.call(Hcall::Confer, [0, 3]),
+                (_, _) => state.call(Hcall::Cede, []),
+            }
+        })
+    });
+    assert_eq!(rig.turn(None), (0, None));
+    assert_eq!(rig.waits_since(0), 3);
+    assert_eq!(rig.turn(None), (1, None));
+    assert_eq!(rig.turn(None), (0, None), "the other one has ceded");
+    assert_eq!(rig.turn(None), (0, None));
 }
 
 #[test]
@@ -125,11 +171,11 @@ fn a_wish_for_one_that_cannot_run_is_a_wish_for_all() {
 /// 0 and 1 confer to each other for ever, and 2 waits. The ticker ends the turn that they share.
 #[test]
 fn two_that_confer_to_each_other_keep_nobody_from_running() {
-    let mut rig = Rig::new(3, 1, yields);
-    assert_eq!(rig.turn(None).0, 0);
+    let mut rig = Rig::new(3, 1, gives_to_its_neighbour);
+    assert_eq!(rig.turn(None), (0, Some(1)));
     for _ in 0..5 {
-        assert_eq!(rig.turn(Some(1)).0, 1);
-        assert_eq!(rig.turn(Some(0)).0, 0);
+        assert_eq!(rig.turn(Some(1)), (1, Some(0)));
+        assert_eq!(rig.turn(Some(0)), (0, Some(1)));
     }
     let (vcpu, _) = rig.take(0, Some(1)).unwrap();
     assert_eq!(vcpu.server(), 1);

@@ -213,3 +213,29 @@ fn the_log_tells_sleep_from_time_without_a_carrier() {
         assert_eq!(entry[16..24], 150_u64.to_be_bytes());
     }
 }
+
+/// Linux reads the sums as stolen time, whether it keeps a log or not.
+#[test]
+fn waits_add_up_in_the_vpa_with_and_without_a_log() {
+    let sum = |machine: &Machine, at: u64| u64::from_be_bytes(machine.ram.read(VPA + at).unwrap());
+    let sums = |machine: &Machine| [0x158, 0x160, 0x168].map(|at| sum(machine, at));
+    let machine = prepared();
+    wait(&machine, Wait::Ceded, 100, Some(130), 150);
+    machine.ram.write(VPA + 0x158, &[0xff; 24]).unwrap();
+    call(&machine, REGISTER_VPA, 0, VPA).assert_answer(Status::Success);
+    assert_eq!(
+        sums(&machine),
+        [20, 0, 30],
+        "what came before it was registered counts too"
+    );
+    wait(&machine, Wait::Preempted, 1000, None, 1007);
+    assert_eq!(sums(&machine), [27, 0, 30]);
+    call(&machine, REGISTER_LOG, 0, LOG).assert_answer(Status::Success);
+    wait(&machine, Wait::Conferred, 2000, None, 2400);
+    assert_eq!(sums(&machine), [27, 0, 430]);
+    assert_eq!(entries(&machine), 0, "no kind is logged");
+    call(&machine, DEREGISTER_LOG, 0, 0).assert_answer(Status::Success);
+    call(&machine, DEREGISTER_VPA, 0, 0).assert_answer(Status::Success);
+    wait(&machine, Wait::Ceded, 3000, Some(3001), 3003);
+    assert_eq!(sums(&machine), [27, 0, 430], "no longer ours to write");
+}

@@ -21,8 +21,8 @@ pub(super) fn tiles(statistics: &Statistics) -> String {
             "of the removals and changes needed no flush",
         ),
         (
-            format!("{:.3}", changes.kicks_per_removed),
-            "processors made to leave the guest for each entry removed",
+            format!("{:.3}", changes.kicks_per_change),
+            "processors made to leave the guest for each removal or change",
         ),
         (wait, "waited by half of the flushes that waited"),
     ];

@@ -81,14 +81,14 @@ fn changes(changes: &Changes) -> Vec<String> {
         ),
         format!(
             "grace periods: {}, of them {} concerned nobody; processors left alone: {}, told: {}, kicked: {}, \
-             kicked already: {}; kicks per removed entry: {:.4}",
+             kicked already: {}; kicks per change: {:.4}",
             changes.grace_periods,
             changes.nobody_concerned,
             changes.left_alone,
             changes.posted,
             changes.kicked,
             changes.joined,
-            changes.kicks_per_removed
+            changes.kicks_per_change
         ),
     ];
     lines.extend(distribution("entries per flush", &changes.batch_sizes, |entries| {
