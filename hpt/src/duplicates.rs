@@ -59,7 +59,8 @@ impl Port {
         let changes = table.changes(added.group());
         let mut waiting = Waiting::default();
         loop {
-            let count = changes.load(Ordering::Acquire);
+            // Relaxed: `read` looks at the same count again.
+            let count = changes.load(Ordering::Relaxed);
             let own = table.read(added);
             if !own.v.is_valid() || !maps(added, own) {
                 return None;
@@ -69,8 +70,8 @@ impl Port {
             if found.v.raw() & mask != value || !maps(other, found) {
                 return None;
             }
-            fence(Ordering::Acquire);
-            // Neither has our own been hidden, nor has another taken its place: it was there with the other one.
+            // Neither has our own been hidden, nor has another taken its place: it was there with the other one. In order: a
+            // fence lies behind what `read` has read of that one (R4).
             let still = HpteV::from_raw(load(table.v(added)));
             if !still.is_locked() && still.is_valid() && changes.load(Ordering::Relaxed) == count {
                 return Some([found, own]);

@@ -34,7 +34,9 @@ const MACHINES: [fn() -> Arc<Hpt>; 2] = [|| machine(NoShadow), || machine(InByte
 /// The reader is in no seat, so that only the order of the doublewords protects it.
 #[test]
 fn a_reader_never_mixes_two_entries_of_one_slot() {
-    MACHINES.map(read_while_a_slot_is_used_again);
+    for machine in MACHINES {
+        read_while_a_slot_is_used_again(machine);
+    }
 }
 
 fn read_while_a_slot_is_used_again(machine: fn() -> Arc<Hpt>) {
@@ -72,13 +74,17 @@ fn read_while_a_slot_is_used_again(machine: fn() -> Arc<Hpt>) {
 /// grace period forbids; its translation must still be of one piece.
 #[test]
 fn a_walker_never_mixes_two_entries_of_one_slot() {
-    MACHINES.map(walk_while_a_slot_is_used_again);
+    for machine in MACHINES {
+        walk_while_a_slot_is_used_again(machine);
+    }
 }
 
 /// Enters page `number` into slot 0 and uses it.
-fn enter_used(hpt: &Hpt, number: u64, real: u64) {
+fn enter_used(hpt: &Arc<Hpt>, number: u64, real: u64) {
     enter(&mut hpt.port(), number, real, 0);
-    hpt.table().walk(page(number), Access::Load, false).expect("just entered");
+    hpt.table()
+        .walk(page(number), Access::Load, false)
+        .expect("just entered");
 }
 
 fn walk_while_a_slot_is_used_again(machine: fn() -> Arc<Hpt>) {
