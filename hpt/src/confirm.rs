@@ -49,8 +49,9 @@ impl Table {
     /// [`Seat`](crate::Seat) and has been since it last used the translation or applied its invalidations.
     pub fn confirm(&self, page: Vpn, held: &Held) -> Confirmation {
         let hash = page.hash();
+        // The primary group last: in a modelled table both are one, and a second look would find what the first has missed.
         let groups =
-            [(hash, false), (!hash, true)].map(|(hash, secondary)| self.confirm_in(page, hash, secondary, held));
+            [(!hash, true), (hash, false)].map(|(hash, secondary)| self.confirm_in(page, hash, secondary, held));
         if groups.contains(&Confirmation::Confirmed) {
             Confirmation::Confirmed
         } else if groups.contains(&Confirmation::Unsettled) {
