@@ -108,6 +108,7 @@ impl Processor {
     pub(crate) fn prod(&self) {
         self.lock().prodded = true;
         self.bell.ring();
+        self.wire.wake();
     }
 
     /// Whether it has been prodded since its last sleep.
@@ -128,6 +129,7 @@ impl Processor {
     /// The run is over, and whoever carries it shall see that.
     pub(crate) fn dismiss(&self) {
         self.wire.ring();
+        self.wire.wake();
         self.bell.ring_out();
     }
 

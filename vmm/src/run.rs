@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use power::msr::Msr;
 
+use crate::accel::Accelerator;
 use crate::accel::emulated::Emulated;
 use crate::boot::{self, BootError, Files, KernelFile};
 use crate::carriers;
@@ -139,41 +140,66 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         Guest::Image(name) => images::prepare(name, &config.append)?,
     };
     let ram = Arc::new(GuestRam::new(config.memory)?);
-    let about = boot::Machine {
-        processors: config.processors,
-        hpt_order: config.order.log2_bytes(),
-        console_interrupt: CONSOLE_INTERRUPT,
-        offer: config.offer,
-    };
-    let entry = boot::load(&files, about, &ram)?;
     let checks = Checks::new(config.check_duplicates, config.check_walkers).map_err(Error::Threads)?;
-    let emulated = Emulated::new(config.processors, &ram, config.order, checks.stale_report())?;
+    let parts = Setup {
+        config,
+        files,
+        ram,
+        checks,
+        reports,
+        requests,
+    };
+    let emulated = Emulated::new(config.processors, &parts.ram, config.order, parts.checks.stale_report())?;
     if config.accel == AccelArg::Auto {
         terminal::say("pteg: emulating POWER8 processors (this program has no KVM)");
     }
+    parts.launch(emulated)
+}
 
-    let stop = Arc::new(Stop::default());
-    let terminal = Terminal::take(&stop).map_err(Error::Terminal)?;
-    let traits = Traits {
-        carriers: config.threads as usize,
-        offer: config.offer,
-        largest_table: config.largest_order,
-        timed: config.stats || config.stats_json.is_some(),
-        duplicates: checks.duplicate_report(),
-    };
-    let machine = Arc::new(Machine::new(
-        ram,
-        emulated.parts(),
-        traits,
-        Box::new(io::stdout()),
-        Arc::clone(&stop),
-    ));
-    requests
-        .answer(&reports.page, Arc::clone(&machine))
-        .map_err(Error::Threads)?;
-    let outcome = drive(&machine, emulated, entry, &terminal)?;
-    drop(terminal);
-    conclude(config, &machine, &outcome, checks, reports)
+/// What a run is made of, but for its processors.
+struct Setup<'a> {
+    config: &'a Config,
+    files: Files,
+    ram: Arc<GuestRam>,
+    checks: Checks,
+    reports: Reports,
+    requests: Requests,
+}
+
+impl Setup<'_> {
+    /// Starts the guest on these processors, and stays until its end.
+    fn launch(self, accelerator: impl Accelerator) -> Result<ExitCode, Error> {
+        let config = self.config;
+        let about = boot::Machine {
+            processors: config.processors,
+            hpt_order: config.order.log2_bytes(),
+            console_interrupt: CONSOLE_INTERRUPT,
+            offer: config.offer,
+        };
+        let entry = boot::load(&self.files, about, &self.ram)?;
+        let stop = Arc::new(Stop::default());
+        let terminal = Terminal::take(&stop).map_err(Error::Terminal)?;
+        let traits = Traits {
+            carriers: config.threads as usize,
+            offer: config.offer,
+            largest_table: config.largest_order,
+            timed: config.stats || config.stats_json.is_some(),
+            duplicates: self.checks.duplicate_report(),
+        };
+        let machine = Arc::new(Machine::new(
+            self.ram,
+            accelerator.parts(),
+            traits,
+            Box::new(io::stdout()),
+            Arc::clone(&stop),
+        ));
+        self.requests
+            .answer(&self.reports.page, Arc::clone(&machine))
+            .map_err(Error::Threads)?;
+        let outcome = drive(&machine, accelerator, entry, &terminal)?;
+        drop(terminal);
+        conclude(config, &machine, &outcome, self.checks, self.reports)
+    }
 }
 
 /// Writes what the user wants written, and then says what there is to say: stderr may be slow, or closed.
@@ -218,11 +244,11 @@ struct Outcome {
 /// Runs the machine to its end.
 fn drive(
     machine: &Arc<Machine>,
-    emulated: Emulated,
+    accelerator: impl Accelerator,
     entry: boot::Entry,
     terminal: &Terminal,
 ) -> Result<Outcome, Error> {
-    if let Err(error) = carriers::spawn(machine, move |server| emulated.processor(server)) {
+    if let Err(error) = carriers::spawn(machine, move |server| accelerator.processor(server)) {
         machine.stop.request(Ending::Panicked);
         return Err(Error::Threads(error));
     }

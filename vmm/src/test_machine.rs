@@ -103,8 +103,8 @@ impl Processor for Registers {
         BTreeMap::new()
     }
 
-    fn instructions(&self) -> u64 {
-        0
+    fn instructions(&self) -> Option<u64> {
+        Some(0)
     }
 }
 

@@ -137,7 +137,8 @@ impl<P: Processor> Vcpu<P> {
             server: self.server,
         };
         let Body { cpu, port } = self.body.as_mut().expect(STARTED);
-        let _running = machine.tally.as_ref().map(|tally| tally.run(self.server));
+        let run = || machine.tally.as_ref().map(|tally| tally.run(self.server));
+        let mut _running = run();
         let mut confers_to = None;
         self.has_conferred_to_all = false;
         let doing = loop {
@@ -150,9 +151,14 @@ impl<P: Processor> Vcpu<P> {
                     Next::Stopped => break Doing::Stopped,
                     Next::Sleep(wait) => {
                         if !has_reason_to_run(cpu, machine, self.server) {
+                            _running = None;
                             let waited = Waited::since(machine.partition.timebase(), wait);
-                            let until = decrementer(cpu, Instant::now());
-                            break Doing::Asleep { waited, until };
+                            if !P::DOZES {
+                                let until = decrementer(cpu, Instant::now());
+                                break Doing::Asleep { waited, until };
+                            }
+                            doze(cpu, machine, self.server, waited);
+                            _running = run();
                         }
                         machine.processors.by_server(self.server).take_prod();
                     }
@@ -201,7 +207,9 @@ impl<P: Processor> Vcpu<P> {
     pub(crate) fn report(self, machine: &Machine) {
         if let Some(Body { cpu, .. }) = self.body {
             machine.note_unknown(cpu.unknown_instructions());
-            machine.note_instructions(self.server, cpu.instructions());
+            if let Some(count) = cpu.instructions() {
+                machine.note_instructions(self.server, count);
+            }
         }
     }
 }
@@ -211,6 +219,16 @@ const STARTED: &str = "a processor that has run has been made";
 /// Whether a processor that sleeps, or is about to, shall not.
 fn has_reason_to_run<P: Processor>(cpu: &P, machine: &Machine, server: usize) -> bool {
     machine.processors.by_server(server).is_prodded() || cpu.msr().has(Msr::EE) && cpu.interrupt_pending()
+}
+
+/// Lets a processor that sees to its own sleep sleep here, in its carrier's hands. To the others it does not run meanwhile.
+fn doze<P: Processor>(cpu: &mut P, machine: &Machine, server: usize, mut waited: Waited) {
+    let processor = machine.processors.by_server(server);
+    processor.areas().leave(&machine.ram);
+    cpu.doze(&|| processor.is_prodded() || machine.stop.is_requested());
+    let now = machine.partition.timebase();
+    waited.note_ready(now);
+    processor.areas().arrive_after(&machine.ram, &waited, now);
 }
 
 /// When the decrementer will give a sleeping processor a reason to run. A time that the host's clock cannot tell does

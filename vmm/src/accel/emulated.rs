@@ -12,7 +12,7 @@ use hpt::{Current, Footprint, Invalidation, Kick, Order, Shootdown, Table};
 use power::msr::Msr;
 use power::spr::Spr;
 
-use super::{Exit, Partition, Processor, Wire};
+use super::{Accelerator, Exit, Partition, Processor, Wire};
 use crate::machine::Parts;
 use crate::memory::GuestRam;
 
@@ -58,8 +58,12 @@ impl Emulated {
         })
     }
 
-    /// What a machine is made of.
-    pub(crate) fn parts(&self) -> Parts {
+}
+
+impl Accelerator for Emulated {
+    type Processor = EmulatedProcessor;
+
+    fn parts(&self) -> Parts {
         Parts {
             wires: self
                 .lines
@@ -76,8 +80,8 @@ impl Emulated {
         }
     }
 
-    /// The processor `server`, to be run by one thread at a time. What it needs is allocated now.
-    pub(crate) fn processor(&self, server: usize) -> EmulatedProcessor {
+    /// What it needs is allocated now.
+    fn processor(&self, server: usize) -> EmulatedProcessor {
         let number = u32::try_from(server).expect("there are at most 64");
         let mut cpu = Cpu::new(
             number,
@@ -186,8 +190,8 @@ impl Processor for EmulatedProcessor {
         self.cpu.unknown_instructions().clone()
     }
 
-    fn instructions(&self) -> u64 {
-        self.cpu.instructions()
+    fn instructions(&self) -> Option<u64> {
+        Some(self.cpu.instructions())
     }
 }
 

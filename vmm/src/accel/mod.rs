@@ -1,13 +1,30 @@
 //! What runs the guest's processors, seen from the machine: a processor to run and look into, a wire to
-//! disturb it by, and the modes that all processors share. `emulated` is the one that is here.
+//! disturb it by, and the modes that all processors share.
+//!
+//! `emulated` is there on every machine, `kvm` on POWER.
 
 pub(crate) mod emulated;
+#[cfg(target_arch = "powerpc64")]
+pub(crate) mod kvm;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use power::msr::Msr;
 use power::spr::Spr;
+
+use crate::machine::Parts;
+
+/// A way to run processors.
+pub(crate) trait Accelerator: Send + Sync + 'static {
+    /// Its processors.
+    type Processor: Processor + Send + 'static;
+
+    /// What a machine is made of.
+    fn parts(&self) -> Parts;
+    /// The processor `server`, to be run by one thread at a time.
+    fn processor(&self, server: usize) -> Self::Processor;
+}
 
 /// Why a processor left the guest.
 #[derive(Debug)]
@@ -26,19 +43,30 @@ pub(crate) trait Processor {
     fn start(&mut self, pc: u64, r3: u64, msr: Msr);
     /// Runs the guest.
     fn run(&mut self) -> Exit;
-    /// A general purpose register.
+    /// A general purpose register that hypercalls use: r3 to r12.
     fn gpr(&self, number: usize) -> u64;
-    /// Sets a general purpose register.
+    /// Sets one of them.
     fn set_gpr(&mut self, number: usize, value: u64);
     /// The machine state register.
     fn msr(&self) -> Msr;
     /// Sets the machine state register.
     fn set_msr(&mut self, msr: Msr);
+    /// Whether its program may not do what the operating system may: MSR\[PR\].
+    fn in_problem_state(&self) -> bool {
+        self.msr().has(Msr::PR)
+    }
     /// Sets a special purpose register.
     fn set_spr(&mut self, number: Spr, value: u64);
-    /// Whether an external or decrementer interrupt waits, whatever MSR\[EE\] says.
+    /// Whether it sees to its own sleep, with [`Self::doze`]. If not, whoever carries it waits elsewhere, as
+    /// [`Self::interrupt_pending`] and [`Self::decrementer_remaining`] tell.
+    const DOZES: bool = false;
+    /// Sleeps until it has an interrupt, or until its wire is told to wake it while `wakes` holds. It may also wake for
+    /// nothing.
+    fn doze(&mut self, _wakes: &dyn Fn() -> bool) {}
+    /// Whether an external or decrementer interrupt waits, whatever MSR\[EE\] says. One that dozes need not
+    /// know.
     fn interrupt_pending(&self) -> bool;
-    /// Time until the decrementer asks for an interrupt.
+    /// Time until the decrementer asks for an interrupt. One that dozes need not know.
     fn decrementer_remaining(&self) -> Duration;
     /// Drops what the page table took away while it was outside the guest, as the next [`Self::run`] would. To be called
     /// before its state is read or its thread goes to another processor.
@@ -47,14 +75,16 @@ pub(crate) trait Processor {
     fn registers(&self) -> String;
     /// Instructions that it did not know, with how often each was met.
     fn unknown_instructions(&self) -> BTreeMap<u32, u64>;
-    /// How many instructions it has executed.
-    fn instructions(&self) -> u64;
+    /// How many instructions it has executed; `None`: nobody counts.
+    fn instructions(&self) -> Option<u64>;
 }
 
 /// How other threads reach a processor that may be in the guest.
 pub(crate) trait Wire: Send + Sync {
     /// Makes it leave the guest soon.
     fn ring(&self);
+    /// Wakes it, if it dozes by itself: there is a reason that it can see.
+    fn wake(&self) {}
     /// Puts its external interrupt line up or down.
     fn set_external(&self, level: bool);
 }

@@ -14,7 +14,6 @@ mod terminal;
 
 use hpt::Port;
 use power::hcall::{Hcall, Status};
-use power::msr::Msr;
 
 pub(crate) use areas::Areas;
 pub(crate) use dispatch_log::{Wait, Waited};
@@ -48,7 +47,7 @@ pub(crate) struct Caller<'a> {
 
 /// Answers the hypercall that `cpu` has just made; `port` is its way to the page table.
 pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &mut P) -> Next {
-    if cpu.msr().has(Msr::PR) {
+    if cpu.in_problem_state() {
         cpu.set_gpr(3, Status::Privilege.to_register());
         return Next::Run;
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use power::msr::Msr;
 use power::hcall::{Status, access, set_mode};
 use power::msr::lpcr;
 

@@ -156,8 +156,8 @@ impl Processor for Scripted {
         BTreeMap::new()
     }
 
-    fn instructions(&self) -> u64 {
-        1
+    fn instructions(&self) -> Option<u64> {
+        Some(1)
     }
 }
 
