@@ -55,9 +55,7 @@ impl GuestRam {
     pub(crate) fn new(size: Size) -> Result<Self, MemoryError> {
         // A file, as processes beside this one (and KVM's memory slots) can share it.
         let file = Arc::new(memory_file(size).map_err(|source| MemoryError::File { size, source })?);
-        let bytes = usize::try_from(size.bytes()).unwrap_or(usize::MAX);
-        let mapped = MmapRegion::from_file(FileOffset::from_arc(Arc::clone(&file), 0), bytes)
-            .map_err(|source| MemoryError::Map { size, source })?;
+        let mapped = map(&file, size)?;
         let region = GuestRegionMmap::new(mapped, GuestAddress(0)).expect("a region from 0 ends below 2^64");
         let memory = GuestMemoryMmap::from_regions(vec![region]).expect("one region overlaps nothing");
         Ok(Self {
@@ -66,6 +64,12 @@ impl GuestRam {
             size,
             watch: OnceLock::new(),
         })
+    }
+
+    /// Another mapping of the same memory.
+    #[cfg(target_arch = "powerpc64")]
+    pub(crate) fn map_again(&self) -> Result<MmapRegion, MemoryError> {
+        map(&self.file, self.size)
     }
 
     /// The mapping, for those who run processors.
@@ -163,6 +167,13 @@ impl GuestRam {
             watch(real, bytes);
         }
     }
+}
+
+/// Maps the memory file of `size` bytes.
+fn map(file: &Arc<File>, size: Size) -> Result<MmapRegion, MemoryError> {
+    let bytes = usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+    MmapRegion::from_file(FileOffset::from_arc(Arc::clone(file), 0), bytes)
+        .map_err(|source| MemoryError::Map { size, source })
 }
 
 /// Copies `bytes` bytes from one file to the other.

@@ -1,0 +1,165 @@
+//! Processors of a POWER host: KVM-PR runs the guest and walks the table in our memory; every hypercall about the table
+//! comes to us.
+//!
+//! - `processor` is one processor, `wire` how others reach it.
+//! - `shared` is what they have in common; `registers` are KVM's structures.
+//! - The page table's protocol is `hpt`'s: the kernel's walker marks late ([`hpt::Marking::LateBytes`]), and its shadows go by
+//!   real page, through KVM's own mapping of guest memory.
+//!
+//! Unsafe code is in the crate `kvm-ppc`.
+
+mod processor;
+mod registers;
+mod shared;
+mod wire;
+
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use hpt::{Current, Discard, Kick, Marking, Order, Shootdown, Table};
+use kvm_ioctls::{VcpuFd, VmFd};
+use kvm_ppc::{KvmMemory, PpcVcpu as _, PpcVm as _};
+use power::hcall::Hcall;
+use vmm_sys_util::errno;
+
+use super::{Accelerator, Partition, Wire};
+use crate::machine::Parts;
+use crate::memory::{GuestRam, MemoryError};
+pub(crate) use processor::KvmProcessor;
+use shared::{Modes, Shared};
+use wire::KvmWire;
+
+/// Why KVM cannot run the guest.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KvmError {
+    /// A step of the preparation.
+    #[error("KVM: {what}")]
+    Refused {
+        /// What was asked for.
+        what: &'static str,
+        /// What the kernel answered.
+        #[source]
+        source: errno::Error,
+    },
+    /// Signals cannot be caught.
+    #[error("catching the signal that gets processors out of the guest")]
+    Signal(#[source] io::Error),
+    /// KVM's own mapping of guest memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The hashed page table.
+    #[error("making the hashed page table")]
+    Table(#[from] hpt::AllocateTable),
+}
+
+/// As an error that says what was asked for.
+fn refused(what: &'static str) -> impl FnOnce(errno::Error) -> KvmError {
+    move |source| KvmError::Refused { what, source }
+}
+
+/// The hypercalls about the table that KVM-PR answers by itself unless told not to, and `H_CEDE`, during which a processor
+/// would count as inside the guest.
+const OURS: [Hcall; 4] = [Hcall::Enter, Hcall::Remove, Hcall::BulkRemove, Hcall::Protect];
+
+/// Shadows are dropped page by page up to so many ranges; from there on everything of every processor goes.
+const MOST_RANGES: usize = 64;
+
+/// `KVM_CREATE_VM`: a guest of KVM-PR.
+const TYPE_PR: u64 = 2;
+
+/// Guest memory's slot.
+const RAM_SLOT: u32 = 0;
+
+/// The processors of one guest.
+pub(crate) struct Kvm {
+    /// Each until its thread takes it.
+    vcpus: Vec<Mutex<Option<VcpuFd>>>,
+    wires: Vec<Arc<KvmWire>>,
+    shared: Arc<Shared>,
+    _vm: VmFd,
+}
+
+/// Drops the kernel's shadows of guest memory.
+struct Shadows(Arc<KvmMemory>);
+
+impl Discard for Shadows {
+    fn discard(&self, range: Range<u64>) {
+        // The kernel refuses what is no mapping of ours, and this is one.
+        self.0.discard(range).expect("guest memory stays mapped");
+    }
+}
+
+/// Rings a processor out of the guest.
+struct Ring(Arc<KvmWire>);
+
+impl Kick for Ring {
+    fn kick(&self) {
+        self.0.ring();
+    }
+}
+
+impl Kvm {
+    /// `count` processors on `ram`, with a table of `order`. With `kernel_calls`, KVM answers the hypercalls about the table
+    /// that it knows.
+    pub(crate) fn new(count: u32, ram: &GuestRam, order: Order, kernel_calls: bool) -> Result<Self, KvmError> {
+        kvm_ppc::catch_signal().map_err(KvmError::Signal)?;
+        let kvm = kvm_ioctls::Kvm::new().map_err(refused("opening /dev/kvm"))?;
+        let vm = kvm
+            .create_vm_with_type(TYPE_PR)
+            .map_err(refused("making a guest of KVM-PR"))?;
+        vm.enable_call(Hcall::Cede.number(), false)
+            .map_err(refused("taking H_CEDE over"))?;
+        for call in OURS {
+            vm.enable_call(call.number(), kernel_calls)
+                .map_err(refused("taking the hypercalls of the page table over"))?;
+        }
+        let memory = Arc::new(KvmMemory::new(ram.map_again()?));
+        vm.add_memory(RAM_SLOT, 0, &memory)
+            .map_err(refused("giving the guest its memory"))?;
+        let table = Current::new(Table::with_marking(order, Marking::LateBytes)?);
+        let (mut vcpus, mut wires) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let vcpu = vm
+                .create_vcpu(number.into())
+                .map_err(refused("making a processor"))?;
+            vcpu.enable_papr().map_err(refused("making a processor of a partition"))?;
+            let (exit, interrupter) = vcpu.handles().map_err(refused("mapping a processor's state"))?;
+            wires.push(Arc::new(KvmWire::new(exit, interrupter)));
+            vcpus.push(Mutex::new(Some(vcpu)));
+        }
+        let kicks = wires.iter().map(|wire| Box::new(Ring(Arc::clone(wire))) as Box<dyn Kick>);
+        let shootdown = Shootdown::new(kicks.collect()).with_discard(Box::new(Shadows(Arc::clone(&memory))), MOST_RANGES);
+        let shared = Arc::new(Shared {
+            table,
+            shootdown: Arc::new(shootdown),
+            modes: Arc::new(Modes::new(memory)),
+        });
+        Ok(Self {
+            vcpus,
+            wires,
+            shared,
+            _vm: vm,
+        })
+    }
+}
+
+impl Accelerator for Kvm {
+    type Processor = KvmProcessor;
+
+    fn parts(&self) -> Parts {
+        let wires = self.wires.iter();
+        Parts {
+            wires: wires.map(|wire| Arc::clone(wire) as Arc<dyn Wire>).collect(),
+            partition: Arc::clone(&self.shared.modes) as Arc<dyn Partition>,
+            table: Arc::clone(&self.shared.table),
+            shadow: Box::new(Arc::clone(&self.shared.shootdown)),
+        }
+    }
+
+    fn processor(&self, server: usize) -> KvmProcessor {
+        let vcpu = self.vcpus[server].lock().expect("nothing panics with it locked").take();
+        let vcpu = vcpu.expect("a processor is made once");
+        KvmProcessor::new(vcpu, server, Arc::clone(&self.wires[server]), Arc::clone(&self.shared))
+    }
+}

@@ -1,0 +1,49 @@
+//! KVM's structures of registers, and what pteg wants in them.
+
+use std::fmt::Write as _;
+
+use hpt::Table;
+use kvm_bindings::{kvm_regs, kvm_sregs};
+use kvm_ppc::MSR_FP;
+use power::msr::Msr;
+
+/// log2 of the smallest table, from which SDR1 counts.
+const LOG2_OF_HTABSIZE_0: u32 = 18;
+
+/// Registers of a processor that starts.
+pub(super) fn at_start(pc: u64, r3: u64, msr: Msr) -> kvm_regs {
+    let mut regs = kvm_regs {
+        pc,
+        msr: msr.raw(),
+        ..Default::default()
+    };
+    regs.gpr[3] = r3;
+    regs
+}
+
+/// The same without MSR\[FP\]: given with it, the kernel would load the guest's floating-point registers over ours. A guest
+/// that uses them takes the interrupt that gives them back.
+pub(super) fn without_fp(mut regs: kvm_regs) -> kvm_regs {
+    regs.msr &= !MSR_FP;
+    regs
+}
+
+/// SDR1 for `table`, as KVM-PR wants it: an address of this process.
+pub(super) fn sdr1(table: &Table) -> u64 {
+    table.host_address() | u64::from(table.order().log2_bytes() - LOG2_OF_HTABSIZE_0)
+}
+
+/// All of them, to be read by a person.
+pub(super) fn dump(regs: &kvm_regs) -> String {
+    let mut text = format!(
+        "  pc {:016x}  msr {:016x}  lr {:016x}  ctr {:016x}\n  cr {:08x}  xer {:016x}  srr0 {:016x}  srr1 {:016x}",
+        regs.pc, regs.msr, regs.lr, regs.ctr, regs.cr, regs.xer, regs.srr0, regs.srr1
+    );
+    for (number, values) in regs.gpr.chunks(4).enumerate() {
+        let _ = write!(text, "\n  r{:<2}", number * 4);
+        for value in values {
+            let _ = write!(text, " {value:016x}");
+        }
+    }
+    text
+}

@@ -1,0 +1,70 @@
+//! How other threads reach a processor of KVM: they make it leave the guest, wake it while it dozes, and move its
+//! external interrupt line.
+//!
+//! *Leaving.* KVM looks at `immediate_exit` before it goes into the guest, and a signal gets it out. So whoever rings sets
+//! the first and then sends the second; either finds the processor on its way in, inside, or out already. The processor
+//! takes `immediate_exit` back when it is out, and looks for reasons after that.
+//!
+//! *Waking.* The protocol is [`Bed`]'s.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use kvm_ppc::{Bed, ImmediateExit, Interrupter, Thread};
+
+use crate::accel::Wire;
+
+/// A wire to one processor.
+pub(super) struct KvmWire {
+    immediate_exit: ImmediateExit,
+    interrupter: Interrupter,
+    /// Number of the thread that runs it; 0 before there is one.
+    thread: AtomicI32,
+    /// Where it dozes.
+    pub(super) bed: Bed,
+}
+
+impl KvmWire {
+    /// To a processor that no thread runs yet.
+    pub(super) fn new(immediate_exit: ImmediateExit, interrupter: Interrupter) -> Self {
+        Self {
+            immediate_exit,
+            interrupter,
+            thread: AtomicI32::new(0),
+            bed: Bed::default(),
+        }
+    }
+
+    /// The calling thread runs it from now on.
+    pub(super) fn attach(&self) {
+        self.thread.store(Thread::current().number(), Ordering::SeqCst);
+    }
+
+    /// Takes back what rings have left. Whoever has rung has made the reason visible before.
+    pub(super) fn answer(&self) {
+        self.immediate_exit.clear();
+    }
+
+    fn interrupt(&self) {
+        match self.thread.load(Ordering::SeqCst) {
+            // Whoever runs it first finds `immediate_exit` set.
+            0 => {}
+            number => Thread::from_number(number).interrupt(),
+        }
+    }
+}
+
+impl Wire for KvmWire {
+    fn ring(&self) {
+        self.immediate_exit.set();
+        self.interrupt();
+    }
+
+    fn wake(&self) {
+        self.bed.turn_out();
+        self.interrupt();
+    }
+
+    fn set_external(&self, level: bool) {
+        self.interrupter.set_external(level);
+    }
+}
