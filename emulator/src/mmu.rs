@@ -177,7 +177,7 @@ impl Core {
     pub(crate) fn invalidate(&mut self, what: &Invalidation) {
         self.drop_revoked();
         match what {
-            Invalidation::Page { page, actual } => {
+            Invalidation::Page { page, actual, .. } => {
                 let first = page.offset() & !actual.offset_mask();
                 self.tlb.drop_virtual(first, actual.bytes());
                 self.fetch.drop_virtual(*page, actual.bytes());

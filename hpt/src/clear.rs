@@ -16,7 +16,8 @@ impl Port {
         let port = self.begin();
         let mut entry = port.lock_valid(flags, ptex)?;
         // In place, as the manual says: the entry stays in use. Shadows must go, or they would be used
-        // on without setting R again. If R was clear there are none: a walk sets it first.
+        // on without setting R again: also those of walks that have seen R set and are not done. If R was clear there are none: a
+        // walk sets it first.
         let (old, used) = entry.clear_r();
         if used {
             port.invalidate_one(&entry);
@@ -37,7 +38,8 @@ impl Port {
         port.counters.cleared.add(1);
         let (old, stored_to) = entry.look();
         if !stored_to {
-            // No processor stores through the entry without setting C first, so C can only be the guest's.
+            // No processor stores through the entry without setting C first, or R where C tells nothing. So C can only be the
+            // guest's.
             entry.clear_guest_c();
             port.counters.untouched.add(1);
             return Ok(old.r);

@@ -91,7 +91,8 @@ counts! {
     cleared: Counter => u64,
     /// Changes that no processor had to hear of, because R told that none had used the entry.
     untouched: Counter => u64,
-    /// Grace periods: calls of [`Shadow::invalidate`](crate::Shadow::invalidate).
+    /// Grace periods: calls of [`Shadow::invalidate`](crate::Shadow::invalidate) and
+    /// [`Shadow::quiesce`](crate::Shadow::quiesce).
     graces: Counter => u64,
     /// Of them, those that concerned no processor.
     nobody: Counter => u64,
@@ -105,7 +106,14 @@ counts! {
     joined: Counter => u64,
     /// Batches that were flushed before they were complete because the host was out of memory.
     flushed_early: Counter => u64,
-    /// Invalidations in a batch.
+    /// Flushes by ranges of real addresses or of everything: calls of [`Shadow::flush`](crate::Shadow::flush), which follow a
+    /// grace period of their own.
+    flushes: Counter => u64,
+    /// Sum of [`Grace::discarded`].
+    discarded: Counter => u64,
+    /// Grace periods and flushes that made all processors drop everything: [`Grace::flushed_all`].
+    flushed_all: Counter => u64,
+    /// Changes that share a grace period.
     batch_sizes: Counted => Histogram,
     /// Length in ns of the grace periods that waited for a processor.
     waits_ns: Counted => Histogram,
@@ -118,15 +126,28 @@ counts! {
 }
 
 impl Counters {
-    /// A batch of `size` invalidations had this grace period.
+    /// A batch of `size` changes had this grace period, with a flush or without.
     pub(crate) fn note(&self, size: usize, grace: &Grace) {
         self.graces.add(1);
-        self.nobody.add(u64::from(grace.posted == 0));
+        self.nobody
+            .add(u64::from(grace.posted + grace.kicked + grace.joined == 0));
         self.left_alone.add(u64::from(grace.left_alone));
+        self.batch_sizes.add(size as u64);
+        self.note_asked(grace);
+    }
+
+    /// There was this flush after a grace period.
+    pub(crate) fn note_flush(&self, flush: &Grace) {
+        self.flushes.add(1);
+        self.note_asked(flush);
+    }
+
+    fn note_asked(&self, grace: &Grace) {
         self.posted.add(u64::from(grace.posted));
         self.kicked.add(u64::from(grace.kicked));
         self.joined.add(u64::from(grace.joined));
-        self.batch_sizes.add(size as u64);
+        self.discarded.add(u64::from(grace.discarded));
+        self.flushed_all.add(u64::from(grace.flushed_all));
         if let Some(waited) = grace.waited {
             let ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
             self.waits_ns.add(ns);
@@ -161,6 +182,7 @@ mod tests {
                 kicked: 2,
                 joined: 1,
                 waited: Some(Duration::from_nanos(1500)),
+                ..Grace::default()
             },
         );
         counters.note(1, &Grace::default());

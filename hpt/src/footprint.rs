@@ -70,7 +70,7 @@ impl Footprint {
     pub(crate) fn may_hold(&self, invalidation: &Invalidation) -> bool {
         match invalidation {
             Invalidation::All => true,
-            Invalidation::Page { page, actual } => {
+            Invalidation::Page { page, actual, .. } => {
                 let at = bit(*page, *actual);
                 self.words[at / 64].load(Ordering::Acquire) & (1 << (at % 64)) != 0
             }
@@ -120,6 +120,7 @@ mod tests {
         let invalidation = Invalidation::Page {
             page: small,
             actual: PageSize::Size4K,
+            real: 0x5000,
         };
         assert!(!footprint.may_hold(&invalidation));
         assert!(footprint.note(small, PageSize::Size4K));
@@ -137,6 +138,7 @@ mod tests {
         let whole = Invalidation::Page {
             page: page(PageSize::Size4K, 0x1_0000),
             actual: PageSize::Size64K,
+            real: 0,
         };
         assert!(footprint.may_hold(&whole));
     }

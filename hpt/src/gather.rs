@@ -7,7 +7,6 @@ use arrayvec::ArrayVec;
 use power::hpte::HpteV;
 
 use crate::lock::{Attempt, Locked};
-use crate::port::shadow_of;
 use crate::shadow::Batch;
 use crate::{Hpte, Port, PteIndex};
 
@@ -92,17 +91,9 @@ impl<'p, T> Gather<'p, T> {
         if self.in_place.is_empty() {
             return;
         }
-        let mut batch = Batch::new();
-        for (_, entry) in self.in_place.iter().chain(&self.more) {
-            let shadow = shadow_of(entry);
-            if batch.try_push(shadow).is_err() {
-                self.port.counters.flushed_early.add(1);
-                self.port.invalidate(&batch);
-                batch.clear();
-                batch.push(shadow);
-            }
-        }
-        self.port.invalidate(&batch);
+        let count = self.in_place.len() + self.more.len();
+        let entries = self.in_place.iter().chain(&self.more).map(|(_, entry)| entry);
+        self.port.end_uses(count, entries);
         for (known_by, entry) in self.in_place.drain(..).chain(self.more.drain(..)) {
             let at = entry.at();
             gone(known_by, at, self.port.free(entry));

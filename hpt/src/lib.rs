@@ -3,11 +3,12 @@
 //!
 //! - [`Table`] is the memory: lock-free [`Table::walk`] for whoever translates.
 //! - [`Hpt`] is the guest's table, [`Port`] what one of its processors may do to it: a method a hypercall.
+//! - [`Marking`] is how those that walk a table set R and C in it: as [`Table::walk`] does, or as KVM's walker.
 //! - [`Shadow`] is what a change asks of the processors; [`Shootdown`] is the answer of processors
-//!   that are threads with a [`Seat`] each.
+//!   that are threads with a [`Seat`] each, and [`Discard`] a way to take translations from them while they run.
 //!
 //! Knows nothing of KVM, registers or devices: what it needs from above are the traits [`RealMap`],
-//! [`Shadow`] and [`Kick`]. The protocols are in `docs/concurrency.md`.
+//! [`Shadow`], [`Kick`] and [`Discard`]. The protocols are in `docs/concurrency.md`.
 
 mod block;
 mod bulk;
@@ -16,6 +17,7 @@ mod clear;
 mod confirm;
 mod counters;
 mod current;
+mod discard;
 mod duplicates;
 mod enter;
 mod evict;
@@ -43,14 +45,17 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod walk;
+mod withdraw;
 
 pub use bulk::Specifier;
 pub use confirm::{Confirmation, Held};
 pub use counters::Counts;
 pub use current::{Current, View};
+pub use discard::Discard;
 pub use duplicates::{Duplicate, DuplicateReport};
 pub use footprint::Footprint;
 pub use histogram::Histogram;
+pub use marks::Marking;
 pub use memory::AllocateTable;
 pub use order::{Order, ParseOrderError};
 pub use port::{Hpt, Port};

@@ -31,8 +31,8 @@ pub(crate) struct Locked<'t> {
     at: PteIndex,
     /// Doubleword 0 without the lock bit.
     v: HpteV,
-    /// WIMG, which doubleword 1 lacks while it is closed.
-    wimg: u64,
+    /// Bits of doubleword 1 that are turned while it is closed.
+    closed: u64,
     hidden: bool,
 }
 
@@ -79,7 +79,7 @@ impl Table {
                 table: self,
                 at,
                 v,
-                wimg: 0,
+                closed: 0,
                 hidden: false,
             }),
             Err(_) => Attempt::Busy,
@@ -107,14 +107,21 @@ impl Locked<'_> {
         self.look().0
     }
 
-    /// The same, and whether a walker has stored through it since C was last clear.
+    /// The same, and whether a walker may have stored through it since it was published.
     pub(crate) fn look(&self) -> (Hpte, bool) {
-        let r = HpteR::from_raw(load(self.table.r(self.at)));
+        let r = HpteR::from_raw(load(self.table.r(self.at)) ^ self.closed);
         let entry = Hpte {
             v: self.v.with_valid(true),
-            r: r.with_set(self.wimg),
+            r,
         };
-        (entry.seen(), r.is_changed())
+        let marking = self.table.marking();
+        (entry.seen(marking), marking.is_stored_to(r))
+    }
+
+    /// Whether a walker has set R. Where walkers write late bytes, this is only certain to tell of the last one after a grace
+    /// period.
+    pub(crate) fn is_used(&self) -> bool {
+        HpteR::from_raw(load(self.table.r(self.at))).is_referenced()
     }
 
     /// Hides the entry from walkers that come later. It comes back with [`Self::publish`] or is gone with
@@ -126,18 +133,18 @@ impl Locked<'_> {
         store(self.table.v(self.at), self.v.raw() | HpteV::LOCK, Ordering::Relaxed);
     }
 
-    /// Makes doubleword 1 of a hidden entry one that no walker has read, so that none sets R or C in it any more; whether
-    /// one had set R before. If not, no processor holds the entry's translation, and none will.
+    /// Makes doubleword 1 of a hidden entry one that no walker has read and that permits nothing; whether a walker had set R before.
+    /// Where walkers mark in one step, none sets R or C any more: if R was clear, no processor holds the entry's translation,
+    /// and none will. It stays closed in a free slot.
     pub(crate) fn close(&mut self) -> bool {
-        // One step: a walker's compare-exchange comes before it, and R is seen here, or fails. Release: who sees
-        // it closed sees dw 0 hidden.
-        let old = self
-            .table
-            .r(self.at)
-            .fetch_and((!HpteR::WIMG).to_be(), Ordering::Release);
-        let old = HpteR::from_raw(u64::from_be(old));
-        self.wimg = old.raw() & HpteR::WIMG;
-        old.is_referenced()
+        let doubleword = self.table.r(self.at);
+        let open = HpteR::from_raw(load(doubleword));
+        // Nobody else changes these bits.
+        self.closed = open.raw() ^ open.closed().raw();
+        // One step: a walker's compare-exchange comes before it, and R is seen here, or fails; the byte that another walker
+        // stores is not this one's. Release: who sees it closed sees dw 0 hidden.
+        let old = doubleword.fetch_xor(self.closed.to_be(), Ordering::Release);
+        HpteR::from_raw(u64::from_be(old)).is_referenced()
     }
 
     /// Clears R, the walkers' and the guest's, under the eyes of walkers; returns the entry as it was, and whether a
@@ -148,7 +155,12 @@ impl Locked<'_> {
         // sees the entry locked (`confirm.rs`).
         let old = self.table.r(self.at).fetch_and((!mask).to_be(), Ordering::Release);
         let r = HpteR::from_raw(u64::from_be(old));
-        (Hpte { v: self.v, r }.seen(), r.is_referenced())
+        let seen = Hpte { v: self.v, r }.seen(self.table.marking());
+        if seen.r.is_changed() && !self.table.marking().is_stored_to(r.with_clear(mask)) {
+            // That there was a store was known by R alone.
+            self.v = self.v.with_set(HpteV::GUEST_C);
+        }
+        (seen, r.is_referenced())
     }
 
     /// Clears the guest's C; the walkers' stays as it is.
@@ -159,7 +171,7 @@ impl Locked<'_> {
     /// Gives the entry, which walkers do not see, its new content and unlocks it. Nobody has used it then, whatever R and C
     /// say: those are the guest's.
     pub(crate) fn publish(mut self, new: Hpte) {
-        let new = new.stored();
+        let new = new.stored(self.table.marking());
         self.count();
         // Claim: who sees the new dw 1 sees the count of whatever was in the slot before (W5).
         fence(Ordering::Release);

@@ -12,8 +12,8 @@ use crate::current::{Current, View};
 use crate::duplicates::DuplicateReport;
 use crate::lock::Locked;
 use crate::resize::Resizing;
-use crate::shadow::{Batch, Invalidation, Shadow};
-use crate::{Hpte, PteIndex, RealMap, Table};
+use crate::shadow::{Invalidation, Shadow};
+use crate::{Hpte, Marking, PteIndex, RealMap, Table};
 
 /// One guest's table, with what its hypercalls need of the machine. Processors use it through a [`Port`] each.
 pub struct Hpt {
@@ -21,8 +21,8 @@ pub struct Hpt {
     pub(crate) real: Box<dyn RealMap>,
     pub(crate) shadow: Box<dyn Shadow>,
     pub(crate) resizing: Resizing,
-    /// As [`Shadow::marks_in_one_step`] has it.
-    marks_in_one_step: bool,
+    /// How walkers set R and C in every table of this guest.
+    pub(crate) marking: Marking,
     /// Whom a guest's duplicate entries are told, if anybody.
     pub(crate) duplicates: Option<DuplicateReport>,
     /// Of each port that was ever made.
@@ -34,9 +34,9 @@ impl Hpt {
     pub fn new(current: Arc<Current>, real: Box<dyn RealMap>, shadow: Box<dyn Shadow>) -> Self {
         Self {
             resizing: Resizing::new(current.table().order()),
+            marking: current.table().marking(),
             current,
             real,
-            marks_in_one_step: shadow.marks_in_one_step(),
             shadow,
             duplicates: None,
             counters: Mutex::default(),
@@ -105,37 +105,6 @@ impl Port {
         self.table().index(ptex).ok_or(Status::Parameter)
     }
 
-    /// Hides `entry` from walkers; whether that is all: no processor holds its translation, and none will. Otherwise
-    /// it must be invalidated before its slot is used again.
-    pub(crate) fn hide(&self, entry: &mut Locked<'_>) -> bool {
-        entry.hide();
-        let untouched = self.hpt.marks_in_one_step && !entry.close();
-        if untouched {
-            self.counters.untouched.add(1);
-        }
-        untouched
-    }
-
-    /// Hides `entry` from walkers and waits until no processor uses its translation any more.
-    pub(crate) fn withdraw(&self, entry: &mut Locked<'_>) {
-        if !self.hide(entry) {
-            self.invalidate_one(entry);
-        }
-    }
-
-    /// Waits until no processor uses the translation of `entry` any more.
-    pub(crate) fn invalidate_one(&self, entry: &Locked<'_>) {
-        let mut batch = Batch::new();
-        batch.push(shadow_of(entry));
-        self.invalidate(&batch);
-    }
-
-    /// Waits until no processor uses what `batch` names any more.
-    pub(crate) fn invalidate(&self, batch: &Batch) {
-        let grace = self.hpt.shadow.invalidate(batch);
-        self.counters.note(batch.len(), &grace);
-    }
-
     /// Frees the slot of an entry that is hidden, and invalidated where that was needed; returns the entry as it was.
     pub(crate) fn free(&self, entry: Locked<'_>) -> Hpte {
         // Only now: until the grace period was over, walkers might still have set R and C.
@@ -159,6 +128,7 @@ fn named(at: PteIndex, v: HpteV, r: HpteR) -> Option<Invalidation> {
     Some(Invalidation::Page {
         page: page.align_to(pair.actual()),
         actual: pair.actual(),
+        real: r.real_address(pair),
     })
 }
 
@@ -187,10 +157,11 @@ mod tests {
                     let hash = if secondary { !page.hash() } else { page.hash() };
                     let at = table.index(table.group_start(hash) as u64 + 3).unwrap();
                     let v = HpteV::new(page, pair, secondary);
-                    let r = HpteR::from_raw(pair.encoding() << 12);
+                    let r = HpteR::from_raw(0x100_0012 | pair.encoding() << 12);
                     let expected = Invalidation::Page {
                         page: page.align_to(pair.actual()),
                         actual: pair.actual(),
+                        real: 0x100_0000,
                     };
                     assert_eq!(named(at, v, r), Some(expected), "{pair:?} {segment:?} {secondary}");
                 }

@@ -95,6 +95,7 @@ mod tests {
             let gone = Invalidation::Page {
                 page: page.align_to(pair.actual()),
                 actual: pair.actual(),
+                real: 0x100_0000,
             };
             assert_eq!(machine.asked(), [Asked::Invalidate(gone), Asked::EndOfBatch]);
         }

@@ -283,6 +283,7 @@ mod tests {
             batch.push(Invalidation::Page {
                 page,
                 actual: PageSize::Size4K,
+                real: number << 12,
             });
         }
         batch

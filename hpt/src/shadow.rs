@@ -18,6 +18,8 @@ pub enum Invalidation {
         page: Vpn,
         /// How much of the virtual address space around `page` goes.
         actual: PageSize,
+        /// Real address of the first byte of these `actual` bytes.
+        real: u64,
     },
     /// Everything.
     All,
@@ -48,6 +50,13 @@ impl Batch {
     /// A batch of nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A batch of everything.
+    pub fn everything() -> Self {
+        let mut batch = Self::new();
+        batch.push(Invalidation::All);
+        batch
     }
 
     /// Adds what `invalidation` names. Everything swallows its parts.
@@ -107,39 +116,65 @@ impl Batch {
 }
 
 /// What a writer of the table asks of the processors that may hold a translation.
+///
+/// Whoever asks has changed the table before, is itself outside the guest, and may hold locks of entries: nothing here may
+/// wait for one, but for [`Self::exclusively`].
+///
+/// Tables whose walkers mark in one step use [`Self::invalidate`] alone. Where they write late bytes
+/// ([`Marking::LateBytes`](crate::Marking)), an entry's R tells after [`Self::quiesce`] whether it must go into a
+/// [`Self::flush`].
 pub trait Shadow: Send + Sync {
-    /// Returns when no processor uses a translation named by `batch` any more, and when every
+    /// Grace period and flush: returns when no processor uses a translation named by `batch` any more, and when every
     /// walk that began before the call has finished: what it set in an entry is there to be read.
-    ///
-    /// The caller has changed the table before, is itself outside the guest, and may hold locks of
-    /// entries: nothing here may wait for one.
     fn invalidate(&self, batch: &Batch) -> Grace;
+
+    /// Grace period: returns when every walk that began before the call has finished: what it set in an entry is there to be
+    /// read, what it found is held.
+    fn quiesce(&self) -> Grace;
+
+    /// Flush: returns when no processor uses a translation named by `batch` any more. No walk can find these any more, since
+    /// before a grace period.
+    fn flush(&self, batch: &Batch) -> Grace;
 
     /// Calls `work` while every processor is outside the guest and none goes in, so that nobody walks the table. Before they
     /// go on they drop everything that they hold.
     ///
-    /// The caller is itself outside the guest.
+    /// The caller holds no lock of an entry, and may wait for one in `work`.
     fn exclusively(&self, work: &mut dyn FnMut());
-
-    /// Whether every walker sets R and C by a compare-exchange against the doubleword 1 that it has read. Then an entry
-    /// whose doubleword 1 was changed in one step while R was clear has no shadow and will get none, and no
-    /// grace period is needed to know it.
-    fn marks_in_one_step(&self) -> bool;
 }
 
-/// What an invalidation asked of the processors.
+/// What a writer asked of the processors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grace {
     /// Processors that could not hold anything of the batch.
     pub left_alone: u32,
     /// Processors that will drop it before they enter the guest again, or have been made to.
     pub posted: u32,
-    /// Of them, those that were made to leave the guest.
+    /// Processors that were made to leave the guest.
     pub kicked: u32,
-    /// Of them, those that another writer was making leave already.
+    /// Processors that another writer was making leave already.
     pub joined: u32,
+    /// Ranges of real addresses that were taken from all processors while they ran.
+    pub discarded: u32,
+    /// All processors were told to drop everything, as the ranges were too many.
+    pub flushed_all: bool,
     /// How long it took until all of them had left; `None` if all were outside.
     pub waited: Option<Duration>,
+}
+
+impl Grace {
+    /// Adds what the flush after this grace period asked.
+    pub(crate) fn add_flush(&mut self, flush: &Self) {
+        self.posted += flush.posted;
+        self.kicked += flush.kicked;
+        self.joined += flush.joined;
+        self.discarded += flush.discarded;
+        self.flushed_all |= flush.flushed_all;
+        self.waited = match (self.waited, flush.waited) {
+            (Some(grace), Some(flush)) => Some(grace + flush),
+            (grace, flush) => grace.or(flush),
+        };
+    }
 }
 
 /// Nobody holds translations: for a table that nobody walks while it is changed.
@@ -151,12 +186,16 @@ impl Shadow for NoShadow {
         Grace::default()
     }
 
-    fn exclusively(&self, work: &mut dyn FnMut()) {
-        work();
+    fn quiesce(&self) -> Grace {
+        Grace::default()
     }
 
-    fn marks_in_one_step(&self) -> bool {
-        true
+    fn flush(&self, _: &Batch) -> Grace {
+        Grace::default()
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        work();
     }
 }
 
@@ -165,12 +204,16 @@ impl<T: Shadow + ?Sized> Shadow for Arc<T> {
         (**self).invalidate(batch)
     }
 
-    fn exclusively(&self, work: &mut dyn FnMut()) {
-        (**self).exclusively(work);
+    fn quiesce(&self) -> Grace {
+        (**self).quiesce()
     }
 
-    fn marks_in_one_step(&self) -> bool {
-        (**self).marks_in_one_step()
+    fn flush(&self, batch: &Batch) -> Grace {
+        (**self).flush(batch)
+    }
+
+    fn exclusively(&self, work: &mut dyn FnMut()) {
+        (**self).exclusively(work);
     }
 }
 
@@ -185,6 +228,7 @@ mod tests {
         Invalidation::Page {
             page,
             actual: PageSize::Size4K,
+            real: number << 12,
         }
     }
 

@@ -4,15 +4,19 @@
 //! A batch is posted to every seat whose processor may hold what it names ([`Footprint`]). Processors outside the guest are
 //! left alone: they apply it when they enter. Those inside are kicked, by one writer for all that find them there,
 //! and each writer waits until each has left once. The protocol is the table at the top of `seat.rs`.
+//!
+//! Where there is a way to take translations from processors while they run, grace period and flush are two things, and
+//! most flushes post nothing: `discard.rs`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrayvec::ArrayVec;
 
+use crate::discard::{Discard, Discarding};
 use crate::gate::Gate;
 use crate::seat::Found;
-use crate::shadow::{Batch, Grace, Invalidation, Shadow};
+use crate::shadow::{Batch, Grace, Shadow};
 use crate::sync::{Ordering, fence};
 use crate::{Footprint, Seat};
 
@@ -29,6 +33,8 @@ pub struct Shootdown {
     kicks: Vec<Box<dyn Kick>>,
     /// In front of every seat.
     gate: Arc<Gate>,
+    /// How translations go without the processors' help, if they can.
+    discarding: Option<Discarding>,
 }
 
 impl Shootdown {
@@ -44,6 +50,16 @@ impl Shootdown {
         Self::assemble(processors.map(|(kick, footprint)| (kick, Some(footprint))))
     }
 
+    /// The same for processors whose translations `discard` can drop by their real addresses while they run: each flush does so
+    /// for up to `most` ranges, and makes all processors drop everything if it needs more.
+    #[must_use]
+    pub fn with_discard(self, discard: Box<dyn Discard>, most: usize) -> Self {
+        Self {
+            discarding: Some(Discarding::new(discard, most)),
+            ..self
+        }
+    }
+
     fn assemble(processors: impl Iterator<Item = (Box<dyn Kick>, Option<Arc<Footprint>>)>) -> Self {
         let gate = Arc::new(Gate::new());
         let (kicks, seats): (Vec<_>, Vec<_>) = processors
@@ -53,6 +69,7 @@ impl Shootdown {
             seats: seats.into(),
             kicks,
             gate,
+            discarding: None,
         }
     }
 
@@ -106,8 +123,9 @@ fn drive_out(round: &Round<'_>, grace: &mut Grace) {
     }
 }
 
-impl Shadow for Shootdown {
-    fn invalidate(&self, batch: &Batch) -> Grace {
+impl Shootdown {
+    /// Posts `batch` to those who may hold what it names, and returns when each of them that was inside has left once.
+    fn post(&self, batch: &Batch) -> Grace {
         let mut grace = Grace::default();
         // W1: the table's change comes before every look at a footprint.
         fence(Ordering::SeqCst);
@@ -127,6 +145,44 @@ impl Shadow for Shootdown {
         grace.left_alone = self.seats.len() as u32 - grace.posted;
         grace
     }
+}
+
+impl Shadow for Shootdown {
+    fn invalidate(&self, batch: &Batch) -> Grace {
+        if self.discarding.is_none() {
+            return self.post(batch);
+        }
+        let mut grace = self.quiesce();
+        grace.add_flush(&self.flush(batch));
+        grace
+    }
+
+    fn quiesce(&self) -> Grace {
+        let mut grace = Grace::default();
+        // I2: the table's change comes before every look at whether a processor is inside.
+        fence(Ordering::SeqCst);
+        for round in self.rounds() {
+            drive_out(&round, &mut grace);
+        }
+        grace.left_alone = self.seats.len() as u32 - grace.kicked - grace.joined;
+        grace
+    }
+
+    fn flush(&self, batch: &Batch) -> Grace {
+        let Some(discarding) = &self.discarding else {
+            return self.post(batch);
+        };
+        if let Some(discarded) = discarding.try_discard(batch) {
+            return Grace {
+                discarded,
+                ..Grace::default()
+            };
+        }
+        Grace {
+            flushed_all: true,
+            ..self.post(&Batch::everything())
+        }
+    }
 
     fn exclusively(&self, work: &mut dyn FnMut()) {
         let closed = self.gate.close();
@@ -134,17 +190,12 @@ impl Shadow for Shootdown {
             drive_out(&round, &mut Grace::default());
         }
         // Nobody gets anything new before the gate opens, so it may as well be posted now: also if `work` panics.
-        let mut everything = Batch::new();
-        everything.push(Invalidation::All);
+        let everything = Batch::everything();
         for seat in &self.seats {
             seat.post(&everything);
         }
         work();
         drop(closed);
-    }
-
-    fn marks_in_one_step(&self) -> bool {
-        true
     }
 }
 
@@ -172,17 +223,11 @@ mod tests {
         }
     }
 
-    fn everything() -> Batch {
-        let mut batch = Batch::new();
-        batch.push(Invalidation::All);
-        batch
-    }
-
     #[test]
     fn a_processor_outside_the_guest_is_left_alone() {
         let count = Count::default();
         let shootdown = Shootdown::new(vec![Box::new(count.clone())]);
-        shootdown.invalidate(&everything());
+        shootdown.invalidate(&Batch::everything());
         assert_eq!(count.0.load(SeqCst), 0);
         let mut applied = 0;
         shootdown.seat(0).enter(|_| applied += 1);
@@ -209,7 +254,7 @@ mod tests {
                     seat.leave();
                 });
             }
-            shootdown.invalidate(&everything());
+            shootdown.invalidate(&Batch::everything());
             assert!((0..70).all(|cpu| shootdown.seat(cpu).find() == Found::Outside));
         });
         for (cpu, count) in counts.iter().enumerate() {

@@ -6,8 +6,9 @@
 //! |---|---|---|---|
 //! | W1 | writer | dw 0: lock bit set by compare-exchange, Acquire | W7 of the last holder |
 //! | W2 | writer that changes an entry | dw 0: V cleared, Relaxed | R1 |
-//! | W3 | the same, where every walker marks in one step (R5) | dw 1: closed (WIMG cleared) by fetch-and, Release; if R was clear then, no walker has the entry and none will: on to W4 | R3, R5 |
+//! | W3 | the same | dw 1: closed (WIMG clear, PP for no access) by fetch-xor, Release; if every walker marks in one step (R5) and R was clear then, no walker has the entry and none will: on to W4 | R3, R5; K1 |
 //! | G | the same, unless W3 told that it is not needed | [`Shadow::invalidate`](crate::Shadow): grace period and flush; R and C are read after it | R1: a walk that starts later sees V = 0; R5, by the seat |
+//! | G' | the same, where walkers write late bytes | [`Shadow::quiesce`](crate::Shadow): grace period; dw 1: R read, Relaxed; if it is set, [`Shadow::flush`](crate::Shadow) | K2 and K3, by the seat |
 //! | W4 | the same | the group's count of changes + 1, Release | R1, and R4 by W5 or W7 |
 //! | W5 | writer | fence Release (claim) | R4 |
 //! | W6 | writer | dw 1: store Relaxed | R3 |
@@ -17,15 +18,18 @@
 //! | R3 | walker | dw 1: load Relaxed; closed means again from R1 | W3, W6 |
 //! | R4 | walker | fence Acquire, count: load Relaxed; another value than in R1 means that R3 may be of another entry: again from R1 | W4 |
 //! | R5 | walker | dw 1: R set by compare-exchange, Relaxed, against the value of R3, then R4 again; C set likewise, without | W3; G, by the seat |
+//! | K1 | the kernel's walker, instead of R1 to R5 | both doublewords copied, in any order; a closed dw 1 permits nothing | W2, W3; W7 |
+//! | K2 | the same | dw 1: the byte with R stored, as it was in the copy, if R was clear there | G', by the seat |
+//! | K3 | the same | the page is mapped, for stores as well if the entry permits them | G', by the seat |
 //!
 //! Writers exclude each other by the lock bit; walkers take no lock and write nothing but R and C.
 
 use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV};
 
-use crate::Order;
 use crate::changes::Changes;
 use crate::memory::{AllocateTable, TableMemory};
 use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::{Marking, Order};
 
 /// Index of an entry (PTEX), known to lie inside its table. Only [`Table::index`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,16 +70,33 @@ pub struct Table {
     order: Order,
     group_mask: u64,
     entries: u64,
+    marking: Marking,
     retired: AtomicBool,
     changes: Changes,
 }
 
 impl Table {
-    /// An empty table of 2^`order` bytes.
+    /// An empty table of 2^`order` bytes, walked by [`Self::walk`] alone.
     ///
     /// # Errors
     /// The host has no address space for twice the size, which alignment takes.
     pub fn new(order: Order) -> Result<Self, AllocateTable> {
+        Self::with_marking(order, Marking::OneStep)
+    }
+
+    /// An empty table of 2^`order` bytes, walked by those that set R and C as `marking` says. With [`Marking::LateBytes`]
+    /// all of it is written once.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_marking(order: Order, marking: Marking) -> Result<Self, AllocateTable> {
+        let table = Self::reserve(order, marking)?;
+        (0..table.entries).for_each(|at| table.close_unused(PteIndex(at as usize)));
+        Ok(table)
+    }
+
+    /// A table that nobody may walk before each of its slots was passed to [`Self::close_unused`].
+    pub(crate) fn reserve(order: Order, marking: Marking) -> Result<Self, AllocateTable> {
         let memory = TableMemory::new(order)?;
         // A modelled table is one group.
         let groups = if cfg!(loom) { 1 } else { order.groups() };
@@ -84,9 +105,23 @@ impl Table {
             order,
             group_mask: groups - 1,
             entries: groups * HPTES_PER_GROUP,
+            marking,
             retired: AtomicBool::new(false),
             changes: Changes::new(),
         })
+    }
+
+    /// Closes a slot that was never used, where walkers may mix its doubleword 1 with the doubleword 0 of the entry that comes
+    /// there: zero would permit every access.
+    pub(crate) fn close_unused(&self, at: PteIndex) {
+        if self.marking == Marking::LateBytes {
+            store(self.r(at), HpteR::CLOSED.raw(), Ordering::Relaxed);
+        }
+    }
+
+    /// How its walkers set R and C.
+    pub fn marking(&self) -> Marking {
+        self.marking
     }
 
     /// The table's size.
@@ -176,7 +211,7 @@ impl Table {
             fence(Ordering::Acquire);
             let closed = v.is_valid() && r.is_closed();
             if !v.is_locked() && !closed && changes.load(Ordering::Relaxed) == count {
-                return Hpte { v, r }.seen();
+                return Hpte { v, r }.seen(self.marking);
             }
             waiting.pause();
         }

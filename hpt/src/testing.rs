@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use power::hpte::{HpteR, HpteV};
 use power::page::{PagePair, SegmentSize, Vpn};
 
-use crate::{Access, Batch, Current, Grace, Hpt, Invalidation, Order, Port, RealKind, RealMap, Shadow, Table};
+use crate::{Access, Batch, Current, Grace, Hpt, Invalidation, Marking, Order, Port, RealKind, RealMap, Shadow, Table};
 
 /// First address past the memory.
 pub(crate) const RAM_END: u64 = 64 << 20;
@@ -19,13 +19,15 @@ pub(crate) enum Asked {
     Synchronize(u64, u64),
     Invalidate(Invalidation),
     EndOfBatch,
+    Quiesce,
+    Flush(Invalidation),
+    EndOfFlush,
     Exclusively,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Recorder {
     asked: Arc<Mutex<Vec<Asked>>>,
-    marks_in_one_step: bool,
 }
 
 impl Recorder {
@@ -62,13 +64,22 @@ impl Shadow for Recorder {
         Grace::default()
     }
 
+    fn quiesce(&self) -> Grace {
+        self.note(Asked::Quiesce);
+        Grace::default()
+    }
+
+    fn flush(&self, batch: &Batch) -> Grace {
+        for item in batch.items() {
+            self.note(Asked::Flush(*item));
+        }
+        self.note(Asked::EndOfFlush);
+        Grace::default()
+    }
+
     fn exclusively(&self, work: &mut dyn FnMut()) {
         self.note(Asked::Exclusively);
         work();
-    }
-
-    fn marks_in_one_step(&self) -> bool {
-        self.marks_in_one_step
     }
 }
 
@@ -80,25 +91,27 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        Self::made(Order::MIN, true)
+        Self::made(Order::MIN, Marking::OneStep)
     }
 
     /// The same, whose table may grow.
     pub(crate) fn with_largest(largest: Order) -> Self {
-        Self::made(largest, true)
+        Self::made(largest, Marking::OneStep)
     }
 
-    /// As [`Shadow::marks_in_one_step`] has it: processors like the emulated ones, or like KVM's.
-    pub(crate) fn whose_walkers_mark_in_one_step(marks_in_one_step: bool) -> Self {
-        Self::made(Order::MIN, marks_in_one_step)
+    /// The same with processors like the emulated ones, or like KVM's.
+    pub(crate) fn with_marking(marking: Marking) -> Self {
+        Self::made(Order::MIN, marking)
     }
 
-    fn made(largest: Order, marks_in_one_step: bool) -> Self {
-        let recorder = Recorder {
-            asked: Arc::default(),
-            marks_in_one_step,
-        };
-        let current = Current::new(Table::new(Order::MIN).unwrap());
+    /// One of KVM's processors, whose table may grow.
+    pub(crate) fn with_late_bytes_and_largest(largest: Order) -> Self {
+        Self::made(largest, Marking::LateBytes)
+    }
+
+    fn made(largest: Order, marking: Marking) -> Self {
+        let recorder = Recorder::default();
+        let current = Current::new(Table::with_marking(Order::MIN, marking).unwrap());
         let hpt = Hpt::new(current, Box::new(recorder.clone()), Box::new(recorder.clone()));
         let hpt = Arc::new(hpt.with_largest(largest));
         Self { hpt, recorder }
@@ -136,7 +149,7 @@ impl Machine {
 
 /// Both kinds of [`Machine`].
 pub(crate) fn machines() -> [Machine; 2] {
-    [false, true].map(Machine::whose_walkers_mark_in_one_step)
+    [Marking::LateBytes, Marking::OneStep].map(Machine::with_marking)
 }
 
 /// Page `number` of a segment with 256 MiB, of `pair`'s base size.

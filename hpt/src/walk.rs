@@ -363,6 +363,7 @@ mod tests {
                 let whole = crate::Invalidation::Page {
                     page: asked,
                     actual: pair.actual(),
+                    real: 0,
                 };
                 assert!(footprint.may_hold(&whole), "{pair:?}");
             }

@@ -227,6 +227,15 @@ impl HpteR {
         extract(self.0, 57, 60)
     }
 
+    /// What no translation comes of: W, I, M and G are all clear, which they are in no legal entry, and no access is allowed
+    /// under either key (PP = 0b100).
+    pub const CLOSED: Self = Self(Self::PP0);
+
+    /// The same, closed: whoever reads it, and checks what it allows, gets nothing of it.
+    pub const fn closed(self) -> Self {
+        Self(self.0 & !(Self::WIMG | Self::PP) | Self::CLOSED.0)
+    }
+
     /// Whether W, I, M and G are all clear, which they are in no legal entry.
     pub const fn is_closed(self) -> bool {
         self.0 & Self::WIMG == 0
@@ -327,6 +336,19 @@ mod tests {
             assert_eq!(r.protection().allows_load(key), load, "load, pp {pp} key {key}");
             assert_eq!(r.protection().allows_store(key), store, "store, pp {pp} key {key}");
         }
+    }
+
+    #[test]
+    fn a_closed_entry_allows_nothing_and_keeps_the_rest() {
+        for raw in [0x5012, 0x8000_0000_0000_5011, u64::MAX, 0] {
+            let closed = HpteR::from_raw(raw).closed();
+            assert!(closed.is_closed());
+            for key in [false, true] {
+                assert!(!closed.protection().allows_load(key) && !closed.protection().allows_store(key));
+            }
+            assert_eq!((closed.raw() ^ raw) & !(1 << 63 | 0x7b), 0, "{raw:#x}");
+        }
+        assert_eq!(HpteR::CLOSED, HpteR::default().closed());
     }
 
     #[test]

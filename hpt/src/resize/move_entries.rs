@@ -4,11 +4,11 @@
 //! new table, a secondary one to the secondary group (LoPAR, H_RESIZE_HPT_COMMIT).
 //!
 //! While entries are only looked at, each leaves a *claim* in the slot that it will need: its own index, in doubleword 1,
-//! which means nothing as long as doubleword 0 has no V. A claim of an entry that is gone, or has become another, is
+//! which means nothing as long as doubleword 0 has no V, and permits nothing. A claim of an entry that is gone, or has become another, is
 //! void. So claims of an earlier look need not be taken back, and looking also makes the host commit the memory that
 //! the move will write to.
 
-use power::hpte::{HPTES_PER_GROUP, HpteV};
+use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV};
 use power::page::{PagePair, Vpn};
 
 use super::preparation::Verdict;
@@ -61,16 +61,25 @@ pub(super) fn claim(old: &Table, new: &Table, at: PteIndex) -> Verdict {
     let Some(to) = needed(old, new, at) else {
         return Verdict::Fits;
     };
-    // 0 is no claim.
-    let mine = at.to_register() + 1;
-    let claimant = load(new.r(to)).checked_sub(1).and_then(|ptex| old.index(ptex));
+    let claimant = claimant(load(new.r(to))).and_then(|ptex| old.index(ptex));
     let is_taken = claimant.is_some_and(|other| other != at && needed(old, new, other) == Some(to));
     // It may have gone while we looked at the other.
     if is_taken && needed(old, new, at) == Some(to) {
         return Verdict::Collision;
     }
-    store(new.r(to), mine, Ordering::Relaxed);
+    store(new.r(to), claim_of(at), Ordering::Relaxed);
     Verdict::Fits
+}
+
+/// Doubleword 1 of a slot that the entry at `at` needs. Closed, as it may stay there when walkers come that mix it with the
+/// doubleword 0 of a later entry; not 0.
+fn claim_of(at: PteIndex) -> u64 {
+    HpteR::CLOSED.raw() | ((at.to_register() + 1) << 2)
+}
+
+/// Who has claimed a slot that has `r` as doubleword 1.
+fn claimant(r: u64) -> Option<u64> {
+    ((r & !HpteR::CLOSED.raw()) >> 2).checked_sub(1)
 }
 
 /// The slot of `new` that the entry at `at` of `old` needs, if it is bolted.

@@ -10,7 +10,7 @@ use crate::Table;
 use crate::sync::{AtomicBool, Background, Ordering, Statistic};
 
 /// Entries between two looks at whether to go on.
-const STEP: usize = 8192;
+const STEP: u64 = 8192;
 
 /// Whether the bolted entries of a table fit into another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,20 +32,21 @@ pub(crate) struct Preparation {
 struct Progress {
     /// Nobody wants the verdict any more.
     cancelled: AtomicBool,
-    /// Of so many entries.
+    /// Of so many entries, of both tables.
     entries: u64,
     looked_at: Statistic,
 }
 
 impl Preparation {
-    /// Begins to look whether the bolted entries of `old` fit into `new`, which is empty and nobody else's.
+    /// Begins to look whether the bolted entries of `old` fit into `new`, which is empty and nobody else's; before that its slots are
+    /// made what unused ones must be.
     ///
     /// # Errors
     /// The host has no thread for it.
     pub(crate) fn begin(old: Arc<Table>, new: Arc<Table>) -> io::Result<Self> {
         let progress = Arc::new(Progress {
             cancelled: AtomicBool::new(false),
-            entries: old.order().entries(),
+            entries: new.order().entries() + old.order().entries(),
             looked_at: Statistic::default(),
         });
         let thread = Background::spawn("hpt resize", {
@@ -88,13 +89,21 @@ impl Drop for Preparation {
 
 impl Progress {
     fn look(&self, old: &Table, new: &Table) -> Verdict {
-        for (count, at) in indices(old).enumerate() {
+        let mut count = 0;
+        let mut goes_on = || {
             if count % STEP == 0 {
-                self.looked_at.set(count as u64);
+                self.looked_at.set(count);
                 if self.cancelled.load(Ordering::Relaxed) {
-                    break;
+                    return false;
                 }
             }
+            count += 1;
+            true
+        };
+        for at in indices(new).take_while(|_| goes_on()) {
+            new.close_unused(at);
+        }
+        for at in indices(old).take_while(|_| goes_on()) {
             if claim(old, new, at) == Verdict::Collision {
                 return Verdict::Collision;
             }

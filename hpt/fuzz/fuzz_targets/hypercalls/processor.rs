@@ -85,7 +85,7 @@ impl Processor {
 
 /// Whether `gone` names the page.
 fn names(gone: &Invalidation, held: &Page) -> bool {
-    let Invalidation::Page { page, actual } = *gone else {
+    let Invalidation::Page { page, actual, .. } = *gone else {
         return true;
     };
     page.vsid() == held.vsid

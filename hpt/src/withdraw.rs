@@ -1,0 +1,87 @@
+//! Ending the use of entries: hidden from walkers, then dropped by the processors that hold their translations, if any does.
+//!
+//! How it is known that none does depends on the walkers ([`Marking`]):
+//!
+//! - If they mark in one step, the entry is closed (W3), and R, clear at that moment, says so at once. Otherwise
+//!   grace period and flush are one ([`Shadow::invalidate`](crate::Shadow)).
+//! - If they write late bytes, R says so only after a grace period (G'): a walker that has copied the entry sets R and maps
+//!   the page later than anybody can tell. Then those with R set are flushed. Nothing of the entry is read as the guest's, and its
+//!   slot is not used again, before both.
+
+use crate::lock::Locked;
+use crate::port::shadow_of;
+use crate::shadow::Batch;
+use crate::{Marking, Port};
+
+impl Port {
+    /// Hides `entry` from walkers; whether that is all: no processor holds its translation, and none will. Otherwise
+    /// its uses must end before its slot is used again.
+    pub(crate) fn hide(&self, entry: &mut Locked<'_>) -> bool {
+        entry.hide();
+        let untouched = !entry.close() && self.hpt.marking == Marking::OneStep;
+        if untouched {
+            self.counters.untouched.add(1);
+        }
+        untouched
+    }
+
+    /// Hides `entry` from walkers and waits until no processor uses its translation any more.
+    pub(crate) fn withdraw(&self, entry: &mut Locked<'_>) {
+        if !self.hide(entry) {
+            self.end_uses(1, std::iter::once(&*entry));
+        }
+    }
+
+    /// Waits until no processor uses the translations of `count` hidden `entries` any more.
+    pub(crate) fn end_uses<'e, 't: 'e>(&self, count: usize, entries: impl Iterator<Item = &'e Locked<'t>>) {
+        let late = self.hpt.marking == Marking::LateBytes;
+        if late {
+            let grace = self.hpt.shadow.quiesce();
+            self.counters.note(count, &grace);
+        }
+        let mut batch = Batch::new();
+        for entry in entries {
+            // Not before the grace period: a walk that was under way has set it by now.
+            if late && !entry.is_used() {
+                self.counters.untouched.add(1);
+                continue;
+            }
+            let shadow = shadow_of(entry);
+            if batch.try_push(shadow).is_err() {
+                self.counters.flushed_early.add(1);
+                self.drop_hidden(&batch);
+                batch.clear();
+                batch.push(shadow);
+            }
+        }
+        self.drop_hidden(&batch);
+    }
+
+    /// Waits until no processor uses what `batch` names of hidden entries any more; those of walkers with late bytes have had their
+    /// grace period.
+    fn drop_hidden(&self, batch: &Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        match self.hpt.marking {
+            Marking::OneStep => self.invalidate(batch),
+            Marking::LateBytes => {
+                let flush = self.hpt.shadow.flush(batch);
+                self.counters.note_flush(&flush);
+            }
+        }
+    }
+
+    /// Waits until no processor uses the translation of `entry`, which walkers may still see, as they did before the call.
+    pub(crate) fn invalidate_one(&self, entry: &Locked<'_>) {
+        let mut batch = Batch::new();
+        batch.push(shadow_of(entry));
+        self.invalidate(&batch);
+    }
+
+    /// Grace period and flush.
+    fn invalidate(&self, batch: &Batch) {
+        let grace = self.hpt.shadow.invalidate(batch);
+        self.counters.note(batch.len(), &grace);
+    }
+}
