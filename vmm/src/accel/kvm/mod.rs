@@ -6,9 +6,11 @@
 //! - The page table's protocol is `hpt`'s: the kernel's walker marks late ([`hpt::Marking::LateBytes`]), and its shadows go by
 //!   real page, through KVM's own mapping of guest memory.
 //!
-//! Unsafe code is in the crate `kvm-ppc`.
+//! Unsafe code is in the crate `kvm-ppc`, but for SDR1, which only this module can answer for.
 
 mod processor;
+#[expect(unsafe_code, reason = "SDR1 is an address that the kernel reads and writes at")]
+mod segments;
 mod registers;
 mod shared;
 mod wire;
@@ -21,6 +23,7 @@ use hpt::{Current, Discard, Kick, Marking, Order, Shootdown, Table};
 use kvm_ioctls::{VcpuFd, VmFd};
 use kvm_ppc::{KvmMemory, PpcVcpu as _, PpcVm as _};
 use power::hcall::Hcall;
+use kvm_bindings::KVM_CAP_PPC_PAPR;
 use vmm_sys_util::errno;
 
 use super::{Accelerator, Partition, Wire};
@@ -45,6 +48,9 @@ pub(crate) enum KvmError {
     /// Signals cannot be caught.
     #[error("catching the signal that gets processors out of the guest")]
     Signal(#[source] io::Error),
+    /// What other threads reach a processor by.
+    #[error("KVM: mapping the state of a processor")]
+    Handles(#[source] io::Error),
     /// KVM's own mapping of guest memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -108,10 +114,10 @@ impl Kvm {
         let vm = kvm
             .create_vm_with_type(TYPE_PR)
             .map_err(refused("making a guest of KVM-PR"))?;
-        vm.enable_call(Hcall::Cede.number(), false)
+        vm.enable_hcall(Hcall::Cede.number(), false)
             .map_err(refused("taking H_CEDE over"))?;
         for call in OURS {
-            vm.enable_call(call.number(), kernel_calls)
+            vm.enable_hcall(call.number(), kernel_calls)
                 .map_err(refused("taking the hypercalls of the page table over"))?;
         }
         let memory = Arc::new(KvmMemory::new(ram.map_again()?));
@@ -123,8 +129,10 @@ impl Kvm {
             let vcpu = vm
                 .create_vcpu(number.into())
                 .map_err(refused("making a processor"))?;
-            vcpu.enable_papr().map_err(refused("making a processor of a partition"))?;
-            let (exit, interrupter) = vcpu.handles().map_err(refused("mapping a processor's state"))?;
+            vcpu.enable_cap(KVM_CAP_PPC_PAPR, [0; 4])
+                .map_err(refused("making a processor of a partition"))?;
+            let exit = vcpu.immediate_exit().map_err(KvmError::Handles)?;
+            let interrupter = vcpu.interrupter().map_err(KvmError::Handles)?;
             wires.push(Arc::new(KvmWire::new(exit, interrupter)));
             vcpus.push(Mutex::new(Some(vcpu)));
         }

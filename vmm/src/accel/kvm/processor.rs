@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hpt::View;
-use kvm_bindings::{KVM_EXIT_PAPR_HCALL, KVM_REG_PPC_HIOR, KVM_REG_PPC_LPCR_64, kvm_regs};
-use kvm_ioctls::{VcpuExit, VcpuFd};
+use kvm_bindings::{KVM_REG_PPC_HIOR, KVM_REG_PPC_LPCR_64, kvm_regs};
+use kvm_ioctls::{Error, VcpuExit, VcpuFd};
 use kvm_ppc::PpcVcpu as _;
 use power::msr::Msr;
 use power::spr::Spr;
 
 use super::registers;
+use super::segments::Segments;
 use super::shared::Shared;
 use super::wire::KvmWire;
 use crate::accel::{Exit, Processor};
@@ -27,20 +28,24 @@ pub(crate) struct KvmProcessor {
     shared: Arc<Shared>,
     /// The table that the guest has, as of the last entry.
     view: View,
-    /// What the kernel has of SDR1 and LPCR.
-    sdr1: u64,
+    segments: Segments,
+    /// What the kernel has of LPCR.
     lpcr: u64,
     /// r3 to r12 of the hypercall that is being answered; the kernel takes them over when it goes on.
-    call: Option<[u64; CALL]>,
-    /// The other registers, while somebody looks at them, and whether they were changed.
-    regs: Option<(kvm_regs, bool)>,
+    call: Option<registers::Call>,
+    /// The other registers, while somebody looks at them.
+    registers: Option<Registers>,
     /// What the kernel has refused; the processor cannot go on.
     broken: Option<String>,
 }
 
-/// Registers of a hypercall: r3 to r12.
-const CALL: usize = 10;
-/// The first.
+/// Registers of a processor, as read from the kernel.
+struct Registers {
+    values: kvm_regs,
+    are_changed: bool,
+}
+
+/// The first register of a hypercall.
 const FIRST: usize = 3;
 
 impl KvmProcessor {
@@ -52,72 +57,55 @@ impl KvmProcessor {
             server,
             wire,
             shared,
-            sdr1: 0,
+            segments: Segments::default(),
             lpcr: 0,
             call: None,
-            regs: None,
+            registers: None,
             broken: None,
         }
     }
 
-    /// Does what the kernel may refuse. It refuses nothing to a processor that is well; if it does, this one does not go on.
-    fn attempt<T, E: std::fmt::Display>(&mut self, what: &str, done: Result<T, E>) -> Option<T> {
+    /// Notes what the kernel has refused. It refuses nothing to a processor that is well; if it does, this one does not go on.
+    fn note<T>(broken: &mut Option<String>, what: &str, done: Result<T, Error>) -> Option<T> {
         match done {
             Ok(value) => Some(value),
             Err(error) => {
-                self.broken.get_or_insert_with(|| format!("{what}: {error}"));
+                broken.get_or_insert_with(|| format!("KVM: {what}: {error}"));
                 None
             }
         }
     }
 
     /// The registers that are no registers of a hypercall; zeros if the kernel refuses them.
-    fn regs(&mut self) -> &mut (kvm_regs, bool) {
-        if self.regs.is_none() {
-            let regs = self.attempt("reading its registers", self.vcpu.get_regs());
-            self.regs = Some((regs.unwrap_or_default(), false));
-        }
-        self.regs.as_mut().expect("put there just now")
+    fn regs(&mut self) -> &mut Registers {
+        let Self {
+            registers, vcpu, broken, ..
+        } = self;
+        registers.get_or_insert_with(|| Registers {
+            values: Self::note(broken, "reading its registers", vcpu.get_regs()).unwrap_or_default(),
+            are_changed: false,
+        })
     }
 
-    /// Gives the kernel what was changed.
-    fn put_regs(&mut self) {
-        if let Some((regs, true)) = self.regs.take() {
-            let set = self.vcpu.set_regs(&registers::without_fp(regs));
-            self.attempt("setting its registers", set);
-        }
-    }
-
-    /// Drops every shadow that the kernel has for this processor, and tells it where the table is. Its segments stay.
-    fn drop_shadows(&mut self) {
-        let Some(mut sregs) = self.attempt("reading its segments", self.vcpu.get_sregs()) else {
-            return;
-        };
-        registers::set_sdr1(&mut sregs, self.sdr1);
-        let set = self.vcpu.set_sregs(&sregs);
-        self.attempt("setting its segments", set);
-    }
-
-    /// What must be as the others have it before the guest goes on; past the seat's entry.
-    fn catch_up(&mut self, mut must_drop: bool) {
+    /// Brings the kernel up to date before the guest goes on; past the seat's entry.
+    fn catch_up(&mut self, must_drop: bool) {
         self.view.follow();
-        let sdr1 = registers::sdr1(self.view.table());
-        if sdr1 != self.sdr1 {
-            self.sdr1 = sdr1;
-            must_drop = true;
-        }
-        if must_drop {
-            self.drop_shadows();
-        }
+        let followed = self.segments.follow(&self.vcpu, &self.view, must_drop);
+        Self::note(&mut self.broken, "setting its segments", followed);
         let lpcr = self.shared.modes.lpcr();
         if lpcr != self.lpcr {
             self.lpcr = lpcr;
-            let set = self.vcpu.set_register(KVM_REG_PPC_LPCR_64, lpcr);
-            self.attempt("setting LPCR", set);
+            let set = self.vcpu.write_one_reg(KVM_REG_PPC_LPCR_64, lpcr);
+            Self::note(&mut self.broken, "setting LPCR", set);
         }
-        self.put_regs();
-        if let Some(call) = self.call.take() {
-            self.vcpu.answer_call(call);
+        if let Some(Registers { values, are_changed: true }) = self.registers.take() {
+            let set = self.vcpu.set_regs(&registers::without_fp(values));
+            Self::note(&mut self.broken, "setting its registers", set);
+        }
+        if let Some([status, results @ ..]) = self.call.take()
+            && let Some(call) = self.vcpu.papr_hcall()
+        {
+            call.answer(status, &results);
         }
     }
 
@@ -126,7 +114,7 @@ impl KvmProcessor {
         loop {
             match self.vcpu.run() {
                 Ok(VcpuExit::PaprHcall) => {
-                    self.call = Some(self.vcpu.call());
+                    self.call = self.vcpu.papr_hcall().map(|call| registers::of_call(&call));
                     return Exit::Hypercall;
                 }
                 // Nothing is there. On POWER that is a machine check, which KVM-PR cannot give a guest.
@@ -146,17 +134,20 @@ impl Processor for KvmProcessor {
 
     fn start(&mut self, pc: u64, r3: u64, msr: Msr) {
         self.wire.attach();
-        self.call = None;
-        let set = self.vcpu.set_register(KVM_REG_PPC_HIOR, 0);
-        self.attempt("setting HIOR", set);
-        self.regs = Some((registers::at_start(pc, r3, msr), true));
-        // No segments, and with them no shadows; the table's place comes when it runs.
-        if let Some(mut sregs) = self.attempt("reading its segments", self.vcpu.get_sregs()) {
-            registers::clear_segments(&mut sregs);
-            let set = self.vcpu.set_sregs(&sregs);
-            self.attempt("clearing its segments", set);
+        // The hypercall that it stopped in is still to be answered: the kernel takes r3 to r12 from there.
+        if let Some(call) = &mut self.call {
+            *call = registers::Call::default();
+            call[0] = r3;
         }
-        self.sdr1 = 0;
+        self.registers = Some(Registers {
+            values: registers::at_start(pc, r3, msr),
+            are_changed: true,
+        });
+        // Interrupts go to real address 0 and up.
+        let set = self.vcpu.write_one_reg(KVM_REG_PPC_HIOR, 0);
+        Self::note(&mut self.broken, "setting HIOR", set);
+        let reset = self.segments.reset(&self.vcpu);
+        Self::note(&mut self.broken, "clearing its segments", reset);
     }
 
     fn run(&mut self) -> Exit {
@@ -176,7 +167,7 @@ impl Processor for KvmProcessor {
     }
 
     fn gpr(&self, number: usize) -> u64 {
-        self.call.map_or(0, |call| call[number - FIRST])
+        self.call.as_ref().map_or(0, |call| call[number - FIRST])
     }
 
     fn set_gpr(&mut self, number: usize, value: u64) {
@@ -187,17 +178,17 @@ impl Processor for KvmProcessor {
 
     fn msr(&self) -> Msr {
         // A refusal comes to light when it is to run.
-        let regs = match &self.regs {
-            Some((regs, _)) => *regs,
+        let values = match &self.registers {
+            Some(registers) => registers.values,
             None => self.vcpu.get_regs().unwrap_or_default(),
         };
-        Msr::from_raw(regs.msr)
+        Msr::from_raw(values.msr)
     }
 
     fn set_msr(&mut self, msr: Msr) {
-        let regs = self.regs();
-        regs.0.msr = msr.raw();
-        regs.1 = true;
+        let registers = self.regs();
+        registers.values.msr = msr.raw();
+        registers.are_changed = true;
     }
 
     fn in_problem_state(&self) -> bool {
@@ -206,20 +197,20 @@ impl Processor for KvmProcessor {
     }
 
     fn set_spr(&mut self, number: Spr, value: u64) {
-        let regs = self.regs();
+        let registers = self.regs();
         match number {
-            Spr::SPRG0 => regs.0.sprg0 = value,
+            Spr::SPRG0 => registers.values.sprg0 = value,
             other => unreachable!("no hypercall sets {other:?}"),
         }
-        regs.1 = true;
+        registers.are_changed = true;
     }
 
-    fn doze(&mut self, is_needed: &dyn Fn() -> bool) {
-        let regs = self.regs().0;
-        let dozed = self.wire.bed.doze(&self.vcpu, &regs, is_needed);
-        self.attempt("halting", dozed);
-        // POW may be left.
-        self.regs = Some((regs, true));
+    fn doze(&mut self, wakes: &dyn Fn() -> bool) {
+        let values = self.regs().values;
+        let dozed = self.wire.bed.doze(&self.vcpu, &values, wakes);
+        Self::note(&mut self.broken, "halting", dozed);
+        // POW may be left in what the kernel has.
+        self.regs().are_changed = true;
     }
 
     fn interrupt_pending(&self) -> bool {

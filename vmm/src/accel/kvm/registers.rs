@@ -2,13 +2,9 @@
 
 use std::fmt::Write as _;
 
-use hpt::Table;
-use kvm_bindings::{kvm_regs, kvm_sregs};
-use kvm_ppc::MSR_FP;
+use kvm_bindings::kvm_regs;
+use kvm_ppc::{Hypercall, MSR_FP};
 use power::msr::Msr;
-
-/// log2 of the smallest table, from which SDR1 counts.
-const LOG2_OF_HTABSIZE_0: u32 = 18;
 
 /// Registers of a processor that starts.
 pub(super) fn at_start(pc: u64, r3: u64, msr: Msr) -> kvm_regs {
@@ -28,9 +24,15 @@ pub(super) fn without_fp(mut regs: kvm_regs) -> kvm_regs {
     regs
 }
 
-/// SDR1 for `table`, as KVM-PR wants it: an address of this process.
-pub(super) fn sdr1(table: &Table) -> u64 {
-    table.host_address() | u64::from(table.order().log2_bytes() - LOG2_OF_HTABSIZE_0)
+/// r3 to r12 of a hypercall.
+pub(super) type Call = [u64; 10];
+
+/// Those of `call`.
+pub(super) fn of_call(call: &Hypercall<'_>) -> Call {
+    let mut registers = Call::default();
+    registers[0] = call.number();
+    registers[1..].copy_from_slice(&call.args());
+    registers
 }
 
 /// All of them, to be read by a person.

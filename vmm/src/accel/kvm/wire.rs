@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use kvm_ppc::{Bed, ImmediateExit, Interrupter, Thread};
+use kvm_ppc::{Bed, ImmediateExit, Interrupter, Line, Thread};
 
 use crate::accel::Wire;
 
@@ -65,6 +65,8 @@ impl Wire for KvmWire {
     }
 
     fn set_external(&self, level: bool) {
-        self.interrupter.set_external(level);
+        let line = if level { Line::High } else { Line::Low };
+        // The kernel refuses it to nobody who has a processor's descriptor.
+        let _ = self.interrupter.set(line);
     }
 }
