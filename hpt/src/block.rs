@@ -124,8 +124,8 @@ mod tests {
     use power::page::{SegmentSize, Vpn};
 
     use super::*;
-    use crate::Access;
-    use crate::testing::{Asked, Machine, machines, page, r, v};
+    use crate::testing::{Machine, machines, page, r, v, whole};
+    use crate::{Access, Marking};
 
     const SMALL: PagePair = PagePair::ALL[0];
     const MIDDLE: PagePair = PagePair::ALL[3];
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn eight_pages_go_in_one_batch_with_r_and_c_in_bits_5_and_6() {
-        for (machine, flushed) in machines().iter().zip([8, 2]) {
+        for machine in machines() {
             let pages: [_; 8] = std::array::from_fn(|i| page(16 + i as u64, SMALL));
             let ptex = pages.map(|page| machine.map(page, SMALL, 0x5000));
             machine.touch(pages[1], Access::Load);
@@ -157,10 +157,15 @@ mod tests {
             let mut specifiers = ptex.map(|ptex| request(ptex) | bits::AVPN);
             let status = machine.port().block_remove(pages[0].avpn(), &mut specifiers);
             assert_eq!(status, Status::Success);
-            assert_eq!(bytes(specifiers), [0x81, 0x85, 0x87, 0x81, 0x81, 0x81, 0x81, 0x81]);
+            // Where C tells nothing, a load may have been a store.
+            let loaded = match machine.hpt.marking {
+                Marking::OneStep => 0x85,
+                Marking::LateBytes => 0x87,
+            };
+            assert_eq!(bytes(specifiers), [0x81, loaded, 0x87, 0x81, 0x81, 0x81, 0x81, 0x81]);
             assert_eq!(specifiers.map(|specifier| specifier & bits::PTEX), ptex);
-            let asked = machine.asked();
-            assert_eq!((asked.len(), asked.last()), (flushed + 1, Some(&Asked::EndOfBatch)));
+            let used = pages[1..3].iter().map(|&page| whole(page, SMALL, 0x5000)).collect();
+            assert_eq!(machine.asked(), machine.withdrawn(used));
         }
     }
 

@@ -61,8 +61,8 @@ mod tests {
     use power::page::PagePair;
 
     use super::*;
-    use crate::testing::{Asked, Machine, hpte_r, machines, page, r, v};
-    use crate::{Access, Invalidation};
+    use crate::Access;
+    use crate::testing::{Machine, hpte_r, machines, page, r, v, whole};
 
     const SMALL: PagePair = PagePair::ALL[0];
 
@@ -86,18 +86,15 @@ mod tests {
 
     #[test]
     fn the_whole_page_is_flushed() {
-        let machine = Machine::new();
-        for pair in PagePair::ALL {
-            let page = page(0x103, pair);
-            let ptex = machine.map(page, pair, 0x100_0000);
-            machine.touch(page, Access::Load);
-            machine.port().remove(0, ptex, 0).unwrap();
-            let gone = Invalidation::Page {
-                page: page.align_to(pair.actual()),
-                actual: pair.actual(),
-                real: 0x100_0000,
-            };
-            assert_eq!(machine.asked(), [Asked::Invalidate(gone), Asked::EndOfBatch]);
+        for machine in machines() {
+            for pair in PagePair::ALL {
+                let page = page(0x103, pair);
+                let ptex = machine.map(page, pair, 0x100_0000);
+                machine.touch(page, Access::Load);
+                machine.port().remove(0, ptex, 0).unwrap();
+                let gone = whole(page, pair, 0x100_0000);
+                assert_eq!(machine.asked(), machine.withdrawn(vec![gone]));
+            }
         }
     }
 
@@ -147,14 +144,15 @@ mod tests {
 
     #[test]
     fn an_entry_that_was_not_used_goes_without_a_flush_where_that_is_certain() {
-        for (machine, flushes) in machines().iter().zip([1, 0]) {
+        for (machine, graces) in machines().iter().zip([1, 0]) {
             let marked = hpte_r(0x5000, SMALL).with_set(HpteR::R_AND_C);
             let mut port = machine.port();
             port.enter(0, 0, v(page(1, SMALL), SMALL), marked.raw()).unwrap();
             assert_eq!(port.remove(0, 0, 0).unwrap().r, marked);
-            assert_eq!(machine.asked().len(), 2 * flushes as usize);
+            // KVM's walker may have been under way.
+            assert_eq!(machine.asked(), machine.withdrawn(vec![]));
             let counts = machine.hpt.counts();
-            assert_eq!((counts.graces, counts.untouched), (flushes, 1 - flushes));
+            assert_eq!((counts.graces, counts.flushes, counts.untouched), (graces, 0, 1));
         }
     }
 

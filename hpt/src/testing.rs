@@ -104,11 +104,6 @@ impl Machine {
         Self::made(Order::MIN, marking)
     }
 
-    /// One of KVM's processors, whose table may grow.
-    pub(crate) fn with_late_bytes_and_largest(largest: Order) -> Self {
-        Self::made(largest, Marking::LateBytes)
-    }
-
     fn made(largest: Order, marking: Marking) -> Self {
         let recorder = Recorder::default();
         let current = Current::new(Table::with_marking(Order::MIN, marking).unwrap());
@@ -129,7 +124,12 @@ impl Machine {
 
     /// A processor uses `page`, which is mapped.
     pub(crate) fn touch(&self, page: Vpn, access: Access) {
-        self.hpt.table().walk(page, access, false).unwrap();
+        let table = self.hpt.table();
+        match table.marking() {
+            Marking::OneStep => table.walk(page, access, false),
+            Marking::LateBytes => table.walk_late(page, access, false),
+        }
+        .unwrap();
     }
 
     /// What was asked since the last call of this.
@@ -144,6 +144,32 @@ impl Machine {
             .enter(0, ptex, v(page, pair), r(real, pair))
             .unwrap()
             .to_register()
+    }
+}
+
+impl Machine {
+    /// What is asked when entries are withdrawn together, with these `used` among them: those that were not used cost a grace
+    /// period at most.
+    pub(crate) fn withdrawn(&self, used: Vec<Invalidation>) -> Vec<Asked> {
+        let is_late = self.hpt.marking == Marking::LateBytes;
+        let mut asked = vec![];
+        asked.extend(is_late.then_some(Asked::Quiesce));
+        if used.is_empty() {
+            return asked;
+        }
+        let named = if is_late { Asked::Flush } else { Asked::Invalidate };
+        asked.extend(used.into_iter().map(named));
+        asked.push(if is_late { Asked::EndOfFlush } else { Asked::EndOfBatch });
+        asked
+    }
+}
+
+/// What processors hold of an entry of `pair`'s sizes for `page`, at real address `real`.
+pub(crate) fn whole(page: Vpn, pair: PagePair, real: u64) -> Invalidation {
+    Invalidation::Page {
+        page: page.align_to(pair.actual()),
+        actual: pair.actual(),
+        real,
     }
 }
 

@@ -227,7 +227,7 @@ impl Found<'_> {
     }
 }
 
-fn check(r: HpteR, access: Access, key: bool) -> Result<(), WalkFault> {
+pub(crate) fn check(r: HpteR, access: Access, key: bool) -> Result<(), WalkFault> {
     let protection = r.protection();
     let allowed = match access {
         Access::Fetch if r.is_no_execute() || r.is_guarded() => return Err(WalkFault::NoExecute),
@@ -237,7 +237,7 @@ fn check(r: HpteR, access: Access, key: bool) -> Result<(), WalkFault> {
     if allowed { Ok(()) } else { Err(WalkFault::Protection) }
 }
 
-fn translation(page: Vpn, r: HpteR, pair: PagePair) -> Translation {
+pub(crate) fn translation(page: Vpn, r: HpteR, pair: PagePair) -> Translation {
     let actual = pair.actual();
     Translation {
         real: r.real_address(pair) | (page.offset() & actual.offset_mask()),

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hpt::{Batch, Current, Grace, Hpt, Invalidation, Order, Port, RealKind, RealMap, Shadow, Table};
+use hpt::{Access, Batch, Current, Grace, Hpt, Invalidation, Marking, Order, Port, RealKind, RealMap, Shadow, Table};
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
 
@@ -93,30 +93,39 @@ impl Shadow for Told {
         work();
     }
 
-    fn marks_in_one_step(&self) -> bool {
-        false
+    fn quiesce(&self) -> Grace {
+        Grace::default()
+    }
+
+    fn flush(&self, batch: &Batch) -> Grace {
+        self.invalidate(batch)
     }
 }
 
+const VSID: u64 = 0x42;
 const ENTRIES: u64 = if cfg!(miri) { 500 } else { 10_000 };
 
-fn enter_all(port: &mut Port) {
+/// Enters them all, and uses each once, so that none goes unseen.
+fn enter_all(hpt: &Hpt, port: &mut Port) {
     for number in 0..ENTRIES {
-        let page = Vpn::new(0x42, SegmentSize::Size1T, PageSize::Size4K, number << 12);
+        // Its hash leads to the group of the slot with that number, among 2^11 groups.
+        let offset = (number / 8) ^ VSID | (number % 8) << 11;
+        let page = Vpn::new(VSID, SegmentSize::Size1T, PageSize::Size4K, offset << 12);
         let v = HpteV::new(page, PagePair::ALL[0], false).raw();
         let exact = 1 << 39;
         port.enter(exact, number, v, (number << 12) | 0x12)
             .expect("the slot is free");
+        hpt.table().walk(page, Access::Load, false).expect("it is there");
     }
 }
 
 /// Evicts all entries with `left` allocations granted. Returns the number of early flushes.
-fn evict_with(left: usize) -> (u64, Arc<Told>) {
+fn evict_with(marking: Marking, left: usize) -> (u64, Arc<Told>) {
     let told = Arc::new(Told::default());
-    let table = Current::new(Table::new(Order::MIN).expect("256 KiB"));
+    let table = Current::new(Table::with_marking(Order::MIN, marking).expect("256 KiB"));
     let hpt = Arc::new(Hpt::new(table, Box::new(Everything), Box::new(Arc::clone(&told))));
     let mut port = hpt.port();
-    enter_all(&mut port);
+    enter_all(&hpt, &mut port);
     let mut next = 0;
     let mut in_order = true;
     LEFT.with(|allocations| allocations.set(left));
@@ -134,28 +143,37 @@ fn evict_with(left: usize) -> (u64, Arc<Told>) {
     (counts.flushed_early, told)
 }
 
+const MARKINGS: [Marking; 2] = [Marking::OneStep, Marking::LateBytes];
+
 #[test]
 fn with_memory_a_batch_grows_to_4096() {
-    let (early, told) = evict_with(usize::MAX);
-    assert_eq!(early, 0);
-    assert_eq!(told.largest.load(Ordering::Relaxed) as u64, ENTRIES.min(4096));
+    for marking in MARKINGS {
+        let (early, told) = evict_with(marking, usize::MAX);
+        assert_eq!(early, 0);
+        assert_eq!(told.largest.load(Ordering::Relaxed) as u64, ENTRIES.min(4096));
+    }
 }
 
 #[test]
 fn without_memory_nothing_fails_and_batches_are_what_fits_in_place() {
-    let (early, told) = evict_with(0);
-    assert_eq!(early, (ENTRIES - 1) / 192);
-    assert_eq!(told.largest.load(Ordering::Relaxed), 192);
+    for marking in MARKINGS {
+        let (early, told) = evict_with(marking, 0);
+        assert_eq!(early, (ENTRIES - 1) / 192);
+        assert_eq!(told.largest.load(Ordering::Relaxed), 192);
+    }
 }
 
 #[test]
 fn memory_may_end_at_any_allocation() {
-    for left in 1..12 {
-        let (early, told) = evict_with(left);
+    for (marking, left) in MARKINGS
+        .into_iter()
+        .flat_map(|marking| (1..12).map(move |left| (marking, left)))
+    {
+        let (early, told) = evict_with(marking, left);
         let largest = told.largest.load(Ordering::Relaxed);
         assert!(
             early > 0 && (192..=4096).contains(&largest),
-            "{left}: {early} early, {largest}"
+            "{marking:?}, {left}: {early} early, {largest}"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Models of a hypercall against a processor that walks, with the grace period between them: R and C are never
 //! lost, and nothing that is gone is used.
 
-use crate::search::{InBytes, enter, enter_at, explore, machine, page, shootdown};
+use crate::search::{enter, enter_at, explore, late_bytes, machine, page, shootdown};
 use hpt::{Access, Hpt, NoShadow, Port, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::thread;
@@ -32,7 +32,7 @@ fn visit(hpt: &Hpt, shootdown: &Shootdown, memory: &Memory) -> bool {
 /// Both kinds of processors: those for which a writer may leave the grace period out, and the others.
 fn race(floor: usize, change: fn(&mut Port) -> HpteR) {
     race_on(floor, change, |shootdown| machine(shootdown));
-    race_on(floor, change, |shootdown| machine(InBytes(shootdown)));
+    race_on(floor, change, |shootdown| late_bytes(shootdown));
 }
 
 fn race_on(floor: usize, change: fn(&mut Port) -> HpteR, machine: fn(Arc<Shootdown>) -> Arc<Hpt>) {
@@ -91,7 +91,7 @@ fn a_block_remover_finds_every_mark_and_then_owns_the_page() {
 #[test]
 fn two_removers_that_want_the_same_two_entries_both_end() {
     explore(2, 1000, || {
-        let hpt = machine(InBytes(NoShadow));
+        let hpt = late_bytes(NoShadow);
         for slot in 0..2 {
             enter_at(&mut hpt.port(), slot, slot + 1, 0x5 + slot, 0).expect("the slot is free");
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hpt::{Batch, Current, Grace, Hpt, Kick, Order, Port, PteIndex, RealKind, RealMap, Shadow, Shootdown, Table};
+use hpt::{Current, Hpt, Kick, Marking, Order, Port, PteIndex, RealKind, RealMap, Shadow, Shootdown, Table};
 use power::hcall::Status;
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
@@ -57,30 +57,22 @@ pub(crate) fn shootdown(processors: usize) -> Arc<Shootdown> {
     ))
 }
 
-/// Processors whose walkers set R and C as KVM's do, as far as a writer knows: it never leaves a grace period out.
-pub(crate) struct InBytes<S>(pub(crate) S);
-
-impl<S: Shadow> Shadow for InBytes<S> {
-    fn invalidate(&self, batch: &Batch) -> Grace {
-        self.0.invalidate(batch)
-    }
-
-    fn exclusively(&self, work: &mut dyn FnMut()) {
-        self.0.exclusively(work);
-    }
-
-    fn marks_in_one_step(&self) -> bool {
-        false
-    }
-}
-
 pub(crate) fn machine(shadow: impl Shadow + 'static) -> Arc<Hpt> {
     Arc::new(unshared(shadow))
 }
 
+/// The same with walkers like KVM's: a writer never leaves the grace period out.
+pub(crate) fn late_bytes(shadow: impl Shadow + 'static) -> Arc<Hpt> {
+    Arc::new(with_marking(Marking::LateBytes, shadow))
+}
+
 pub(crate) fn unshared(shadow: impl Shadow + 'static) -> Hpt {
-    let table = Current::new(Table::new(Order::MIN).expect("a modelled table"));
-    Hpt::new(table, Box::new(Everything), Box::new(shadow))
+    with_marking(Marking::OneStep, shadow)
+}
+
+fn with_marking(marking: Marking, shadow: impl Shadow + 'static) -> Hpt {
+    let table = Table::with_marking(Order::MIN, marking).expect("a modelled table");
+    Hpt::new(Current::new(table), Box::new(Everything), Box::new(shadow))
 }
 
 /// Page `number`, each with another AVPN. Their hash ends in eleven zeros: what the AVPN leaves out is found again

@@ -1,6 +1,6 @@
 //! Models of the table's own protocol (`table.rs`): whoever reads an entry without its lock sees all of it.
 
-use crate::search::{InBytes, enter, enter_at, explore, machine, page};
+use crate::search::{enter, enter_at, explore, late_bytes, machine, page};
 use hpt::{Access, Entries, Hpt, NoShadow, WalkFault};
 use loom::thread;
 use power::hcall::Status;
@@ -29,7 +29,7 @@ fn a_walker_sees_all_of_a_new_entry_or_nothing() {
 }
 
 /// Tables of both kinds: entries that go are closed, which tells a reader, or they are not.
-const MACHINES: [fn() -> Arc<Hpt>; 2] = [|| machine(NoShadow), || machine(InBytes(NoShadow))];
+const MACHINES: [fn() -> Arc<Hpt>; 2] = [|| machine(NoShadow), || late_bytes(NoShadow)];
 
 /// The reader is in no seat, so that only the order of the doublewords protects it.
 #[test]

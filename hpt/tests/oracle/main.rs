@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use hpt::{
-    Access, Batch, Confirmation, Current, Entries, Grace, Held, Hpt, Invalidation, Order, Port, RealKind, RealMap,
-    Shadow, Specifier, Table, View, WalkFault,
+    Access, Batch, Confirmation, Current, Entries, Grace, Held, Hpt, Invalidation, Marking, Order, Port, RealKind,
+    RealMap, Shadow, Specifier, Table, View, WalkFault,
 };
 use model::{DEVICE, DEVICE_END, Found, LARGEST, Model, Page, RAM_END, SUCCESS};
 use power::hcall::Status;
@@ -38,7 +38,6 @@ impl RealMap for Machine {
 #[derive(Clone, Default)]
 struct Cache {
     held: Arc<Mutex<HashMap<Page, Found>>>,
-    marks_in_one_step: bool,
 }
 
 impl Shadow for Cache {
@@ -50,18 +49,35 @@ impl Shadow for Cache {
         Grace::default()
     }
 
+    fn quiesce(&self) -> Grace {
+        Grace::default()
+    }
+
+    /// By the real addresses alone.
+    fn flush(&self, batch: &Batch) -> Grace {
+        self.held
+            .lock()
+            .expect("no panic while held")
+            .retain(|_, found| !batch.items().any(|item| leads_to(item, found)));
+        Grace::default()
+    }
+
     fn exclusively(&self, work: &mut dyn FnMut()) {
         work();
         self.held.lock().expect("no panic while held").clear();
     }
+}
 
-    fn marks_in_one_step(&self) -> bool {
-        self.marks_in_one_step
-    }
+/// Whether `item` names the real addresses that a held translation leads to.
+fn leads_to(item: &Invalidation, found: &Found) -> bool {
+    let Invalidation::Page { actual, real, .. } = *item else {
+        return true;
+    };
+    (real..real + actual.bytes()).contains(&found.0)
 }
 
 fn names(item: &Invalidation, held: &Page) -> bool {
-    let Invalidation::Page { page, actual } = *item else {
+    let Invalidation::Page { page, actual, .. } = *item else {
         return true;
     };
     let start = page.offset();
@@ -180,7 +196,12 @@ fn play(hpt: &mut Port, view: &mut View, model: &mut Model, cache: &Cache, dupli
             view.follow();
             let kind = [Access::Load, Access::Store, Access::Fetch][usize::from(access)];
             let expected = model.walk(page, access, key);
-            match (view.table().walk(vpn(page), kind, key), expected) {
+            let table = view.table();
+            let found = match table.marking() {
+                Marking::OneStep => table.walk(vpn(page), kind, key),
+                Marking::LateBytes => table.walk_late(vpn(page), kind, key),
+            };
+            match (found, expected) {
                 (Ok(found), Ok((real, actual, r))) => {
                     assert_eq!((found.real, found.actual.shift()), (real, actual));
                     assert_eq!(u64::from(found.wimg), r >> 3 & 0xf);
@@ -234,15 +255,16 @@ proptest! {
 
     #[test]
     fn every_answer_is_the_oracles_and_no_translation_outlives_its_entry(
-        stream in prop::collection::vec(steps(), 1..200), marks_in_one_step in any::<bool>(),
+        stream in prop::collection::vec(steps(), 1..200), late in any::<bool>(),
     ) {
-        let cache = Cache { marks_in_one_step, ..Cache::default() };
-        let current = Current::new(Table::new(Order::MIN).unwrap());
+        let marking = if late { Marking::LateBytes } else { Marking::OneStep };
+        let cache = Cache::default();
+        let current = Current::new(Table::with_marking(Order::MIN, marking).unwrap());
         let mut view = current.view();
         let hpt = Hpt::new(current, Box::new(Machine), Box::new(cache.clone())).with_duplicate_check(Box::new(|_| ()));
         let hpt = Arc::new(hpt.with_largest(Order::new(LARGEST as u32).expect("18 to 46")));
         let mut port = hpt.port();
-        let (mut model, mut duplicates) = (Model::default(), 0);
+        let (mut model, mut duplicates) = (Model::new(late), 0);
         for step in stream {
             play(&mut port, &mut view, &mut model, &cache, &mut duplicates, &step);
             check_cache(&hpt.table(), &model, &cache);

@@ -45,16 +45,8 @@ pub(crate) struct Model {
     pub(crate) shift: u64,
     /// The table that is prepared, by the same, and whether all bolted entries had a slot there at that time.
     pending: Option<(u64, bool)>,
-}
-
-impl Default for Model {
-    fn default() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            shift: 18,
-            pending: None,
-        }
-    }
+    /// Any use of a page that permits stores counts as a store, as it maps the page for them.
+    uses_store: bool,
 }
 
 /// log2 of the largest size in bytes that the table may have.
@@ -131,6 +123,16 @@ fn hash_of(page: Page) -> u64 {
 }
 
 impl Model {
+    /// An empty table; `uses_store` if its walkers map for stores whatever they were asked for.
+    pub(crate) fn new(uses_store: bool) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            shift: 18,
+            pending: None,
+            uses_store,
+        }
+    }
+
     /// Entries of the table.
     fn count(&self) -> u64 {
         entries_of(self.shift)
@@ -424,6 +426,9 @@ impl Model {
     pub(crate) fn walk(&mut self, page: Page, access: u8, key: bool) -> Result<Found, u8> {
         let &(at, (real, actual, r)) = self.candidates(page).first().ok_or(0)?;
         let pp = r >> 63 << 2 | r & 3;
+        if self.uses_store {
+            return self.walk_late((at, (real, actual, r)), access, pp, key);
+        }
         if access == 2 && r & 0xc != 0 {
             return Err(2);
         }
@@ -439,5 +444,27 @@ impl Model {
         let r = r | R | if access == 1 { C } else { 0 };
         self.entries.get_mut(&at).expect("a candidate").1 = r;
         Ok((real, actual, r))
+    }
+
+    /// The same where a page counts as used if any access to it is allowed, whatever was asked for, and as stored to if a store is
+    /// under some key.
+    fn walk_late(&mut self, found: (u64, Found), access: u8, pp: u64, key: bool) -> Result<Found, u8> {
+        let (at, (real, actual, r)) = found;
+        let stores = pp < 2 && !key || pp == 2;
+        let loads = stores || pp == 3 || pp == 6 && !key || pp == 1;
+        let no_execute = r & 0xc != 0;
+        let marks = match (loads, pp <= 2) {
+            (true, true) => R | C,
+            (true, false) => R,
+            (false, _) => 0,
+        };
+        self.entries.get_mut(&at).expect("a candidate").1 = r | marks;
+        match access {
+            2 if no_execute => Err(2),
+            1 if !stores => Err(1),
+            _ if !loads => Err(1),
+            // What is mapped.
+            _ => Ok((real, actual, r & !C | R | if stores { C } else { 0 })),
+        }
     }
 }
