@@ -95,9 +95,6 @@ pub(crate) enum ConfigError {
         /// What the guest has.
         processors: u32,
     },
-    /// KVM is not part of this program yet.
-    #[error("--accel kvm: this program is built without KVM; leave the flag out, or give --accel emulated")]
-    Kvm,
 }
 
 impl Config {
@@ -138,9 +135,6 @@ impl Config {
                 wanted: threads,
                 processors: args.smp,
             });
-        }
-        if args.accel == AccelArg::Kvm {
-            return Err(ConfigError::Kvm);
         }
         Ok(Some(Self {
             guest,

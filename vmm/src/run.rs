@@ -14,11 +14,13 @@ use std::time::Duration;
 
 use power::msr::Msr;
 
+use crate::accel::choose::{ChooseError, choose};
 use crate::accel::emulated::Emulated;
 use crate::boot::{self, BootError, Files, KernelFile};
 use crate::carriers;
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
+use crate::host::Host;
 use crate::images::{self, ImageError};
 use crate::machine::{CONSOLE_INTERRUPT, Machine, Traits};
 use crate::memory::{GuestRam, MemoryError};
@@ -37,6 +39,9 @@ pub(crate) enum Error {
     /// The command line does not suit this machine.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What is to run the processors cannot.
+    #[error(transparent)]
+    Accelerator(#[from] ChooseError),
     /// The image.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -70,12 +75,11 @@ impl Error {
     /// 2 for an input that is wrong, 1 for a machine that cannot.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let is_input = match self {
-            Self::Config(ConfigError::Kvm) => false,
             Self::Config(_) | Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) => true,
             Self::Boot(BootError::Seed(_)) => false,
             Self::Boot(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
-            Self::Threads(_) | Self::List(_) | Self::Report(_) => false,
+            Self::Accelerator(_) | Self::Threads(_) | Self::List(_) | Self::Report(_) => false,
         };
         ExitCode::from(if is_input { 2 } else { 1 })
     }
@@ -121,6 +125,7 @@ impl Reports {
 }
 
 fn start(config: &Config) -> Result<ExitCode, Error> {
+    let choice = choose(config.accel, &Host::look())?;
     let requests = Requests::take().map_err(Error::Terminal)?;
     let reports = Reports::new(config).map_err(Error::ReportPath)?;
     // Held for the whole run: an image may come with a temporary file.
@@ -141,15 +146,17 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     let ram = Arc::new(GuestRam::new(config.memory)?);
     let about = boot::Machine {
         processors: config.processors,
+        processor: boot::ProcessorKind::emulated_power8(),
+        patch_sc1: choice.patch_sc1,
         hpt_order: config.order.log2_bytes(),
         console_interrupt: CONSOLE_INTERRUPT,
         offer: config.offer,
     };
-    let entry = boot::load(&files, about, &ram)?;
+    let entry = boot::load(&files, &about, &ram)?;
     let checks = Checks::new(config.check_duplicates, config.check_walkers).map_err(Error::Threads)?;
     let emulated = Emulated::new(config.processors, &ram, config.order, checks.stale_report())?;
     if config.accel == AccelArg::Auto {
-        terminal::say("pteg: emulating POWER8 processors (this program has no KVM)");
+        terminal::say(&choice.why);
     }
 
     let stop = Arc::new(Stop::default());

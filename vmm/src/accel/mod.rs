@@ -1,6 +1,7 @@
 //! What runs the guest's processors, seen from the machine: a processor to run and look into, a wire to
 //! disturb it by, and the modes that all processors share. `emulated` is the one that is here.
 
+pub(crate) mod choose;
 pub(crate) mod emulated;
 
 use std::collections::BTreeMap;
