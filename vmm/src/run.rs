@@ -63,6 +63,9 @@ pub(crate) enum Error {
     /// The list of images.
     #[error("writing the list of images")]
     List(#[source] io::Error),
+    /// What `pteg doctor` found.
+    #[error("writing what was found")]
+    Doctor(#[source] io::Error),
     /// A file that the user wants written and nobody could write.
     #[error(transparent)]
     ReportPath(ReportError),
@@ -75,11 +78,13 @@ impl Error {
     /// 2 for an input that is wrong, 1 for a machine that cannot.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let is_input = match self {
-            Self::Config(_) | Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) => true,
+            Self::Config(_) | Self::Accelerator(_) | Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) => {
+                true
+            }
             Self::Boot(BootError::Seed(_)) => false,
             Self::Boot(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
-            Self::Accelerator(_) | Self::Threads(_) | Self::List(_) | Self::Report(_) => false,
+            Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Report(_) => false,
         };
         ExitCode::from(if is_input { 2 } else { 1 })
     }
@@ -125,7 +130,7 @@ impl Reports {
 }
 
 fn start(config: &Config) -> Result<ExitCode, Error> {
-    let choice = choose(config.accel, &Host::look())?;
+    let choice = choose(config.accel, config.processors, &Host::look())?;
     let requests = Requests::take().map_err(Error::Terminal)?;
     let reports = Reports::new(config).map_err(Error::ReportPath)?;
     // Held for the whole run: an image may come with a temporary file.
@@ -156,7 +161,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     let checks = Checks::new(config.check_duplicates, config.check_walkers).map_err(Error::Threads)?;
     let emulated = Emulated::new(config.processors, &ram, config.order, checks.stale_report())?;
     if config.accel == AccelArg::Auto {
-        terminal::say(&choice.why);
+        terminal::say(&format!("pteg: {}", choice.why));
     }
 
     let stop = Arc::new(Stop::default());

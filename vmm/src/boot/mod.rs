@@ -16,7 +16,9 @@ use elf::Kernel;
 pub(crate) use elf::KernelError;
 use fdt::{SEED_BYTES, Tree};
 use layout::{Contents, Layout, LayoutError};
-pub(crate) use processor::ProcessorKind;
+pub(crate) use processor::{ProcessorKind, UnknownProcessor};
+#[cfg(target_arch = "powerpc64")]
+pub(crate) use processor::{SmmuBase, Translation};
 
 use power::insn::Endian;
 
@@ -144,10 +146,9 @@ pub(crate) fn load(files: &Files, machine: &Machine, ram: &GuestRam) -> Result<E
         pc: kernel.entry(),
         device_tree: layout.fdt.start,
     };
+    kernel.load(ram)?;
     if machine.patch_sc1 {
-        kernel.load_with_replaced_sc1(ram)?;
-    } else {
-        kernel.load(ram)?;
+        kernel.replace_sc1(ram)?;
     }
     if let (Some(disk), Some(place)) = (initrd, &layout.initrd) {
         disk.load(place.start, ram)?;

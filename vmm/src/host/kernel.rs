@@ -21,7 +21,10 @@ impl Kernel {
     pub(crate) fn look() -> Self {
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
         Self {
-            command_line: fs::read_to_string("/proc/cmdline").unwrap_or_default().trim().to_owned(),
+            command_line: fs::read_to_string("/proc/cmdline")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             has_kvm_pr: has_module("kvm_pr", &release),
             has_kvm_hv: has_module("kvm_hv", &release),
             release,

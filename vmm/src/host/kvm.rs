@@ -6,8 +6,8 @@ use std::io;
 
 use kvm_ioctls::{Cap, Kvm as Device};
 
-use super::{Answers, Capability, Kvm};
-use crate::host::kvm_answers::Refusal;
+use super::kvm_answers::Answers;
+use super::{Capability, Kvm, Refusal};
 
 /// The kind of machine that KVM-PR makes (`KVM_VM_PPC_PR`).
 pub(crate) const PR: u64 = 2;
@@ -31,6 +31,7 @@ pub(super) fn ask() -> Kvm {
     };
     Kvm::Opens(Answers {
         capabilities: Capability::ALL.into_iter().filter(has).collect(),
+        most_processors: u32::try_from(device.get_max_vcpus()).unwrap_or(u32::MAX),
         pr_machine: machine.as_ref().map(|_| ()).map_err(Refusal::of),
     })
 }

@@ -92,6 +92,8 @@ pub(crate) enum Kvm {
 pub(crate) struct Answers {
     /// What it can do.
     pub(crate) capabilities: Vec<Capability>,
+    /// The most processors that one machine may have (`KVM_CAP_MAX_VCPUS`).
+    pub(crate) most_processors: u32,
     /// Whether it makes a machine of the kind PR; the host's error otherwise.
     pub(crate) pr_machine: Result<(), Refusal>,
 }
@@ -117,10 +119,6 @@ impl Answers {
 
 impl Kvm {
     /// What the error of opening `/dev/kvm` means.
-    #[cfg_attr(
-        not(any(test, target_arch = "powerpc64")),
-        expect(dead_code, reason = "nobody asks KVM on other machines")
-    )]
     pub(crate) fn unopened(error: &io::Error) -> Self {
         use rustix::io::Errno;
         match Errno::from_io_error(error) {
@@ -133,10 +131,6 @@ impl Kvm {
 
 impl Refusal {
     /// What the error of making a machine means.
-    #[cfg_attr(
-        not(any(test, target_arch = "powerpc64")),
-        expect(dead_code, reason = "nobody asks KVM on other machines")
-    )]
     pub(crate) fn of(error: &io::Error) -> Self {
         match rustix::io::Errno::from_io_error(error) {
             Some(rustix::io::Errno::INVAL) => Self::UnknownKind,
@@ -170,6 +164,7 @@ mod tests {
     fn what_is_not_needed_is_not_lacking() {
         let answers = Answers {
             capabilities: vec![Capability::Papr],
+            most_processors: 1,
             pr_machine: Ok(()),
         };
         let lacking: Vec<_> = answers.lacking().collect();

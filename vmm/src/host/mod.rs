@@ -5,13 +5,17 @@ mod cpuinfo;
 mod kernel;
 #[cfg(target_arch = "powerpc64")]
 mod kvm;
-mod kvm_answers;
+#[cfg_attr(
+    not(any(test, target_arch = "powerpc64")),
+    expect(dead_code, reason = "nobody asks KVM on other machines")
+)]
+pub(crate) mod kvm_answers;
 mod limits;
 
 pub(crate) use cpuinfo::{CpuInfo, Mmu, Platform};
 pub(crate) use kernel::Kernel;
-pub(crate) use kvm_answers::{Answers, Capability, Kvm};
-pub(crate) use limits::Limits;
+pub(crate) use kvm_answers::{Capability, Kvm, Refusal};
+pub(crate) use limits::{Limits, Overcommit};
 use power::insn::Endian;
 
 /// The architecture that this program runs on.

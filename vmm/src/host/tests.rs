@@ -1,6 +1,6 @@
 //! Hosts made up for the tests of those who judge them.
 
-use super::limits::Overcommit;
+use super::kvm_answers::Answers;
 use super::*;
 use crate::size::Size;
 
@@ -44,6 +44,7 @@ pub(crate) fn power8() -> Host {
         },
         kvm: Kvm::Opens(Answers {
             capabilities: Capability::ALL.to_vec(),
+            most_processors: 16,
             pr_machine: Ok(()),
         }),
         ..x86()
@@ -53,6 +54,9 @@ pub(crate) fn power8() -> Host {
 #[test]
 fn this_machine_can_be_looked_at() {
     let host = Host::look();
-    assert_eq!(host.kvm == Kvm::NotAsked, matches!(host.architecture, Architecture::Other(_)));
+    assert_eq!(
+        host.kvm == Kvm::NotAsked,
+        matches!(host.architecture, Architecture::Other(_))
+    );
     assert!(host.page_bytes.is_power_of_two() && host.page_bytes >= 4096);
 }

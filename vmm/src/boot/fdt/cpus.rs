@@ -73,6 +73,10 @@ fn segment_page_sizes(translation: &Translation) -> Vec<u32> {
 fn segment_sizes(translation: &Translation) -> Vec<u32> {
     let has = |size: &SegmentSize| *size != SegmentSize::Size1T || translation.has_1t_segments;
     (0..4)
-        .map(|b| SegmentSize::from_encoding(b).filter(has).map_or(u32::MAX, SegmentSize::shift))
+        .map(|b| {
+            SegmentSize::from_encoding(b)
+                .filter(has)
+                .map_or(u32::MAX, SegmentSize::shift)
+        })
         .collect()
 }

@@ -18,7 +18,11 @@ fn smmu() -> Translation {
 fn pages_of_kvm_are_those_it_names() {
     let smmu = smmu();
     assert_eq!((smmu.slb_entries, smmu.has_1t_segments), (64, true));
-    let pages: Vec<_> = smmu.bases.iter().map(|base| (base.shift, base.actual.clone())).collect();
+    let pages: Vec<_> = smmu
+        .bases
+        .iter()
+        .map(|base| (base.shift, base.actual.clone()))
+        .collect();
     assert_eq!(pages, [(12, vec![(12, 0)]), (16, vec![(16, 1)]), (24, vec![(24, 0)])]);
 }
 
