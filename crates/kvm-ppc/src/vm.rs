@@ -1,0 +1,104 @@
+//! A virtual machine's part.
+
+use std::ffi::c_char;
+use std::os::fd::AsRawFd;
+
+use kvm_bindings::{
+    KVM_CAP_PPC_ENABLE_HCALL, KVM_IRQFD_FLAG_DEASSIGN, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1,
+    kvm_irqfd, kvm_ppc_smmu_info, kvm_rtas_token_args,
+};
+use kvm_ioctls::{Error, VmFd};
+use vmm_sys_util::eventfd::EventFd;
+use vmm_sys_util::ioctl::{ioctl_with_mut_ref, ioctl_with_ref};
+
+use crate::{INVALID, Result, checked, requests};
+
+/// What `VmFd` lacks.
+pub trait PpcVm {
+    /// Page and segment sizes that guests may use, and the number of SLB entries. Some of it is known only once a
+    /// vCPU exists: `KVM_PPC_GET_SMMU_INFO`.
+    fn smmu_info(&self) -> Result<kvm_ppc_smmu_info>;
+
+    /// Whether the kernel answers hypercall `number` itself; otherwise each is an exit. The kernel refuses numbers
+    /// that it has no code for: `KVM_CAP_PPC_ENABLE_HCALL`.
+    fn enable_hcall(&self, number: u64, in_kernel: bool) -> Result<()>;
+
+    /// Lets the kernel's interrupt controller serve the RTAS call `name` under `token`; token 0 takes the name away.
+    /// A name of more than 119 bytes is `EINVAL`: `KVM_PPC_RTAS_DEFINE_TOKEN`.
+    fn rtas_define_token(&self, name: &str, token: u64) -> Result<()>;
+
+    /// Sets the line of interrupt source `source` of the kernel's interrupt controller: `KVM_IRQ_LINE`.
+    fn irq_line(&self, source: u32, high: bool) -> Result<()>;
+
+    /// From now on `event` fires interrupt source `source` of the kernel's interrupt controller: `KVM_IRQFD`.
+    fn register_irqfd(&self, event: &EventFd, source: u32) -> Result<()>;
+
+    /// Undoes [`register_irqfd`](Self::register_irqfd).
+    fn unregister_irqfd(&self, event: &EventFd, source: u32) -> Result<()>;
+}
+
+impl PpcVm for VmFd {
+    fn smmu_info(&self) -> Result<kvm_ppc_smmu_info> {
+        let mut info = kvm_ppc_smmu_info::default();
+        // SAFETY: the number names the type that the kernel writes, and `info` is one, for any bits.
+        let answer = unsafe { ioctl_with_mut_ref(self, requests::KVM_PPC_GET_SMMU_INFO(), &mut info) };
+        checked(answer).map(|_| info)
+    }
+
+    fn enable_hcall(&self, number: u64, in_kernel: bool) -> Result<()> {
+        self.enable_cap(&kvm_enable_cap {
+            cap: KVM_CAP_PPC_ENABLE_HCALL,
+            args: [number, in_kernel.into(), 0, 0],
+            ..Default::default()
+        })
+    }
+
+    fn rtas_define_token(&self, name: &str, token: u64) -> Result<()> {
+        let mut args = kvm_rtas_token_args {
+            token,
+            ..Default::default()
+        };
+        // The kernel wants a zero at the end.
+        if name.len() >= args.name.len() {
+            return Err(Error::new(INVALID));
+        }
+        for (to, from) in args.name.iter_mut().zip(name.bytes()) {
+            *to = from as c_char;
+        }
+        // SAFETY: the number names the type that the kernel reads, and `args` is one.
+        let answer = unsafe { ioctl_with_ref(self, requests::KVM_PPC_RTAS_DEFINE_TOKEN(), &args) };
+        checked(answer).map(drop)
+    }
+
+    fn irq_line(&self, source: u32, high: bool) -> Result<()> {
+        let line = kvm_irq_level {
+            __bindgen_anon_1: kvm_irq_level__bindgen_ty_1 { irq: source },
+            level: high.into(),
+        };
+        // SAFETY: the number names the type that the kernel reads, and `line` is one.
+        let answer = unsafe { ioctl_with_ref(self, requests::KVM_IRQ_LINE(), &line) };
+        checked(answer).map(drop)
+    }
+
+    fn register_irqfd(&self, event: &EventFd, source: u32) -> Result<()> {
+        set_irqfd(self, event, source, 0)
+    }
+
+    fn unregister_irqfd(&self, event: &EventFd, source: u32) -> Result<()> {
+        set_irqfd(self, event, source, KVM_IRQFD_FLAG_DEASSIGN)
+    }
+}
+
+fn set_irqfd(vm: &VmFd, event: &EventFd, source: u32, flags: u32) -> Result<()> {
+    // A descriptor is not negative.
+    let irqfd = kvm_irqfd {
+        fd: event.as_raw_fd() as u32,
+        gsi: source,
+        flags,
+        ..Default::default()
+    };
+    // SAFETY: the number names the type that the kernel reads, and `irqfd` is one. The kernel takes a reference of its
+    // own to the event.
+    let answer = unsafe { ioctl_with_ref(vm, requests::KVM_IRQFD(), &irqfd) };
+    checked(answer).map(drop)
+}
