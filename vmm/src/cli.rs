@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::doctor;
 use crate::offer::Feature;
 use crate::run;
 use crate::size::Size;
@@ -16,7 +17,8 @@ use crate::terminal;
 /// Launches ppc64 (PAPR, "pseries") guests on any Linux machine
 ///
 /// pteg runs guests for POWER servers: Linux kernels as distributions package them, or programs without an
-/// operating system. It owns the guest's hashed page table, and runs the processors in software.
+/// operating system. It owns the guest's hashed page table, and runs the processors in software, or on POWER machines with
+/// KVM-PR.
 #[derive(Debug, Parser)]
 #[command(name = "pteg", version, arg_required_else_help = true, after_long_help = EXIT_STATUS)]
 struct Cli {
@@ -27,7 +29,8 @@ struct Cli {
 const EXIT_STATUS: &str = "\
 Exit status:
   0    the guest powered off, or Ctrl-A X ended it
-  1    the guest could not be started, asked for a reboot, or ended in a way that it did not choose
+  1    the guest could not be started, asked for a reboot, or ended in a way that it did not choose; doctor found
+       something to change
   2    wrong use, or an input that no machine could run
   128+N  signal N (SIGINT, SIGTERM, SIGHUP, SIGQUIT) stopped the guest";
 
@@ -44,6 +47,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  pteg run debian\n  pteg run --kernel vmlinux --initrd initrd.img --append 'quiet' --mem 2G --smp 4"
     )]
     Run(RunArgs),
+
+    /// Say what this machine can do for guests, and what to change
+    ///
+    /// Say what this machine can do for guests: a line for each finding, with what to change where something is to be
+    /// changed. Nothing is changed by it. Exit status 0: guests run as well as they can here; 1: something is to be
+    /// changed.
+    Doctor(DoctorArgs),
 }
 
 impl Command {
@@ -51,6 +61,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode, run::Error> {
         match self {
             Self::Run(args) => run::run(args),
+            Self::Doctor(args) => doctor::run(&args).map_err(run::Error::Doctor),
         }
     }
 }
@@ -125,9 +136,20 @@ pub(crate) struct RunArgs {
 
     /// What runs the processors [default: auto]
     ///
-    /// What runs the guest's processors. Default: auto, which says on stderr what it took.
+    /// What runs the guest's processors: this machine's own through KVM-PR (kvm), or a POWER8 in software (emulated).
+    /// auto takes KVM where it works, and says on stderr what it took and why; kvm ends with status 2 where it does not,
+    /// and says what to change, as pteg doctor does. Default: auto. Example: --accel emulated
     #[arg(long, value_name = "HOW", value_enum, default_value_t = AccelArg::Auto, hide_default_value = true)]
     pub(crate) accel: AccelArg,
+
+    /// Let KVM answer the hypercalls about the page table
+    ///
+    /// Let the host's kernel answer the hypercalls about the page table that it knows, to compare: H_ENTER, H_REMOVE,
+    /// H_BULK_REMOVE and H_PROTECT. The guest is offered nothing that works beside them (H_BLOCK_REMOVE, another size of the
+    /// table), and with several processors it may meet translations that it has removed. Needs --accel kvm. Default: pteg
+    /// answers them.
+    #[arg(long)]
+    pub(crate) kernel_hcalls: bool,
 
     /// Hide a set of hypercalls from the guest (may be repeated)
     ///
@@ -172,6 +194,16 @@ pub(crate) struct RunArgs {
     /// lost. Default: none. Example: --hpt-report hpt.html
     #[arg(long, value_name = "FILE")]
     pub(crate) hpt_report: Option<PathBuf>,
+}
+
+/// The flags of `pteg doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Say it as JSON
+    ///
+    /// Say it as JSON, for programs: the accelerator that --accel auto takes, why, and the findings.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The values of `--accel`.
@@ -269,6 +301,7 @@ mod tests {
             Ok(Cli {
                 command: Command::Run(args),
             }) => Ok(args),
+            Ok(other) => panic!("{other:?}"),
             Err(error) => Err(Answer(error).sentence()),
         }
     }

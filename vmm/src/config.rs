@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use hpt::Order;
 
 use crate::cli::{AccelArg, RunArgs};
-use crate::offer::Offer;
+use crate::offer::{Feature, Offer};
 use crate::size::Size;
 
 /// Guest memory comes in steps of the largest page that a guest maps it with: Linux maps a part of a step
@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) order: Order,
     /// What runs the processors.
     pub(crate) accel: AccelArg,
+    /// Whether the host's kernel answers the hypercalls about the table that it knows.
+    pub(crate) kernel_hcalls: bool,
     /// The largest table that the guest may resize its own to.
     pub(crate) largest_order: Order,
     /// What of the hypercalls is on offer.
@@ -85,6 +87,9 @@ pub(crate) enum ConfigError {
         /// What the host has.
         host_mib: u64,
     },
+    /// Nobody to answer them.
+    #[error("--kernel-hcalls: only KVM has a kernel below the guest; give --accel kvm too, or leave the flag out")]
+    KernelHcalls,
     /// A thread without a processor.
     #[error(
         "--threads {wanted}: the guest has {processors} processors (--smp); give 1 to {processors}, or leave the flag out"
@@ -95,9 +100,6 @@ pub(crate) enum ConfigError {
         /// What the guest has.
         processors: u32,
     },
-    /// KVM is not part of this program yet.
-    #[error("--accel kvm: this program is built without KVM; leave the flag out, or give --accel emulated")]
-    Kvm,
 }
 
 impl Config {
@@ -139,8 +141,13 @@ impl Config {
                 processors: args.smp,
             });
         }
-        if args.accel == AccelArg::Kvm {
-            return Err(ConfigError::Kvm);
+        if args.kernel_hcalls && args.accel != AccelArg::Kvm {
+            return Err(ConfigError::KernelHcalls);
+        }
+        let mut hidden = args.hide;
+        if args.kernel_hcalls {
+            // Ours would change the table under the kernel's.
+            hidden.extend([Feature::BlockRemove, Feature::HptResize]);
         }
         Ok(Some(Self {
             guest,
@@ -151,7 +158,8 @@ impl Config {
             order,
             largest_order: order.max(larger(Order::for_ram(memory.bytes()))),
             accel: args.accel,
-            offer: Offer::without(&args.hide),
+            offer: Offer::without(&hidden),
+            kernel_hcalls: args.kernel_hcalls,
             check_duplicates: args.check_duplicates,
             check_walkers: args.check_walkers,
             stats: args.stats,
@@ -174,6 +182,8 @@ pub(crate) fn host_memory() -> Size {
 
 #[cfg(test)]
 mod tests {
+    use power::hcall::Hcall;
+
     use super::*;
 
     fn args(mem: &str, hpt_order: Option<u32>) -> RunArgs {
@@ -187,6 +197,7 @@ mod tests {
             threads: None,
             hpt_order,
             accel: AccelArg::Auto,
+            kernel_hcalls: false,
             hide: Vec::new(),
             check_duplicates: false,
             check_walkers: false,
@@ -243,6 +254,25 @@ mod tests {
         }
         let said = threads(4, Some(5)).unwrap_err().to_string();
         assert!(said.contains("--threads 5") && said.contains("1 to 4"), "{said}");
+    }
+
+    #[test]
+    fn a_kernel_that_answers_hypercalls_is_kvms_and_answers_them_alone() {
+        let kernel = |accel| {
+            let args = RunArgs {
+                accel,
+                kernel_hcalls: true,
+                ..args("1G", None)
+            };
+            Config::new(args, HOST).map(Option::unwrap)
+        };
+        for accel in [AccelArg::Auto, AccelArg::Emulated] {
+            let said = kernel(accel).unwrap_err().to_string();
+            assert!(said.contains("give --accel kvm too"), "{said}");
+        }
+        let offer = kernel(AccelArg::Kvm).unwrap().offer;
+        assert!(!offer.answers(Hcall::BlockRemove) && !offer.answers(Hcall::ResizeHptPrepare));
+        assert!(offer.answers(Hcall::BulkRemove));
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod boot;
 mod carriers;
 mod cli;
 mod config;
+mod doctor;
+mod host;
 mod hypercall;
 mod images;
 mod machine;

@@ -15,11 +15,15 @@ use std::time::Duration;
 use power::msr::Msr;
 
 use crate::accel::Accelerator;
+use crate::accel::choose::{Choice, ChooseError, Chosen, Wish, choose};
 use crate::accel::emulated::Emulated;
-use crate::boot::{self, BootError, Files, KernelFile};
+#[cfg(target_arch = "powerpc64")]
+use crate::accel::kvm::{Kvm, KvmError};
+use crate::boot::{self, BootError, Files, KernelFile, ProcessorKind};
 use crate::carriers;
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
+use crate::host::Host;
 use crate::images::{self, ImageError};
 use crate::machine::{CONSOLE_INTERRUPT, Machine, Traits};
 use crate::memory::{GuestRam, MemoryError};
@@ -38,6 +42,13 @@ pub(crate) enum Error {
     /// The command line does not suit this machine.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What is to run the processors cannot.
+    #[error(transparent)]
+    Accelerator(#[from] ChooseError),
+    /// KVM does not do what it said it could.
+    #[cfg(target_arch = "powerpc64")]
+    #[error(transparent)]
+    Kvm(#[from] KvmError),
     /// The image.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -59,6 +70,9 @@ pub(crate) enum Error {
     /// The list of images.
     #[error("writing the list of images")]
     List(#[source] io::Error),
+    /// What `pteg doctor` found.
+    #[error("writing what was found")]
+    Doctor(#[source] io::Error),
     /// A file that the user wants written and nobody could write.
     #[error(transparent)]
     ReportPath(ReportError),
@@ -71,12 +85,14 @@ impl Error {
     /// 2 for an input that is wrong, 1 for a machine that cannot.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let is_input = match self {
-            Self::Config(ConfigError::Kvm) => false,
-            Self::Config(_) | Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) => true,
+            Self::Config(_) | Self::Accelerator(_) => true,
+            Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) => true,
+            #[cfg(target_arch = "powerpc64")]
+            Self::Kvm(_) => false,
             Self::Boot(BootError::Seed(_)) => false,
             Self::Boot(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
-            Self::Threads(_) | Self::List(_) | Self::Report(_) => false,
+            Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Report(_) => false,
         };
         ExitCode::from(if is_input { 2 } else { 1 })
     }
@@ -122,6 +138,8 @@ impl Reports {
 }
 
 fn start(config: &Config) -> Result<ExitCode, Error> {
+    let host = Host::look();
+    let choice = choose(&Wish::of(config), &host)?;
     let requests = Requests::take().map_err(Error::Terminal)?;
     let reports = Reports::new(config).map_err(Error::ReportPath)?;
     // Held for the whole run: an image may come with a temporary file.
@@ -141,24 +159,31 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     };
     let ram = Arc::new(GuestRam::new(config.memory)?);
     let checks = Checks::new(config.check_duplicates, config.check_walkers).map_err(Error::Threads)?;
-    let parts = Setup {
+    if config.accel == AccelArg::Auto {
+        terminal::say(&format!("pteg: {}", choice.why));
+    }
+    let setup = Setup {
         config,
+        choice,
         files,
         ram,
         checks,
         reports,
         requests,
     };
-    let emulated = Emulated::new(config.processors, &parts.ram, config.order, parts.checks.stale_report())?;
-    if config.accel == AccelArg::Auto {
-        terminal::say("pteg: emulating POWER8 processors (this program has no KVM)");
+    match setup.choice.accelerator {
+        Chosen::Emulated => setup.emulate(),
+        #[cfg(target_arch = "powerpc64")]
+        Chosen::Kvm => setup.run_on_kvm(&host),
+        #[cfg(not(target_arch = "powerpc64"))]
+        Chosen::Kvm => unreachable!("chosen on POWER machines alone"),
     }
-    parts.launch(emulated)
 }
 
 /// What a run is made of, but for its processors.
 struct Setup<'a> {
     config: &'a Config,
+    choice: Choice,
     files: Files,
     ram: Arc<GuestRam>,
     checks: Checks,
@@ -167,16 +192,31 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
+    fn emulate(self) -> Result<ExitCode, Error> {
+        let Config { processors, order, .. } = *self.config;
+        let emulated = Emulated::new(processors, &self.ram, order, self.checks.stale_report())?;
+        self.launch(emulated, ProcessorKind::emulated_power8())
+    }
+
+    #[cfg(target_arch = "powerpc64")]
+    fn run_on_kvm(self, host: &Host) -> Result<ExitCode, Error> {
+        let kvm = Kvm::new(self.config, &self.ram)?;
+        let processor = kvm.processor_kind(host)?;
+        self.launch(kvm, processor)
+    }
+
     /// Starts the guest on these processors, and stays until its end.
-    fn launch(self, accelerator: impl Accelerator) -> Result<ExitCode, Error> {
+    fn launch(self, accelerator: impl Accelerator, processor: ProcessorKind) -> Result<ExitCode, Error> {
         let config = self.config;
         let about = boot::Machine {
             processors: config.processors,
+            processor,
+            patch_sc1: self.choice.patch_sc1,
             hpt_order: config.order.log2_bytes(),
             console_interrupt: CONSOLE_INTERRUPT,
             offer: config.offer,
         };
-        let entry = boot::load(&self.files, about, &self.ram)?;
+        let entry = boot::load(&self.files, &about, &self.ram)?;
         let stop = Arc::new(Stop::default());
         let terminal = Terminal::take(&stop).map_err(Error::Terminal)?;
         let traits = Traits {

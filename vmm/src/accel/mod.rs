@@ -3,6 +3,7 @@
 //!
 //! `emulated` is there on every machine, `kvm` on POWER.
 
+pub(crate) mod choose;
 pub(crate) mod emulated;
 #[cfg(target_arch = "powerpc64")]
 pub(crate) mod kvm;

@@ -4,13 +4,16 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Endianness, ReadCache};
+use power::insn::Endian;
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::sc1;
 use crate::memory::GuestRam;
 use crate::size::Size;
 
@@ -105,6 +108,8 @@ struct Segment {
     offset: u64,
     file_bytes: u64,
     real: Range<u64>,
+    /// Whether there are instructions in it.
+    has_code: bool,
 }
 
 /// A kernel whose headers have been checked against its file and the size of guest memory.
@@ -114,6 +119,7 @@ pub(crate) struct Kernel {
     file: File,
     segments: Vec<Segment>,
     entry: u64,
+    endian: Endian,
 }
 
 impl Kernel {
@@ -139,14 +145,15 @@ impl Kernel {
             cause,
         };
         let mut file = file.map_err(|error| failed(error.into()))?;
-        let (segments, entry) = headers(&mut file)
+        let headers = headers(&mut file)
             .and_then(|found| fitting(found, size))
             .map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             file,
-            segments,
-            entry,
+            segments: headers.segments,
+            entry: headers.entry,
+            endian: headers.endian,
         })
     }
 
@@ -162,20 +169,59 @@ impl Kernel {
     }
 
     /// Copies the segments into `ram`, which is fresh: what the file does not fill is zero already.
-    pub(crate) fn load(self, ram: &GuestRam) -> Result<(), KernelError> {
+    pub(crate) fn load(&self, ram: &GuestRam) -> Result<(), KernelError> {
         for segment in &self.segments {
             ram.load(&self.file, segment.offset, segment.real.start, segment.file_bytes)
-                .map_err(|error| KernelError {
-                    path: self.path.clone(),
-                    cause: error.into(),
-                })?;
+                .map_err(|error| self.failed(error))?;
         }
         Ok(())
     }
+
+    /// Replaces `sc 1` in what [`Self::load`] has put into `ram`, where segments are executable. Returns how many there were.
+    pub(crate) fn replace_sc1(&self, ram: &GuestRam) -> Result<usize, KernelError> {
+        let mut replaced = 0;
+        for segment in self.segments.iter().filter(|segment| segment.has_code) {
+            let unaligned = segment.real.start.wrapping_neg() % 4;
+            let mut done = unaligned.min(segment.file_bytes);
+            let mut buffer = vec![0; 128 << 10];
+            while done < segment.file_bytes {
+                let count = buffer.len().min((segment.file_bytes - done) as usize);
+                let piece = &mut buffer[..count];
+                self.file
+                    .read_exact_at(piece, segment.offset + done)
+                    .map_err(|error| self.failed(error))?;
+                let found = sc1::replace(piece, self.endian);
+                if found != 0 {
+                    ram.write(segment.real.start + done, piece)
+                        .expect("the segment has been loaded there");
+                }
+                replaced += found;
+                done += count as u64;
+            }
+        }
+        Ok(replaced)
+    }
+
+    fn failed(&self, error: io::Error) -> KernelError {
+        KernelError {
+            path: self.path.clone(),
+            cause: error.into(),
+        }
+    }
 }
 
-/// The loadable segments and the real address of the entry.
-fn headers(file: &mut File) -> Result<(Vec<Segment>, u64), Cause> {
+/// What the headers say.
+struct Headers {
+    /// The loadable segments.
+    segments: Vec<Segment>,
+    /// Real address of the entry.
+    entry: u64,
+    /// Byte order.
+    endian: Endian,
+}
+
+/// Reads them.
+fn headers(file: &mut File) -> Result<Headers, Cause> {
     let length = file.metadata()?.len();
     let mut start = Vec::new();
     (&*file)
@@ -234,16 +280,24 @@ fn headers(file: &mut File) -> Result<(Vec<Segment>, u64), Cause> {
             offset,
             file_bytes,
             real: real..end,
+            has_code: program.p_flags(endian).0 & elf::PF_X.0 != 0,
         });
     }
-    Ok((segments, entry.ok_or(Cause::Entry(virtual_entry))?))
+    Ok(Headers {
+        segments,
+        entry: entry.ok_or(Cause::Entry(virtual_entry))?,
+        endian: match endian {
+            Endianness::Little => Endian::Little,
+            Endianness::Big => Endian::Big,
+        },
+    })
 }
 
 /// The same, if it fits.
-fn fitting((segments, entry): (Vec<Segment>, u64), size: Size) -> Result<(Vec<Segment>, u64), Cause> {
-    match segments.iter().map(|s| s.real.end).max() {
+fn fitting(headers: Headers, size: Size) -> Result<Headers, Cause> {
+    match headers.segments.iter().map(|s| s.real.end).max() {
         Some(end) if end > size.bytes() => Err(Cause::Memory { end, size }),
-        _ => Ok((segments, entry)),
+        _ => Ok(headers),
     }
 }
 

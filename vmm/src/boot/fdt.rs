@@ -10,6 +10,7 @@ use power::page::PageSize;
 use vm_fdt::{FdtReserveEntry, FdtWriter};
 
 use super::layout::Layout;
+use super::processor::ProcessorKind;
 use crate::offer::Offer;
 use crate::size::Size;
 
@@ -35,6 +36,8 @@ pub(crate) struct Tree<'a> {
     pub(crate) memory: Size,
     /// Number of processors, whose server numbers count from 0.
     pub(crate) processors: u32,
+    /// What they are.
+    pub(crate) processor: &'a ProcessorKind,
     /// log2 of the size of the hashed page table in bytes.
     pub(crate) hpt_order: u32,
     /// The kernel's command line.
@@ -66,7 +69,7 @@ impl Tree<'_> {
         fdt.property_string_list("compatible", vec!["pteg,pseries".into(), "qemu,pseries".into()])?;
         self.chosen(&mut fdt, layout)?;
         self.memory(&mut fdt)?;
-        cpus::write(&mut fdt, self.processors, self.hpt_order)?;
+        cpus::write(&mut fdt, self.processors, self.processor, self.hpt_order)?;
         firmware::write_rtas(&mut fdt, &layout.rtas, self.offer)?;
         self.interrupt_controller(&mut fdt)?;
         self.virtual_devices(&mut fdt)?;

@@ -4,7 +4,9 @@
 mod elf;
 mod fdt;
 mod layout;
+mod processor;
 mod rtas_stub;
+mod sc1;
 
 use std::fs::File;
 use std::io;
@@ -14,6 +16,11 @@ use elf::Kernel;
 pub(crate) use elf::KernelError;
 use fdt::{SEED_BYTES, Tree};
 use layout::{Contents, Layout, LayoutError};
+pub(crate) use processor::{ProcessorKind, UnknownProcessor};
+#[cfg(target_arch = "powerpc64")]
+pub(crate) use processor::{SmmuBase, Translation};
+
+use power::insn::Endian;
 
 use crate::memory::GuestRam;
 use crate::offer::Offer;
@@ -43,11 +50,15 @@ pub(crate) enum KernelFile {
     },
 }
 
-/// What the device tree says of the machine.
-#[derive(Clone, Copy, Debug)]
+/// The machine that the guest is to find.
+#[derive(Clone, Debug)]
 pub(crate) struct Machine {
     /// Number of processors.
     pub(crate) processors: u32,
+    /// What they are.
+    pub(crate) processor: ProcessorKind,
+    /// Whether the guest's `sc 1` must be replaced by the word that KVM-PR takes for it.
+    pub(crate) patch_sc1: bool,
     /// log2 of the size of the hashed page table in bytes.
     pub(crate) hpt_order: u32,
     /// Interrupt source of the console.
@@ -92,7 +103,7 @@ pub(crate) struct Entry {
 }
 
 /// Loads `files` into `ram`, which is fresh, and describes `machine` beside them.
-pub(crate) fn load(files: &Files, machine: Machine, ram: &GuestRam) -> Result<Entry, BootError> {
+pub(crate) fn load(files: &Files, machine: &Machine, ram: &GuestRam) -> Result<Entry, BootError> {
     let kernel = match &files.kernel {
         KernelFile::Path(path) => Kernel::open(path, ram.size())?,
         KernelFile::BuiltIn { name, elf } => Kernel::from_bytes(name, elf, ram.size())?,
@@ -103,6 +114,7 @@ pub(crate) fn load(files: &Files, machine: Machine, ram: &GuestRam) -> Result<En
     let tree = Tree {
         memory: ram.size(),
         processors: machine.processors,
+        processor: &machine.processor,
         hpt_order: machine.hpt_order,
         command_line: &files.command_line,
         console_interrupt: machine.console_interrupt,
@@ -118,7 +130,10 @@ pub(crate) fn load(files: &Files, machine: Machine, ram: &GuestRam) -> Result<En
         initrd: initrd.as_ref().map(|_| 0..1),
     };
     let draft = flatten(&placeholder)?;
-    let rtas = rtas_stub::code();
+    let mut rtas = rtas_stub::code();
+    if machine.patch_sc1 {
+        sc1::replace(&mut rtas, Endian::Big);
+    }
     let contents = Contents {
         rtas: rtas.len() as u64,
         fdt: draft.len() as u64,
@@ -132,6 +147,9 @@ pub(crate) fn load(files: &Files, machine: Machine, ram: &GuestRam) -> Result<En
         device_tree: layout.fdt.start,
     };
     kernel.load(ram)?;
+    if machine.patch_sc1 {
+        kernel.replace_sc1(ram)?;
+    }
     if let (Some(disk), Some(place)) = (initrd, &layout.initrd) {
         disk.load(place.start, ram)?;
     }

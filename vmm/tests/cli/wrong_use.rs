@@ -88,11 +88,17 @@ fn a_report_that_cannot_be_written_is_told_before_the_guest_starts() {
 }
 
 #[test]
-fn kvm_is_not_there_and_says_so() {
+#[cfg(not(target_arch = "powerpc64"))]
+fn kvm_on_another_machine_than_power_is_refused_before_anything_is_fetched() {
     assert_sentence(
         &run(&["run", "debian", "--accel", "kvm"]),
-        1,
-        &["KVM", "--accel emulated"],
+        2,
+        &[
+            "--accel kvm",
+            "no POWER machine",
+            std::env::consts::ARCH,
+            "give --accel emulated",
+        ],
     );
 }
 

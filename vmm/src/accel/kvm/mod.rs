@@ -2,31 +2,36 @@
 //! comes to us.
 //!
 //! - `processor` is one processor, `wire` how others reach it.
-//! - `shared` is what they have in common; `registers` are KVM's structures.
+//! - `shared` is what they have in common; `registers`, `segments` and `slot` are what KVM has of the guest.
 //! - The page table's protocol is `hpt`'s: the kernel's walker marks late ([`hpt::Marking::LateBytes`]), and its shadows go by
 //!   real page, through KVM's own mapping of guest memory.
 //!
-//! Unsafe code is in the crate `kvm-ppc`, but for SDR1, which only this module can answer for.
+//! Unsafe code is in the crate `kvm-ppc`, but for the two addresses that the kernel gets from us, of the table and of memory.
 
 mod processor;
+mod registers;
 #[expect(unsafe_code, reason = "SDR1 is an address that the kernel reads and writes at")]
 mod segments;
-mod registers;
 mod shared;
+#[expect(unsafe_code, reason = "a slot has an address that the kernel reads and writes at")]
+mod slot;
 mod wire;
 
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use hpt::{Current, Discard, Kick, Marking, Order, Shootdown, Table};
+use hpt::{Current, Discard, Kick, Marking, Shootdown, Table};
+use kvm_bindings::{KVM_CAP_PPC_PAPR, kvm_ppc_smmu_info};
 use kvm_ioctls::{VcpuFd, VmFd};
 use kvm_ppc::{KvmMemory, PpcVcpu as _, PpcVm as _};
 use power::hcall::Hcall;
-use kvm_bindings::KVM_CAP_PPC_PAPR;
 use vmm_sys_util::errno;
 
 use super::{Accelerator, Partition, Wire};
+use crate::boot::{ProcessorKind, Translation, UnknownProcessor};
+use crate::config::Config;
+use crate::host::Host;
 use crate::machine::Parts;
 use crate::memory::{GuestRam, MemoryError};
 pub(crate) use processor::KvmProcessor;
@@ -54,6 +59,9 @@ pub(crate) enum KvmError {
     /// KVM's own mapping of guest memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// The host's processors.
+    #[error(transparent)]
+    Processor(#[from] UnknownProcessor),
     /// The hashed page table.
     #[error("making the hashed page table")]
     Table(#[from] hpt::AllocateTable),
@@ -74,15 +82,14 @@ const MOST_RANGES: usize = 64;
 /// `KVM_CREATE_VM`: a guest of KVM-PR.
 const TYPE_PR: u64 = 2;
 
-/// Guest memory's slot.
-const RAM_SLOT: u32 = 0;
-
 /// The processors of one guest.
 pub(crate) struct Kvm {
     /// Each until its thread takes it.
     vcpus: Vec<Mutex<Option<VcpuFd>>>,
     wires: Vec<Arc<KvmWire>>,
     shared: Arc<Shared>,
+    pvr: u32,
+    smmu: kvm_ppc_smmu_info,
     _vm: VmFd,
 }
 
@@ -106,9 +113,8 @@ impl Kick for Ring {
 }
 
 impl Kvm {
-    /// `count` processors on `ram`, with a table of `order`. With `kernel_calls`, KVM answers the hypercalls about the table
-    /// that it knows.
-    pub(crate) fn new(count: u32, ram: &GuestRam, order: Order, kernel_calls: bool) -> Result<Self, KvmError> {
+    /// The processors of `config` on `ram`.
+    pub(crate) fn new(config: &Config, ram: &GuestRam) -> Result<Self, KvmError> {
         kvm_ppc::catch_signal().map_err(KvmError::Signal)?;
         let kvm = kvm_ioctls::Kvm::new().map_err(refused("opening /dev/kvm"))?;
         let vm = kvm
@@ -117,15 +123,11 @@ impl Kvm {
         vm.enable_hcall(Hcall::Cede.number(), false)
             .map_err(refused("taking H_CEDE over"))?;
         for call in OURS {
-            vm.enable_hcall(call.number(), kernel_calls)
+            vm.enable_hcall(call.number(), config.kernel_hcalls)
                 .map_err(refused("taking the hypercalls of the page table over"))?;
         }
-        let memory = Arc::new(KvmMemory::new(ram.map_again()?));
-        vm.add_memory(RAM_SLOT, 0, &memory)
-            .map_err(refused("giving the guest its memory"))?;
-        let table = Current::new(Table::with_marking(order, Marking::LateBytes)?);
         let (mut vcpus, mut wires) = (Vec::new(), Vec::new());
-        for number in 0..count {
+        for number in 0..config.processors {
             let vcpu = vm
                 .create_vcpu(number.into())
                 .map_err(refused("making a processor"))?;
@@ -134,21 +136,35 @@ impl Kvm {
             let exit = vcpu.immediate_exit().map_err(KvmError::Handles)?;
             let interrupter = vcpu.interrupter().map_err(KvmError::Handles)?;
             wires.push(Arc::new(KvmWire::new(exit, interrupter)));
-            vcpus.push(Mutex::new(Some(vcpu)));
+            vcpus.push(vcpu);
         }
+        let memory = Arc::new(KvmMemory::new(ram.map_again()?));
         let kicks = wires.iter().map(|wire| Box::new(Ring(Arc::clone(wire))) as Box<dyn Kick>);
-        let shootdown = Shootdown::new(kicks.collect()).with_discard(Box::new(Shadows(Arc::clone(&memory))), MOST_RANGES);
+        let shadows = Box::new(Shadows(Arc::clone(&memory)));
         let shared = Arc::new(Shared {
-            table,
-            shootdown: Arc::new(shootdown),
-            modes: Arc::new(Modes::new(memory)),
+            table: Current::new(Table::with_marking(config.order, Marking::LateBytes)?),
+            shootdown: Arc::new(Shootdown::new(kicks.collect()).with_discard(shadows, MOST_RANGES)),
+            modes: Arc::new(Modes::new(Arc::clone(&memory))),
+            memory,
         });
+        slot::fill(&vm, &shared).map_err(refused("giving the guest its memory"))?;
+        let first = vcpus.first().expect("a guest has a processor");
+        let segments = first.get_sregs().map_err(refused("asking for the processor's version"))?;
         Ok(Self {
-            vcpus,
+            pvr: segments.pvr,
+            // Complete only with a processor.
+            smmu: vm.smmu_info().map_err(refused("asking for the sizes of pages"))?,
+            vcpus: vcpus.into_iter().map(|vcpu| Mutex::new(Some(vcpu))).collect(),
             wires,
             shared,
             _vm: vm,
         })
+    }
+
+    /// What the guest's device tree says of them, on `host`.
+    pub(crate) fn processor_kind(&self, host: &Host) -> Result<ProcessorKind, KvmError> {
+        let translation = Translation::of_smmu_info(&self.smmu);
+        Ok(ProcessorKind::of_kvm(self.pvr, translation, host)?)
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Shared {
     pub(super) shootdown: Arc<Shootdown>,
     /// Their modes.
     pub(super) modes: Arc<Modes>,
+    /// Guest memory as the kernel has it.
+    pub(super) memory: Arc<KvmMemory>,
 }
 
 /// The modes. Each processor takes them over when it enters the guest: a register of KVM's can be set only while its processor is

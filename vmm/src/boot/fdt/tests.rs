@@ -1,5 +1,7 @@
 //! The tree as an independent parser reads it.
 
+use std::sync::LazyLock;
+
 use fdt::Fdt;
 use fdt::node::FdtNode;
 use power::hcall::Status;
@@ -10,10 +12,14 @@ use crate::hypercall::{Caller, dispatch};
 use crate::offer::Feature;
 use crate::test_machine::{Registers, machine};
 
+/// What the processors are, unless a test says otherwise.
+static EMULATED: LazyLock<ProcessorKind> = LazyLock::new(ProcessorKind::emulated_power8);
+
 fn tree(processors: u32) -> Tree<'static> {
     Tree {
         memory: Size::from_mib(4096),
         processors,
+        processor: &EMULATED,
         hpt_order: 25,
         command_line: "console=hvc0 quiet",
         console_interrupt: 0x1000,
