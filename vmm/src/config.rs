@@ -44,6 +44,7 @@ pub(crate) struct Config {
     /// What runs the processors.
     pub(crate) accel: AccelArg,
     /// Whether the host's kernel answers the hypercalls about the table that it knows.
+    #[cfg_attr(not(target_arch = "powerpc64"), expect(dead_code, reason = "there is no KVM for it"))]
     pub(crate) kernel_hcalls: bool,
     /// The largest table that the guest may resize its own to.
     pub(crate) largest_order: Order,
