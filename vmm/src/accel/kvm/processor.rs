@@ -13,12 +13,13 @@ use kvm_ioctls::{Error, VcpuExit, VcpuFd};
 use kvm_ppc::PpcVcpu as _;
 use power::msr::Msr;
 use power::spr::Spr;
+use rustix::io::Errno;
 
 use super::registers;
 use super::segments::Segments;
 use super::shared::Shared;
 use super::wire::KvmWire;
-use crate::accel::{Exit, Processor};
+use crate::accel::{Exit, Partition as _, Processor};
 
 /// One processor.
 pub(crate) struct KvmProcessor {
@@ -121,12 +122,18 @@ impl KvmProcessor {
                 Ok(VcpuExit::MmioRead(_, data)) => data.fill(0xff),
                 Ok(VcpuExit::MmioWrite(..)) => {}
                 Ok(VcpuExit::Intr) => return Exit::Attention,
-                Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => return Exit::Attention,
+                Err(error) if is_interruption(error) => return Exit::Attention,
                 Ok(other) => return Exit::Checkstop(format!("KVM gave it up: {other:?}")),
                 Err(error) => return Exit::Checkstop(format!("KVM_RUN: {error}")),
             }
         }
     }
+}
+
+/// Whether the guest can go on as if nothing had been.
+fn is_interruption(error: Error) -> bool {
+    let interruptions = [Errno::INTR, Errno::AGAIN];
+    interruptions.map(Errno::raw_os_error).contains(&error.errno())
 }
 
 impl Processor for KvmProcessor {
