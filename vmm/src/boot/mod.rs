@@ -16,9 +16,9 @@ use elf::Kernel;
 pub(crate) use elf::KernelError;
 use fdt::{SEED_BYTES, Tree};
 use layout::{Contents, Layout, LayoutError};
-pub(crate) use processor::{ProcessorKind, UnknownProcessor};
 #[cfg(target_arch = "powerpc64")]
-pub(crate) use processor::{SmmuBase, Translation};
+pub(crate) use processor::Translation;
+pub(crate) use processor::{ProcessorKind, UnknownProcessor};
 
 use power::insn::Endian;
 

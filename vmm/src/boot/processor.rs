@@ -7,8 +7,6 @@
 )]
 mod kvm;
 
-#[cfg(any(test, target_arch = "powerpc64"))]
-pub(crate) use kvm::SmmuBase;
 pub(crate) use kvm::UnknownProcessor;
 use power::page::{PagePair, PageSize, SegmentSize};
 
@@ -135,4 +133,4 @@ const EMULATED: [u8; 26] = {
 };
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,7 +3,10 @@
 //! as every illegal instruction does.
 //!
 //! Replaced are the words of code that is there when the guest starts. Hypercalls of code that the guest loads
-//! later are lost: Linux makes all of its own in its kernel's text.
+//! later are lost: Linux makes all of its own in its kernel's text (nine instructions), and the alternatives that it patches
+//! into itself while it boots lie there, too.
+//!
+//! Linux is one segment, readable, writable and executable, so its data is looked through as well. No such word was found there.
 
 use power::insn::Endian;
 

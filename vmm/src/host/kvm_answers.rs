@@ -76,6 +76,10 @@ impl Capability {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kvm {
     /// Nobody asked: this is no POWER machine.
+    #[cfg_attr(
+        all(not(test), target_arch = "powerpc64"),
+        expect(dead_code, reason = "this is a POWER machine")
+    )]
     NotAsked,
     /// `/dev/kvm` is not there, or nobody is behind it.
     Absent,

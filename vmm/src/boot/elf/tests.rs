@@ -21,6 +21,8 @@ struct Image {
     filesz: u64,
     memsz: u64,
     program_headers: u16,
+    flags: u32,
+    contents: Vec<u8>,
 }
 
 impl Default for Image {
@@ -38,6 +40,8 @@ impl Default for Image {
             filesz: 16,
             memsz: 0x1000,
             program_headers: 1,
+            flags: elf::PF_R.0 | elf::PF_W.0 | elf::PF_X.0,
+            contents: b"segment contents".to_vec(),
         }
     }
 }
@@ -62,11 +66,11 @@ impl Image {
         }
         assert_eq!(bytes.len(), 64);
         bytes.extend(u32(elf::PT_LOAD.0));
-        bytes.extend(u32(7));
+        bytes.extend(u32(self.flags));
         for double in [self.offset, self.vaddr, self.paddr, self.filesz, self.memsz, 0x1_0000] {
             bytes.extend(u64(double));
         }
-        bytes.extend(b"segment contents");
+        bytes.extend(&self.contents);
         written(&bytes)
     }
 
@@ -104,6 +108,59 @@ fn a_kernel_of_either_byte_order_lands_at_its_physical_address() {
             assert_eq!(ram.read(0x40_0000), Some(*b"segment contents"));
             assert_eq!(ram.read(0x40_0010), Some([0; 16]));
         }
+    }
+}
+
+/// `sc 1` among other instructions, and what it is replaced by, in a kernel's byte order.
+fn hypercalls(little: bool, sc_1: u32) -> Vec<u8> {
+    let words = [0x3860_0001, sc_1, 0x2200_0044, sc_1];
+    let bytes = |word: u32| if little { word.to_le_bytes() } else { word.to_be_bytes() };
+    words.map(bytes).concat()
+}
+
+#[test]
+fn sc_1_is_replaced_in_executable_segments_of_either_byte_order() {
+    for little in [true, false] {
+        for (flags, replaced) in [(elf::PF_R.0 | elf::PF_X.0, 2), (elf::PF_R.0 | elf::PF_W.0, 0)] {
+            let kernel = Image {
+                little,
+                flags,
+                contents: hypercalls(little, 0x4400_0022),
+                ..Image::default()
+            };
+            let kernel = kernel.open().unwrap();
+            let ram = GuestRam::new(RAM).unwrap();
+            kernel.load(&ram).unwrap();
+            assert_eq!(kernel.replace_sc1(&ram).unwrap(), replaced);
+            let wanted = if replaced == 0 { 0x4400_0022 } else { 0x7c00_0268 };
+            assert_eq!(ram.read::<16>(0).unwrap().to_vec(), hypercalls(little, wanted));
+        }
+    }
+}
+
+#[test]
+fn instructions_are_looked_for_where_they_can_lie() {
+    // From real address 2, instructions begin two bytes into the segment; there are more than are read at once.
+    let mut contents = vec![0; 2 + (256 << 10)];
+    let ends = [2, contents.len() - 4];
+    for end in ends {
+        contents[end..end + 4].copy_from_slice(&0x4400_0022_u32.to_be_bytes());
+    }
+    let bytes = contents.len() as u64;
+    let kernel = Image {
+        little: false,
+        paddr: 2,
+        filesz: bytes,
+        memsz: bytes,
+        contents,
+        ..Image::default()
+    };
+    let kernel = kernel.open().unwrap();
+    let ram = GuestRam::new(RAM).unwrap();
+    kernel.load(&ram).unwrap();
+    assert_eq!(kernel.replace_sc1(&ram).unwrap(), 2);
+    for end in ends {
+        assert_eq!(ram.read(2 + end as u64), Some(0x7c00_0268_u32.to_be_bytes()));
     }
 }
 

@@ -8,6 +8,8 @@ use power::hcall::Status;
 use power::msr::Msr;
 
 use super::*;
+use crate::boot::processor::tests::smmu;
+use crate::host::tests::power8;
 use crate::hypercall::{Caller, dispatch};
 use crate::offer::Feature;
 use crate::test_machine::{Registers, machine};
@@ -186,6 +188,30 @@ fn each_processor_is_described() {
             }
         });
     }
+}
+
+#[test]
+fn a_power9_under_kvm_is_a_processor_of_isa_2_07_with_the_pages_that_kvm_names() {
+    let kind = ProcessorKind::of_kvm(0x004e_1202, smmu(), &power8()).unwrap();
+    let tree = Tree {
+        processor: &kind,
+        ..tree(2)
+    };
+    let blob = tree.flatten(&layout()).unwrap();
+    let fdt = Fdt::new(&blob).unwrap();
+    let cpu = fdt.find_node("/cpus/PowerPC,POWER9@1").unwrap();
+    assert_eq!(cells(cpu, "cpu-version"), [0x0f00_0004]);
+    assert_eq!(cells(cpu, "ibm,slb-size"), [64]);
+    let pages = [12, 0, 1, 12, 0, 16, 0x110, 1, 16, 1, 24, 0x100, 1, 24, 0];
+    assert_eq!(cells(cpu, "ibm,segment-page-sizes"), pages);
+    let segments = cells(cpu, "ibm,processor-segment-sizes");
+    assert_eq!(segments, [28, 40, u32::MAX, u32::MAX]);
+    assert_eq!(cells(cpu, "ibm,dfp"), [1]);
+    assert_eq!(cells(cpu, "clock-frequency"), [3_500_000_000]);
+    assert_eq!(cells(cpu, "d-cache-size"), [32 << 10]);
+    let attributes = cpu.property("ibm,pa-features").unwrap().value;
+    assert_eq!(attributes, kind.pa_features);
+    assert!(cpu.property("ibm,dec-bits").is_none() && cpu.property("ibm,arch-vec-5-platform-support").is_none());
 }
 
 #[test]

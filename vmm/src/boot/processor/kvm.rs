@@ -32,6 +32,17 @@ pub(crate) enum UnknownProcessor {
 }
 
 impl Translation {
+    /// The same as [`Self::of_kvm`], from the kernel's own structure.
+    #[cfg(target_arch = "powerpc64")]
+    pub(crate) fn of_smmu_info(info: &kvm_bindings::kvm_ppc_smmu_info) -> Self {
+        let bases = info.sps.map(|base| SmmuBase {
+            page_shift: base.page_shift,
+            slb_enc: base.slb_enc,
+            enc: base.enc.map(|actual| (actual.page_shift, actual.pte_enc)),
+        });
+        Self::of_kvm(info.flags, info.slb_size, &bases)
+    }
+
     /// What `KVM_PPC_GET_SMMU_INFO` answered, once a processor is there: `flags`, `slb_size` and `sps` of
     /// `struct kvm_ppc_smmu_info`. What the table's hypercalls do not take is left out.
     pub(crate) fn of_kvm(flags: u64, slb_size: u32, sps: &[SmmuBase]) -> Self {

@@ -1,10 +1,11 @@
 //! Kinds of processors, from what KVM-PR was seen to answer.
 
+use super::kvm::SmmuBase;
 use super::*;
 use crate::host::tests::power8;
 
 /// What KVM-PR says of segments and pages once a processor is there (Linux 6.12).
-fn smmu() -> Translation {
+pub(in crate::boot) fn smmu() -> Translation {
     let base = |page_shift, slb_enc, pte_enc| SmmuBase {
         page_shift,
         slb_enc,
