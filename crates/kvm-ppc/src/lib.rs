@@ -7,6 +7,18 @@
 
 #![cfg(target_arch = "powerpc64")]
 
+#[allow(unsafe_code)]
+mod bed;
+#[allow(unsafe_code)]
+mod memory;
+#[allow(unsafe_code)]
+mod segments;
+#[allow(unsafe_code)]
+mod thread;
+pub use bed::*;
+pub use memory::*;
+pub use segments::*;
+pub use thread::*;
 #[expect(unsafe_code, reason = "an atomic byte in memory that the kernel shares")]
 mod immediate_exit;
 #[expect(unsafe_code, reason = "ioctls")]
