@@ -1,10 +1,10 @@
 //! What KVM offers on powerpc64 beyond `kvm-ioctls`.
 //!
-//! `kvm-ioctls` leaves out on powerpc64 what it has not been tried with. [`PpcVm`] and [`PpcVcpu`] add it to its
-//! `VmFd` and `VcpuFd`; [`Interrupter`] and [`ImmediateExit`] reach a vCPU from other threads than the one that runs it,
-//! and a signal ([`Thread`]) gets it out of the guest. [`Bed`] is where a vCPU waits for an interrupt outside the guest,
-//! [`KvmMemory`] is guest memory as KVM has it.
-//! [`timebase`] and [`synchronize_instructions`] are the host processor's own. What the numbers mean is the caller's
+//! `kvm-ioctls` leaves out on powerpc64 what it has not been tried with. `PpcVm` and `PpcVcpu` add it to its
+//! `VmFd` and `VcpuFd`; `Interrupter` and `ImmediateExit` reach a vCPU from other threads than the one that runs it,
+//! and a signal (`Thread`) gets it out of the guest. `Bed` is where a vCPU waits for an interrupt outside the guest,
+//! `KvmMemory` is guest memory as KVM has it.
+//! `timebase` and `synchronize_instructions` are the host processor's own. What the numbers mean is the caller's
 //! business. Empty on other architectures.
 
 #![cfg(target_arch = "powerpc64")]
