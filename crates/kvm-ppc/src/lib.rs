@@ -1,39 +1,41 @@
 //! What KVM offers on powerpc64 beyond `kvm-ioctls`.
 //!
-//! `kvm-ioctls` leaves out on powerpc64 what it has not been tried with. [`PpcVm`] and [`PpcVcpu`] add it to its
-//! `VmFd` and `VcpuFd`; [`Interrupter`] and [`ImmediateExit`] reach a vCPU from other threads than the one that runs it.
-//! [`timebase`] and [`synchronize_instructions`] are the host processor's own. What the numbers mean is the caller's
+//! `kvm-ioctls` leaves out on powerpc64 what it has not been tried with. `PpcVm` and `PpcVcpu` add it to its
+//! `VmFd` and `VcpuFd`; `Interrupter` and `ImmediateExit` reach a vCPU from other threads than the one that runs it,
+//! and a signal (`Thread`) gets it out of the guest. `Bed` is where a vCPU waits for an interrupt outside the guest,
+//! `KvmMemory` is guest memory as KVM has it.
+//! `timebase` and `synchronize_instructions` are the host processor's own. What the numbers mean is the caller's
 //! business. Empty on other architectures.
 
 #![cfg(target_arch = "powerpc64")]
 
-#[allow(unsafe_code)]
+#[expect(unsafe_code, reason = "an ioctl on words that other threads change")]
 mod bed;
-#[allow(unsafe_code)]
-mod memory;
-#[allow(unsafe_code)]
-mod segments;
-#[allow(unsafe_code)]
-mod thread;
-pub use bed::*;
-pub use memory::*;
-pub use segments::*;
-pub use thread::*;
 #[expect(unsafe_code, reason = "an atomic byte in memory that the kernel shares")]
 mod immediate_exit;
 #[expect(unsafe_code, reason = "ioctls")]
 mod interrupter;
+#[expect(unsafe_code, reason = "takes pages away from a mapping")]
+mod memory;
 #[expect(unsafe_code, reason = "instructions that Rust has no name for")]
 mod processor;
 mod requests;
+#[expect(unsafe_code, reason = "a union of C's")]
+mod segments;
+#[expect(unsafe_code, reason = "a signal to a thread")]
+mod thread;
 #[expect(unsafe_code, reason = "ioctls, and the union that says why a vCPU exited")]
 mod vcpu;
 #[expect(unsafe_code, reason = "ioctls")]
 mod vm;
 
+pub use bed::{Bed, MSR_FP, MSR_POW};
 pub use immediate_exit::ImmediateExit;
 pub use interrupter::{Interrupter, Line};
+pub use memory::KvmMemory;
 pub use processor::{synchronize_instructions, timebase};
+pub use segments::{clear_slb, sdr1, set_sdr1};
+pub use thread::{Thread, catch_signal};
 pub use vcpu::{Hypercall, PpcVcpu};
 pub use vm::PpcVm;
 

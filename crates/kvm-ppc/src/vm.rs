@@ -1,17 +1,19 @@
 //! A virtual machine's part.
 
 use std::ffi::c_char;
+use std::mem;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use kvm_bindings::{
     KVM_CAP_PPC_ENABLE_HCALL, KVM_IRQFD_FLAG_DEASSIGN, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1,
-    kvm_irqfd, kvm_ppc_smmu_info, kvm_rtas_token_args,
+    kvm_irqfd, kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Error, VmFd};
 use vmm_sys_util::eventfd::EventFd;
 use vmm_sys_util::ioctl::{ioctl_with_mut_ref, ioctl_with_ref};
 
-use crate::{INVALID, Result, checked, requests};
+use crate::{INVALID, KvmMemory, Result, checked, requests};
 
 /// What `VmFd` lacks.
 pub trait PpcVm {
@@ -22,6 +24,11 @@ pub trait PpcVm {
     /// Whether the kernel answers hypercall `number` itself; otherwise each is an exit. The kernel refuses numbers
     /// that it has no code for: `KVM_CAP_PPC_ENABLE_HCALL`.
     fn enable_hcall(&self, number: u64, in_kernel: bool) -> Result<()>;
+
+    /// Makes `memory` the guest's memory from real address `real` on, in slot `slot`: `KVM_SET_USER_MEMORY_REGION`.
+    ///
+    /// The mapping stays until the process ends, as the kernel goes on using its addresses for as long as the machine is there.
+    fn add_memory(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>) -> Result<()>;
 
     /// Lets the kernel's interrupt controller serve the RTAS call `name` under `token`; token 0 takes the name away.
     /// A name of more than 119 bytes is `EINVAL`: `KVM_PPC_RTAS_DEFINE_TOKEN`.
@@ -51,6 +58,21 @@ impl PpcVm for VmFd {
             args: [number, in_kernel.into(), 0, 0],
             ..Default::default()
         })
+    }
+
+    fn add_memory(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>) -> Result<()> {
+        // Never taken back, so that nothing else is ever mapped there.
+        mem::forget(Arc::clone(memory));
+        let region = kvm_userspace_memory_region {
+            slot,
+            guest_phys_addr: real,
+            memory_size: memory.size(),
+            userspace_addr: memory.host_address(),
+            ..Default::default()
+        };
+        // SAFETY: all of the region is one mapping, which stays for good (above) and is KVM's alone, so no reference points
+        // there; what reaches the same memory elsewhere must expect the guest's accesses, as `KvmMemory::new` says.
+        unsafe { self.set_user_memory_region(region) }
     }
 
     fn rtas_define_token(&self, name: &str, token: u64) -> Result<()> {
