@@ -138,7 +138,11 @@ fn modules(host: &Host) -> Finding {
         };
         return Finding::good("modules", proven);
     }
-    Finding::note("modules", text, "modprobe kvm_pr loads it, if the kernel has it as a module")
+    Finding::note(
+        "modules",
+        text,
+        "modprobe kvm_pr loads it, if the kernel has it as a module",
+    )
 }
 
 fn mmu(mmu: Mmu) -> Finding {
