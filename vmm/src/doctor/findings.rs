@@ -126,7 +126,7 @@ fn kvm(host: &Host) -> Finding {
 }
 
 fn modules(host: &Host) -> Finding {
-    let is = |loaded| if loaded { "is there" } else { "is not there" };
+    let is = |loaded| if loaded { "is there" } else { "is not loaded" };
     let (pr, hv) = (host.kernel.has_kvm_pr, host.kernel.has_kvm_hv);
     let text = format!("kvm_pr {}, kvm_hv {}", is(pr), is(hv));
     // One that is built in leaves no trace if there is no list of such; that it makes guests is the proof.
@@ -138,7 +138,11 @@ fn modules(host: &Host) -> Finding {
         };
         return Finding::good("modules", proven);
     }
-    Finding::note("modules", text, "modprobe kvm_pr loads it, if the kernel has it")
+    Finding::note(
+        "modules",
+        text,
+        "modprobe kvm_pr loads it, if the kernel has it as a module",
+    )
 }
 
 fn mmu(mmu: Mmu) -> Finding {

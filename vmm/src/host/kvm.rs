@@ -10,7 +10,7 @@ use super::kvm_answers::Answers;
 use super::{Capability, Kvm, Refusal};
 
 /// The kind of machine that KVM-PR makes (`KVM_VM_PPC_PR`).
-pub(crate) const PR: u64 = 2;
+const PR: u64 = 2;
 
 /// What KVM answers.
 pub(super) fn ask() -> Kvm {
@@ -49,8 +49,6 @@ fn number(capability: Capability) -> c_ulong {
         Capability::ImmediateExit => Cap::ImmediateExit,
         Capability::SyncMmu => Cap::SyncMmu,
         Capability::Xics => Cap::IrqXics,
-        Capability::DeviceControl => Cap::DeviceCtrl,
-        Capability::FixupHcall => Cap::PpcFixupHcall,
     };
     cap as c_ulong
 }

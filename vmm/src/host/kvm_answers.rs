@@ -25,15 +25,11 @@ pub(crate) enum Capability {
     SyncMmu,
     /// The kernel can emulate an interrupt controller (not needed: pteg has its own).
     Xics,
-    /// Devices in the kernel (not needed).
-    DeviceControl,
-    /// It replaces hypercall instructions that the hardware would take elsewhere (not needed).
-    FixupHcall,
 }
 
 impl Capability {
     /// All of them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Papr,
         Self::EnableHcall,
         Self::SmmuInfo,
@@ -44,8 +40,6 @@ impl Capability {
         Self::ImmediateExit,
         Self::SyncMmu,
         Self::Xics,
-        Self::DeviceControl,
-        Self::FixupHcall,
     ];
 
     /// Its name in the kernel's interface.
@@ -61,14 +55,12 @@ impl Capability {
             Self::ImmediateExit => "KVM_CAP_IMMEDIATE_EXIT",
             Self::SyncMmu => "KVM_CAP_SYNC_MMU",
             Self::Xics => "KVM_CAP_IRQ_XICS",
-            Self::DeviceControl => "KVM_CAP_DEVICE_CTRL",
-            Self::FixupHcall => "KVM_CAP_PPC_FIXUP_HCALL",
         }
     }
 
     /// Whether pteg runs no guest on KVM without it.
     pub(crate) const fn is_needed(self) -> bool {
-        !matches!(self, Self::Xics | Self::DeviceControl | Self::FixupHcall)
+        !matches!(self, Self::Xics)
     }
 }
 
