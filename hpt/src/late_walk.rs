@@ -43,15 +43,14 @@ impl Table {
         let (mask, value) = HpteV::matching(page, secondary);
         let start = self.group_start(hash);
         (start..start + HPTES_PER_GROUP as usize).find_map(|at| {
-            let (v, r) = if backwards {
-                let r = load(self.r_at(at));
-                (load(self.v_at(at)), r)
-            } else {
-                (load(self.v_at(at)), load(self.r_at(at)))
-            };
-            let r = HpteR::from_raw(r);
+            let early = backwards.then(|| load(self.r_at(at)));
+            let v = load(self.v_at(at));
+            if v & mask != value {
+                return None;
+            }
+            let r = HpteR::from_raw(early.unwrap_or_else(|| load(self.r_at(at))));
             let pair = PagePair::decode(HpteV::from_raw(v).is_large(), r.lp())?;
-            (v & mask == value && pair.base() == page.base()).then_some(Late {
+            (pair.base() == page.base()).then_some(Late {
                 page,
                 pair,
                 r,

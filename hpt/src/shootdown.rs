@@ -35,6 +35,8 @@ pub struct Shootdown {
     gate: Arc<Gate>,
     /// How translations go without the processors' help, if they can.
     discarding: Option<Discarding>,
+    /// Made once, as a batch is large.
+    everything: Batch,
 }
 
 impl Shootdown {
@@ -70,6 +72,7 @@ impl Shootdown {
             kicks,
             gate,
             discarding: None,
+            everything: Batch::everything(),
         }
     }
 
@@ -180,7 +183,7 @@ impl Shadow for Shootdown {
         }
         Grace {
             flushed_all: true,
-            ..self.post(&Batch::everything())
+            ..self.post(&self.everything)
         }
     }
 
@@ -190,9 +193,8 @@ impl Shadow for Shootdown {
             drive_out(&round, &mut Grace::default());
         }
         // Nobody gets anything new before the gate opens, so it may as well be posted now: also if `work` panics.
-        let everything = Batch::everything();
         for seat in &self.seats {
-            seat.post(&everything);
+            seat.post(&self.everything);
         }
         work();
         drop(closed);
