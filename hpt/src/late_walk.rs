@@ -3,8 +3,7 @@
 //!
 //! It heeds no order and no lock. [`Table::copy_late`] copies an entry, both doublewords in whatever order. [`Late::mark`] writes
 //! R and C late, each as the one byte of that copy, which may be old, and only where the copy lacks it; whoever asked maps the page
-//! after that. Steps K1 to K3 of the table at the top of `table.rs`. Real walkers are faster and set R with fewer bytes wrong:
-//! this is no way to translate.
+//! after that. Steps K1 to K3 of the table at the top of `table.rs`.
 
 use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV};
 use power::page::{PagePair, Vpn};
@@ -43,15 +42,14 @@ impl Table {
         let (mask, value) = HpteV::matching(page, secondary);
         let start = self.group_start(hash);
         (start..start + HPTES_PER_GROUP as usize).find_map(|at| {
-            let (v, r) = if backwards {
-                let r = load(self.r_at(at));
-                (load(self.v_at(at)), r)
-            } else {
-                (load(self.v_at(at)), load(self.r_at(at)))
-            };
-            let r = HpteR::from_raw(r);
+            let early = backwards.then(|| load(self.r_at(at)));
+            let v = load(self.v_at(at));
+            if v & mask != value {
+                return None;
+            }
+            let r = HpteR::from_raw(early.unwrap_or_else(|| load(self.r_at(at))));
             let pair = PagePair::decode(HpteV::from_raw(v).is_large(), r.lp())?;
-            (v & mask == value && pair.base() == page.base()).then_some(Late {
+            (pair.base() == page.base()).then_some(Late {
                 page,
                 pair,
                 r,
@@ -93,4 +91,60 @@ fn store_byte(doubleword: &AtomicU64, number: u32, value: HpteR) {
     let mask = 0xff_u64 << (56 - 8 * number);
     let put = |old: u64| Some((u64::from_be(old) & !mask | value.raw() & mask).to_be());
     let _ = doubleword.fetch_update(Ordering::Relaxed, Ordering::Relaxed, put);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Marking;
+    use crate::table::store;
+    use crate::testing::{Machine, page};
+
+    const SMALL: PagePair = PagePair::ALL[0];
+
+    /// Doubleword 1 in memory of an entry with these PP after `walk`, and what that found.
+    fn marked(
+        pp: u64,
+        walk: impl FnOnce(&Table) -> Result<Translation, WalkFault>,
+    ) -> (u64, Result<Translation, WalkFault>) {
+        let machine = Machine::with_marking(Marking::LateBytes);
+        let at = machine.map(page(1, SMALL), SMALL, 0x5000);
+        let table = machine.hpt.table();
+        let doubleword = table.r(table.index(at).unwrap());
+        store(doubleword, 0x5090 | pp, Ordering::Relaxed);
+        let found = walk(&table);
+        (load(doubleword), found)
+    }
+
+    #[test]
+    fn a_load_marks_r_alone_and_maps_for_stores_what_permits_them() {
+        for (pp, stores) in [(2, true), (3, false)] {
+            let (r, found) = marked(pp, |table| table.walk_late(page(1, SMALL), Access::Load, false));
+            assert_eq!(r, 0x5190 | pp);
+            let found = found.unwrap();
+            assert_eq!((found.real, found.changed), (0x5000, stores));
+        }
+    }
+
+    #[test]
+    fn a_refused_access_marks_r_if_another_is_allowed() {
+        let refused = |pp, key| marked(pp, move |table| table.walk_late(page(1, SMALL), Access::Store, key));
+        assert_eq!(refused(3, false), (0x5193, Err(WalkFault::Protection)));
+        assert_eq!(refused(0, true), (0x5090, Err(WalkFault::Protection)));
+        let closed = HpteR::CLOSED.raw();
+        assert_eq!(refused(closed, false), (closed | 0x5090, Err(WalkFault::Protection)));
+    }
+
+    #[test]
+    fn a_late_byte_is_that_of_the_copy_and_no_other() {
+        for backwards in [false, true] {
+            let (r, _) = marked(2, |table| {
+                let copy = table.copy_late(page(1, SMALL), backwards).unwrap();
+                // Another entry by then.
+                store(copy.at, 0x0123_4567_89ab_c010, Ordering::Relaxed);
+                copy.mark(Access::Load, false)
+            });
+            assert_eq!(r, 0x0123_4567_89ab_5110);
+        }
+    }
 }

@@ -35,6 +35,8 @@ pub struct Shootdown {
     gate: Arc<Gate>,
     /// How translations go without the processors' help, if they can.
     discarding: Option<Discarding>,
+    /// Made once, as a batch is large.
+    everything: Batch,
 }
 
 impl Shootdown {
@@ -70,6 +72,7 @@ impl Shootdown {
             kicks,
             gate,
             discarding: None,
+            everything: Batch::everything(),
         }
     }
 
@@ -180,7 +183,7 @@ impl Shadow for Shootdown {
         }
         Grace {
             flushed_all: true,
-            ..self.post(&Batch::everything())
+            ..self.post(&self.everything)
         }
     }
 
@@ -190,9 +193,8 @@ impl Shadow for Shootdown {
             drive_out(&round, &mut Grace::default());
         }
         // Nobody gets anything new before the gate opens, so it may as well be posted now: also if `work` panics.
-        let everything = Batch::everything();
         for seat in &self.seats {
-            seat.post(&everything);
+            seat.post(&self.everything);
         }
         work();
         drop(closed);
@@ -209,10 +211,13 @@ impl std::fmt::Debug for Shootdown {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+    use std::sync::{Arc, Mutex};
+
+    use power::page::{PageSize, SegmentSize, Vpn};
 
     use super::*;
+    use crate::Invalidation;
 
     #[derive(Clone, Default)]
     struct Count(Arc<AtomicU32>);
@@ -264,5 +269,96 @@ mod tests {
                 "processor {cpu}"
             );
         }
+    }
+
+    /// Notes the ranges.
+    #[derive(Clone, Default)]
+    struct Ranges(Arc<Mutex<Vec<std::ops::Range<u64>>>>);
+
+    impl Discard for Ranges {
+        fn discard(&self, range: std::ops::Range<u64>) {
+            self.0.lock().unwrap().push(range);
+        }
+    }
+
+    fn pages(count: u64) -> Batch {
+        let mut batch = Batch::new();
+        for number in 0..count {
+            batch.push(Invalidation::Page {
+                page: Vpn::new(1, SegmentSize::Size1T, PageSize::Size4K, number << 12),
+                actual: PageSize::Size4K,
+                real: number << 13,
+            });
+        }
+        batch
+    }
+
+    /// What `ask` of a processor inside comes to, which leaves when it is kicked; and what is applied when it enters again.
+    fn asked(ask: impl FnOnce(&Shootdown) -> Grace) -> (Grace, Vec<Invalidation>, usize) {
+        let (count, ranges) = (Count::default(), Ranges::default());
+        let shootdown = Shootdown::new(vec![Box::new(count.clone())]).with_discard(Box::new(ranges.clone()), 2);
+        let over = AtomicBool::new(false);
+        shootdown.seat(0).enter(|_| ());
+        let mut grace = std::thread::scope(|scope| {
+            let (seat, over) = (shootdown.seat(0), &over);
+            scope.spawn(move || {
+                while count.0.load(SeqCst) == 0 && !over.load(SeqCst) {
+                    std::thread::yield_now();
+                }
+                seat.leave();
+            });
+            let grace = ask(&shootdown);
+            over.store(true, SeqCst);
+            grace
+        });
+        grace.waited = None;
+        let mut applied = Vec::new();
+        shootdown.seat(0).enter(|invalidation| applied.push(*invalidation));
+        let ranges = ranges.0.lock().unwrap().len();
+        (grace, applied, ranges)
+    }
+
+    const KICKED: Grace = Grace {
+        left_alone: 0,
+        posted: 0,
+        kicked: 1,
+        joined: 0,
+        discarded: 0,
+        flushed_all: false,
+        waited: None,
+    };
+
+    #[test]
+    fn a_grace_period_drives_out_and_posts_nothing() {
+        assert_eq!(asked(Shadow::quiesce), (KICKED, vec![], 0));
+    }
+
+    #[test]
+    fn a_flush_of_few_ranges_disturbs_nobody() {
+        let expected = Grace {
+            discarded: 2,
+            ..Grace::default()
+        };
+        assert_eq!(asked(|shootdown| shootdown.flush(&pages(2))), (expected, vec![], 2));
+    }
+
+    #[test]
+    fn a_flush_of_too_many_drives_out_and_posts_everything() {
+        let expected = Grace {
+            posted: 1,
+            flushed_all: true,
+            ..KICKED
+        };
+        let found = asked(|shootdown| shootdown.flush(&pages(3)));
+        assert_eq!(found, (expected, vec![Invalidation::All], 0));
+    }
+
+    #[test]
+    fn an_invalidation_is_a_grace_period_and_then_a_flush() {
+        let expected = Grace { discarded: 2, ..KICKED };
+        assert_eq!(
+            asked(|shootdown| shootdown.invalidate(&pages(2))),
+            (expected, vec![], 2)
+        );
     }
 }

@@ -91,11 +91,11 @@ impl Table {
     /// As [`Self::new`].
     pub fn with_marking(order: Order, marking: Marking) -> Result<Self, AllocateTable> {
         let table = Self::reserve(order, marking)?;
-        (0..table.entries).for_each(|at| table.close_unused(PteIndex(at as usize)));
+        (0..table.to_close()).for_each(|at| table.close_unused(PteIndex(at as usize)));
         Ok(table)
     }
 
-    /// A table that nobody may walk before each of its slots was passed to [`Self::close_unused`].
+    /// A table that nobody may walk before the first [`Self::to_close`] of its slots were passed to [`Self::close_unused`].
     pub(crate) fn reserve(order: Order, marking: Marking) -> Result<Self, AllocateTable> {
         let memory = TableMemory::new(order)?;
         // A modelled table is one group.
@@ -111,12 +111,18 @@ impl Table {
         })
     }
 
-    /// Closes a slot that was never used, where walkers may mix its doubleword 1 with the doubleword 0 of the entry that comes
-    /// there: zero would permit every access.
-    pub(crate) fn close_unused(&self, at: PteIndex) {
-        if self.marking == Marking::LateBytes {
-            store(self.r(at), HpteR::CLOSED.raw(), Ordering::Relaxed);
+    /// Slots of a new table that must be closed: all, where walkers may mix the doubleword 1 of a slot with the doubleword 0 of the
+    /// entry that comes there. Zero would permit every access.
+    pub(crate) fn to_close(&self) -> u64 {
+        match self.marking {
+            Marking::OneStep => 0,
+            Marking::LateBytes => self.entries,
         }
+    }
+
+    /// Closes a slot that was never used.
+    pub(crate) fn close_unused(&self, at: PteIndex) {
+        store(self.r(at), HpteR::CLOSED.raw(), Ordering::Relaxed);
     }
 
     /// How its walkers set R and C.

@@ -104,7 +104,8 @@ impl Machine {
         Self::made(Order::MIN, marking)
     }
 
-    fn made(largest: Order, marking: Marking) -> Self {
+    /// The same, whose table may grow.
+    pub(crate) fn made(largest: Order, marking: Marking) -> Self {
         let recorder = Recorder::default();
         let current = Current::new(Table::with_marking(Order::MIN, marking).unwrap());
         let hpt = Hpt::new(current, Box::new(recorder.clone()), Box::new(recorder.clone()));

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use hpt::{Access, Current, Hpt, NoShadow, Order, Port, RealKind, RealMap, Table};
+use hpt::{Access, Current, Hpt, Marking, NoShadow, Order, Port, RealKind, RealMap, Table};
 use power::hcall::{Status, access};
 use power::hpte::HpteV;
 use power::page::{PagePair, SegmentSize, Vpn};
@@ -52,7 +52,11 @@ impl Mapping {
     }
 
     fn is_found(&self, table: &Table) -> bool {
-        match table.walk(self.page, Access::Load, false) {
+        let found = match table.marking() {
+            Marking::OneStep => table.walk(self.page, Access::Load, false),
+            Marking::LateBytes => table.walk_late(self.page, Access::Load, false),
+        };
+        match found {
             Ok(found) => {
                 let part = self.page.offset() & self.pair.actual().offset_mask();
                 assert_eq!((found.real, found.actual), (self.real | part, self.pair.actual()));
@@ -132,8 +136,9 @@ proptest! {
         first in 18..=21_u32,
         wanted in prop::collection::vec(mapping(), 1..60),
         orders in prop::collection::vec(18..=21_u32, 1..6),
+        marking in prop::sample::select(vec![Marking::OneStep, Marking::LateBytes]),
     ) {
-        let current = Current::new(Table::new(order(first)).expect("2 MiB"));
+        let current = Current::new(Table::with_marking(order(first), marking).expect("2 MiB"));
         let hpt = Arc::new(Hpt::new(current, Box::new(Everything), Box::new(NoShadow)).with_largest(order(21)));
         let mut port = hpt.port();
         let mut mappings = enter(&mut port, order(first), &wanted);
@@ -155,6 +160,7 @@ proptest! {
             }
             let table = hpt.table();
             prop_assert_eq!(table.order(), if fits { next } else { before });
+            prop_assert_eq!(table.marking(), marking);
             for mapping in &mappings {
                 prop_assert!(mapping.is_found(&table), "{:?}", mapping);
                 let (group, slot) = mapping.place(table.order());

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hpt::{
-    Access, Current, Footprint, Hpt, Invalidation, Kick, Order, Port, RealKind, RealMap, Seat, Shootdown, Specifier,
-    Table, Translation, View,
+    Access, Current, Footprint, Hpt, Invalidation, Kick, Marking, Order, Port, RealKind, RealMap, Seat, Shootdown,
+    Specifier, Table, Translation, View,
 };
 use power::hcall::{Status, access};
 use power::hpte::HpteV;
@@ -107,13 +107,16 @@ struct Machine {
 }
 
 impl Machine {
-    fn new() -> Self {
+    fn new(marking: Marking) -> Self {
         let bells: Vec<_> = (0..PROCESSORS).map(|_| Doorbell::default()).collect();
         let footprints: Vec<Arc<Footprint>> = (0..PROCESSORS).map(|_| Arc::default()).collect();
         let kicks = bells.iter().map(|bell| Box::new(bell.clone()) as Box<dyn Kick>);
-        let processors = kicks.zip(footprints.iter().cloned()).collect();
-        let shootdown = Arc::new(Shootdown::with_footprints(processors));
-        let current = Current::new(Table::new(Order::MIN).expect("256 KiB"));
+        let shootdown = Arc::new(match marking {
+            Marking::OneStep => Shootdown::with_footprints(kicks.zip(footprints.iter().cloned()).collect()),
+            // The kernel keeps no account.
+            Marking::LateBytes => Shootdown::new(kicks.collect()),
+        });
+        let current = Current::new(Table::with_marking(Order::MIN, marking).expect("256 KiB"));
         let shadow = Box::new(Arc::clone(&shootdown));
         let hpt = Hpt::new(Arc::clone(&current), Box::new(Memory), shadow);
         Self {
@@ -178,13 +181,18 @@ impl Machine {
         }
     }
 
+    fn walk(&self, cpu: usize, table: &Table, number: u64) -> Option<Translation> {
+        let found = match table.marking() {
+            Marking::OneStep => table.walk_for(page(number), Access::Load, false, &self.footprints[cpu]),
+            Marking::LateBytes => table.walk_late(page(number), Access::Load, false),
+        };
+        found.ok()
+    }
+
     /// A use of a page, by what the processor holds or by a walk.
     fn touch(&self, cpu: usize, view: &View, cache: &mut HashMap<u64, Translation>, number: u64) {
-        let walk = || {
-            let table = view.table();
-            table.walk_for(page(number), Access::Load, false, &self.footprints[cpu])
-        };
-        let Some(found) = cache.get(&number).copied().or_else(|| walk().ok()) else {
+        let walk = || self.walk(cpu, view.table(), number);
+        let Some(found) = cache.get(&number).copied().or_else(walk) else {
             assert!(number < MOVING, "bolted page {number} was gone");
             return;
         };
@@ -207,7 +215,16 @@ fn resize(port: &mut Port, shift: u64) -> Status {
 
 #[test]
 fn processors_find_every_bolted_page_in_whatever_table() {
-    let machine = Machine::new();
+    resize_under_walks(Marking::OneStep);
+}
+
+#[test]
+fn so_do_those_whose_kernel_walks() {
+    resize_under_walks(Marking::LateBytes);
+}
+
+fn resize_under_walks(marking: Marking) {
+    let machine = Machine::new(marking);
     let mut port = machine.hpt.port();
     for number in 0..PAGES {
         machine.bolt(&mut port, number, number);
@@ -291,7 +308,16 @@ fn remove_all(machine: &Machine, port: &mut Port) {
 /// Such a guest may lose what it enters. It gets no other memory than its own, and nobody waits for ever.
 #[test]
 fn a_guest_that_changes_its_table_during_a_commit_harms_only_itself() {
-    let machine = Machine::new();
+    change_during_commits(Marking::OneStep);
+}
+
+#[test]
+fn so_does_one_whose_kernel_walks() {
+    change_during_commits(Marking::LateBytes);
+}
+
+fn change_during_commits(marking: Marking) {
+    let machine = Machine::new(marking);
     std::thread::scope(|scope| {
         for cpu in 0..PROCESSORS {
             let machine = &machine;
@@ -304,8 +330,8 @@ fn a_guest_that_changes_its_table_during_a_commit_harms_only_itself() {
                         Inside(machine.shootdown.seat(cpu))
                     };
                     let table = machine.current.table();
-                    let found = table.walk(page(random.below(PAGES)), Access::Load, false);
-                    assert!(found.is_ok_and(|found| found.real < REAL_PAGES << 12) || found.is_err());
+                    let found = machine.walk(cpu, &table, random.below(PAGES));
+                    assert!(found.is_none_or(|found| found.real < REAL_PAGES << 12));
                     drop(inside);
                     (0..random.below(20)).for_each(|_| disturb(&mut calls, &mut random));
                 }

@@ -34,9 +34,10 @@ impl ImmediateExit {
         self.byte().store(1, Ordering::SeqCst);
     }
 
-    /// Lets the vCPU enter again.
+    /// Lets the vCPU enter again. What whoever set it had stored before is visible afterwards.
     pub fn clear(&self) {
-        self.byte().store(0, Ordering::SeqCst);
+        // Not a store: only who reads the 1 is behind the one who wrote it.
+        self.byte().swap(0, Ordering::SeqCst);
     }
 
     /// Whether the vCPU is kept out.

@@ -46,7 +46,7 @@ impl Preparation {
     pub(crate) fn begin(old: Arc<Table>, new: Arc<Table>) -> io::Result<Self> {
         let progress = Arc::new(Progress {
             cancelled: AtomicBool::new(false),
-            entries: new.order().entries() + old.order().entries(),
+            entries: new.to_close() + old.order().entries(),
             looked_at: Statistic::default(),
         });
         let thread = Background::spawn("hpt resize", {
@@ -100,7 +100,8 @@ impl Progress {
             count += 1;
             true
         };
-        for at in indices(new).take_while(|_| goes_on()) {
+        let to_close = (0..new.to_close()).map_while(|ptex| new.index(ptex));
+        for at in to_close.take_while(|_| goes_on()) {
             new.close_unused(at);
         }
         for at in indices(old).take_while(|_| goes_on()) {

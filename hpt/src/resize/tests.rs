@@ -1,10 +1,11 @@
 use power::hcall::access;
-use power::hpte::HpteV;
+use power::hpte::{HpteR, HpteV};
 use power::page::{PagePair, SegmentSize, Vpn};
 
 use super::*;
+use crate::table::load;
 use crate::testing::{Asked, Machine, page, r};
-use crate::{Access, Current, NoShadow, WalkFault};
+use crate::{Access, Current, Marking, NoShadow, WalkFault};
 
 const SMALL: PagePair = PagePair::ALL[0];
 
@@ -324,4 +325,27 @@ fn a_wait_is_rounded_down_to_a_power_of_ten_and_to_100_ms() {
     for (ms, order) in waits {
         assert_eq!(long_busy(ms), order, "{ms} ms");
     }
+}
+
+#[test]
+fn a_walker_that_mixes_halves_gets_nothing_of_the_next_table_s_slots() {
+    let machine = Machine::made(Order::new(21).unwrap(), Marking::LateBytes);
+    bolt(&machine, page(1, SMALL), SMALL, false, 0, 0x5000);
+    bolt(&machine, page(2, SMALL), SMALL, false, 0, 0x6000);
+    assert_eq!(prepare(&mut machine.port(), 20), Status::Success);
+    // What it has claimed stays.
+    let ptex = (page(2, SMALL).hash() & (Order::MIN.groups() - 1)) * 8;
+    assert!(machine.port().remove(0, ptex, 0).is_ok());
+    assert_eq!(machine.port().resize_commit(0, 20), Status::Success);
+    let table = machine.hpt.table();
+    assert_eq!(table.marking(), Marking::LateBytes);
+    let free = move_entries::indices(&table).filter(|&at| !HpteV::from_raw(load(table.v(at))).is_valid());
+    let open = free.filter(|&at| {
+        let protection = HpteR::from_raw(load(table.r(at))).protection();
+        [false, true]
+            .iter()
+            .any(|&key| protection.allows_load(key) || protection.allows_store(key))
+    });
+    assert_eq!(open.count(), 0);
+    assert_eq!(real(&machine, page(1, SMALL)), Ok(0x5000));
 }

@@ -13,6 +13,7 @@ mod duplicates;
 mod elide;
 mod footprint;
 mod gate;
+mod kernel_walker;
 mod remove;
 mod resize;
 mod search;

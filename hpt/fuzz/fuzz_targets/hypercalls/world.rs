@@ -65,7 +65,7 @@ impl World {
             shootdown,
             processors: processors.into(),
             ports: (0..PROCESSORS).map(|_| hpt.port()).collect(),
-            model: Model::default(),
+            model: Model::new(false),
             hpt,
             duplicates: 0,
         }
