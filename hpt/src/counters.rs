@@ -109,6 +109,8 @@ counts! {
     /// Flushes by ranges of real addresses or of everything: calls of [`Shadow::flush`](crate::Shadow::flush), which follow a
     /// grace period of their own.
     flushes: Counter => u64,
+    /// Flushes that the calling processor did by itself: [`OwnFlush`](crate::OwnFlush).
+    own_flushes: Counter => u64,
     /// Sum of [`Grace::discarded`].
     discarded: Counter => u64,
     /// Grace periods and flushes that made all processors drop everything: [`Grace::flushed_all`].

@@ -60,7 +60,7 @@ pub use late_walk::Late;
 pub use marks::Marking;
 pub use memory::AllocateTable;
 pub use order::{Order, ParseOrderError};
-pub use port::{Hpt, Port};
+pub use port::{Hpt, OwnFlush, Port};
 pub use read::Entries;
 pub use real::{RealKind, RealMap};
 pub use seat::Seat;

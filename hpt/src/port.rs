@@ -12,7 +12,7 @@ use crate::current::{Current, View};
 use crate::duplicates::DuplicateReport;
 use crate::lock::Locked;
 use crate::resize::Resizing;
-use crate::shadow::{Invalidation, Shadow};
+use crate::shadow::{Batch, Invalidation, Shadow};
 use crate::{Hpte, Marking, PteIndex, RealMap, Table};
 
 /// One guest's table, with what its hypercalls need of the machine. Processors use it through a [`Port`] each.
@@ -68,6 +68,7 @@ impl Hpt {
         Port {
             view: self.current.view(),
             counters,
+            own_flush: None,
             hpt: Arc::clone(self),
         }
     }
@@ -87,9 +88,20 @@ pub struct Port {
     pub(crate) hpt: Arc<Hpt>,
     view: View,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) own_flush: Option<OwnFlush>,
 }
 
+/// A flush that the processor of a [`Port`] can do by itself, for all of them: drops what the batch names as
+/// [`Shadow::flush`] does, or does nothing and returns `false`.
+pub type OwnFlush = Box<dyn Fn(&Batch) -> bool + Send>;
+
 impl Port {
+    /// The same with a way to flush that comes before [`Shadow::flush`], where there is one.
+    #[must_use]
+    pub fn with_own_flush(self, own_flush: Option<OwnFlush>) -> Self {
+        Self { own_flush, ..self }
+    }
+
     /// Begins a call: on the table that is the guest's now.
     pub(crate) fn begin(&mut self) -> &Self {
         self.view.follow();

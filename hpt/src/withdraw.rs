@@ -65,6 +65,9 @@ impl Port {
         }
         match self.hpt.marking {
             Marking::OneStep => self.invalidate(batch),
+            Marking::LateBytes if self.own_flush.as_ref().is_some_and(|flush| flush(batch)) => {
+                self.counters.own_flushes.add(1);
+            }
             Marking::LateBytes => {
                 let flush = self.hpt.shadow.flush(batch);
                 self.counters.note_flush(&flush);
@@ -74,9 +77,13 @@ impl Port {
 
     /// Waits until no processor uses the translation of `entry`, which walkers may still see, as they did before the call.
     pub(crate) fn invalidate_one(&self, entry: &Locked<'_>) {
+        if self.hpt.marking == Marking::LateBytes {
+            let grace = self.hpt.shadow.quiesce();
+            self.counters.note(1, &grace);
+        }
         let mut batch = Batch::new();
         batch.push(shadow_of(entry));
-        self.invalidate(&batch);
+        self.drop_hidden(&batch);
     }
 
     /// Grace period and flush.

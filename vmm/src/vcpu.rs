@@ -107,9 +107,10 @@ impl<P: Processor> Vcpu<P> {
         match std::mem::replace(&mut self.doing, Doing::Running) {
             Doing::Stopped => {
                 let start = processor.take_start().expect("it was seen starting");
-                let body = self.body.get_or_insert_with(|| Body {
-                    cpu: make(self.server),
-                    port: machine.hpt.port(),
+                let body = self.body.get_or_insert_with(|| {
+                    let cpu = make(self.server);
+                    let port = machine.hpt.port().with_own_flush(cpu.own_flush());
+                    Body { cpu, port }
                 });
                 processor.areas().arrive(&machine.ram);
                 body.cpu.start(start.pc, start.r3, start.msr);

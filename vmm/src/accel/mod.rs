@@ -11,6 +11,7 @@ pub(crate) mod kvm;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hpt::OwnFlush;
 use power::msr::Msr;
 use power::spr::Spr;
 
@@ -61,6 +62,10 @@ pub(crate) trait Processor {
     /// Whether it sees to its own sleep, with [`Self::doze`]. If not, whoever carries it waits elsewhere, as
     /// [`Self::interrupt_pending`] and [`Self::decrementer_remaining`] tell.
     const DOZES: bool = false;
+    /// How it drops translations of the table for all processors while one of its hypercalls is being answered, if it can.
+    fn own_flush(&self) -> Option<OwnFlush> {
+        None
+    }
     /// Sleeps until it has an interrupt, or until its wire is told to wake it while `wakes` holds. It may also wake for
     /// nothing.
     fn doze(&mut self, _wakes: &dyn Fn() -> bool) {}

@@ -2,12 +2,15 @@
 //! comes to us.
 //!
 //! - `processor` is one processor, `wire` how others reach it.
+//! - `errand` is what a processor does for us inside the guest: it flushes shadows.
 //! - `shared` is what they have in common; `registers`, `segments` and `slot` are what KVM has of the guest.
 //! - The page table's protocol is `hpt`'s: the kernel's walker marks late ([`hpt::Marking::LateBytes`]), and its shadows go by
 //!   real page, through KVM's own mapping of guest memory.
 //!
 //! Unsafe code is in the crate `kvm-ppc`, but for the two addresses that the kernel gets from us, of the table and of memory.
 
+mod engine;
+mod errand;
 mod processor;
 mod registers;
 #[expect(unsafe_code, reason = "SDR1 is an address that the kernel reads and writes at")]
@@ -34,6 +37,7 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::machine::Parts;
 use crate::memory::{GuestRam, MemoryError};
+use errand::Errands;
 pub(crate) use processor::KvmProcessor;
 use shared::{Modes, Shared};
 use wire::KvmWire;
@@ -56,6 +60,9 @@ pub(crate) enum KvmError {
     /// What other threads reach a processor by.
     #[error("KVM: mapping the state of a processor")]
     Handles(#[source] io::Error),
+    /// The page of errands.
+    #[error("KVM: making a page of instructions for its processors")]
+    Errands(#[source] io::Error),
     /// KVM's own mapping of guest memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -146,6 +153,7 @@ impl Kvm {
             shootdown: Arc::new(Shootdown::new(kicks.collect()).with_discard(shadows, MOST_RANGES)),
             modes: Arc::new(Modes::new(Arc::clone(&memory))),
             memory,
+            errands: Errands::new().map_err(KvmError::Errands)?,
         });
         slot::fill(&vm, &shared).map_err(refused("giving the guest its memory"))?;
         let first = vcpus.first().expect("a guest has a processor");

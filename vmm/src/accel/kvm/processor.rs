@@ -4,17 +4,18 @@
 //! processor that dozes is not.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hpt::View;
+use hpt::{OwnFlush, View};
 use kvm_bindings::{KVM_REG_PPC_HIOR, KVM_REG_PPC_LPCR_64, kvm_regs};
-use kvm_ioctls::{Error, VcpuExit, VcpuFd};
+use kvm_ioctls::{VcpuExit, VcpuFd};
 use kvm_ppc::PpcVcpu as _;
 use power::msr::Msr;
 use power::spr::Spr;
-use rustix::io::Errno;
 
+use super::engine::{Engine, is_interruption, lock};
+use super::errand::{Flusher, going_on};
 use super::registers;
 use super::segments::Segments;
 use super::shared::Shared;
@@ -23,7 +24,7 @@ use crate::accel::{Exit, Partition as _, Processor};
 
 /// One processor.
 pub(crate) struct KvmProcessor {
-    vcpu: VcpuFd,
+    engine: Arc<Mutex<Engine>>,
     server: usize,
     wire: Arc<KvmWire>,
     shared: Arc<Shared>,
@@ -36,8 +37,6 @@ pub(crate) struct KvmProcessor {
     call: Option<registers::Call>,
     /// The other registers, while somebody looks at them.
     registers: Option<Registers>,
-    /// What the kernel has refused; the processor cannot go on.
-    broken: Option<String>,
 }
 
 /// Registers of a processor, as read from the kernel.
@@ -54,7 +53,7 @@ impl KvmProcessor {
     pub(super) fn new(vcpu: VcpuFd, server: usize, wire: Arc<KvmWire>, shared: Arc<Shared>) -> Self {
         Self {
             view: shared.table.view(),
-            vcpu,
+            engine: Arc::new(Mutex::new(Engine::new(vcpu))),
             server,
             wire,
             shared,
@@ -62,60 +61,49 @@ impl KvmProcessor {
             lpcr: 0,
             call: None,
             registers: None,
-            broken: None,
-        }
-    }
-
-    /// Notes what the kernel has refused. It refuses nothing to a processor that is well; if it does, this one does not go on.
-    fn note<T>(broken: &mut Option<String>, what: &str, done: Result<T, Error>) -> Option<T> {
-        match done {
-            Ok(value) => Some(value),
-            Err(error) => {
-                broken.get_or_insert_with(|| format!("KVM: {what}: {error}"));
-                None
-            }
         }
     }
 
     /// The registers that are no registers of a hypercall; zeros if the kernel refuses them.
     fn regs(&mut self) -> &mut Registers {
-        let Self {
-            registers, vcpu, broken, ..
-        } = self;
-        registers.get_or_insert_with(|| Registers {
-            values: Self::note(broken, "reading its registers", vcpu.get_regs()).unwrap_or_default(),
-            are_changed: false,
+        self.registers.get_or_insert_with(|| {
+            let mut engine = lock(&self.engine);
+            let regs = engine.vcpu.get_regs();
+            Registers {
+                values: engine.note("reading its registers", regs).unwrap_or_default(),
+                are_changed: false,
+            }
         })
     }
 
     /// Brings the kernel up to date before the guest goes on; past the seat's entry.
-    fn catch_up(&mut self, must_drop: bool) {
+    fn catch_up(&mut self, engine: &mut Engine, must_drop: bool) {
         self.view.follow();
-        let followed = self.segments.follow(&self.vcpu, &self.view, must_drop);
-        Self::note(&mut self.broken, "setting its segments", followed);
+        let followed = self.segments.follow(&engine.vcpu, &self.view, must_drop);
+        engine.note("setting its segments", followed);
         let lpcr = self.shared.modes.lpcr();
         if lpcr != self.lpcr {
             self.lpcr = lpcr;
-            let set = self.vcpu.write_one_reg(KVM_REG_PPC_LPCR_64, lpcr);
-            Self::note(&mut self.broken, "setting LPCR", set);
+            let set = engine.vcpu.write_one_reg(KVM_REG_PPC_LPCR_64, lpcr);
+            engine.note("setting LPCR", set);
         }
         if let Some(Registers { values, are_changed: true }) = self.registers.take() {
-            let set = self.vcpu.set_regs(&registers::without_fp(values));
-            Self::note(&mut self.broken, "setting its registers", set);
+            let set = engine.vcpu.set_regs(&going_on(values));
+            engine.note("setting its registers", set);
         }
         if let Some([status, results @ ..]) = self.call.take()
-            && let Some(call) = self.vcpu.papr_hcall()
+            && let Some(call) = engine.vcpu.papr_hcall()
         {
             call.answer(status, &results);
         }
     }
 
     /// In the guest, until it needs somebody.
-    fn run_guest(&mut self) -> Exit {
+    fn run_guest(&mut self, vcpu: &mut VcpuFd) -> Exit {
         loop {
-            match self.vcpu.run() {
+            match vcpu.run() {
                 Ok(VcpuExit::PaprHcall) => {
-                    self.call = self.vcpu.papr_hcall().map(|call| registers::of_call(&call));
+                    self.call = vcpu.papr_hcall().map(|call| registers::of_call(&call));
                     return Exit::Hypercall;
                 }
                 // Nothing is there. On POWER that is a machine check, which KVM-PR cannot give a guest.
@@ -130,14 +118,18 @@ impl KvmProcessor {
     }
 }
 
-/// Whether the guest can go on as if nothing had been.
-fn is_interruption(error: Error) -> bool {
-    let interruptions = [Errno::INTR, Errno::AGAIN];
-    interruptions.map(Errno::raw_os_error).contains(&error.errno())
-}
-
 impl Processor for KvmProcessor {
     const DOZES: bool = true;
+
+    fn own_flush(&self) -> Option<OwnFlush> {
+        let flusher = Flusher {
+            shared: Arc::clone(&self.shared),
+            engine: Arc::clone(&self.engine),
+            wire: Arc::clone(&self.wire),
+            server: self.server,
+        };
+        Some(Box::new(move |batch| flusher.flush(batch)))
+    }
 
     fn start(&mut self, pc: u64, r3: u64, msr: Msr) {
         self.wire.attach();
@@ -150,23 +142,25 @@ impl Processor for KvmProcessor {
             values: registers::at_start(pc, r3, msr),
             are_changed: true,
         });
+        let mut engine = lock(&self.engine);
         // Interrupts go to real address 0 and up.
-        let set = self.vcpu.write_one_reg(KVM_REG_PPC_HIOR, 0);
-        Self::note(&mut self.broken, "setting HIOR", set);
-        let reset = self.segments.reset(&self.vcpu);
-        Self::note(&mut self.broken, "clearing its segments", reset);
+        let set = engine.vcpu.write_one_reg(KVM_REG_PPC_HIOR, 0);
+        engine.note("setting HIOR", set);
+        let reset = self.segments.reset(&engine.vcpu);
+        engine.note("clearing its segments", reset);
     }
 
     fn run(&mut self) -> Exit {
-        let shared = Arc::clone(&self.shared);
+        let (shared, engine) = (Arc::clone(&self.shared), Arc::clone(&self.engine));
+        let mut engine = lock(&engine);
         let seat = shared.shootdown.seat(self.server);
         let mut must_drop = false;
-        // Whatever went, went with all else: single pages are discarded elsewhere.
+        // Whatever went, went with all else: single pages are dropped elsewhere.
         seat.enter(|_| must_drop = true);
-        self.catch_up(must_drop);
-        let exit = match self.broken.take() {
-            None => self.run_guest(),
-            Some(why) => Exit::Checkstop(why),
+        self.catch_up(&mut engine, must_drop);
+        let exit = match engine.broken() {
+            None => self.run_guest(&mut engine.vcpu),
+            Some(why) => Exit::Checkstop(why.to_owned()),
         };
         seat.leave();
         self.wire.answer();
@@ -187,7 +181,7 @@ impl Processor for KvmProcessor {
         // A refusal comes to light when it is to run.
         let values = match &self.registers {
             Some(registers) => registers.values,
-            None => self.vcpu.get_regs().unwrap_or_default(),
+            None => lock(&self.engine).vcpu.get_regs().unwrap_or_default(),
         };
         Msr::from_raw(values.msr)
     }
@@ -214,9 +208,11 @@ impl Processor for KvmProcessor {
 
     fn doze(&mut self, wakes: &dyn Fn() -> bool) {
         let values = self.regs().values;
-        let dozed = self.wire.bed.doze(&self.vcpu, &values, wakes);
-        Self::note(&mut self.broken, "halting", dozed);
-        // POW may be left in what the kernel has.
+        let mut engine = lock(&self.engine);
+        let dozed = self.wire.bed.doze(&engine.vcpu, &values, wakes);
+        engine.note("halting", dozed);
+        drop(engine);
+        // POW may be left in what the kernel has, and FP is not there.
         self.regs().are_changed = true;
     }
 
@@ -230,7 +226,7 @@ impl Processor for KvmProcessor {
     }
 
     fn registers(&self) -> String {
-        match self.vcpu.get_regs() {
+        match lock(&self.engine).vcpu.get_regs() {
             Ok(regs) => registers::dump(&regs),
             Err(error) => format!("its registers cannot be read: {error}"),
         }

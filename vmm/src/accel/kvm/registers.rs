@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use kvm_bindings::kvm_regs;
-use kvm_ppc::{Hypercall, MSR_FP};
+use kvm_ppc::Hypercall;
 use power::msr::Msr;
 
 /// Registers of a processor that starts.
@@ -14,13 +14,6 @@ pub(super) fn at_start(pc: u64, r3: u64, msr: Msr) -> kvm_regs {
         ..Default::default()
     };
     regs.gpr[3] = r3;
-    regs
-}
-
-/// The same without MSR\[FP\]: given with it, the kernel would load the guest's floating-point registers over ours. A guest
-/// that uses them takes the interrupt that gives them back.
-pub(super) fn without_fp(mut regs: kvm_regs) -> kvm_regs {
-    regs.msr &= !MSR_FP;
     regs
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use hpt::{Current, Shootdown};
 use kvm_ppc::KvmMemory;
 
+use super::errand::Errands;
 use crate::accel::Partition;
 
 /// What all processors share.
@@ -18,6 +19,8 @@ pub(super) struct Shared {
     pub(super) modes: Arc<Modes>,
     /// Guest memory as the kernel has it.
     pub(super) memory: Arc<KvmMemory>,
+    /// What processors do for us inside the guest.
+    pub(super) errands: Errands,
 }
 
 /// The modes. Each processor takes them over when it enters the guest: a register of KVM's can be set only while its processor is

@@ -1,0 +1,202 @@
+//! Errands: instructions of ours that a processor executes inside the guest, in real mode, from a page that the guest can
+//! only read.
+//!
+//! *Flush.* `tlbie` is the one way to make KVM-PR drop the shadows of a page, on all processors, that costs the same however many
+//! shadows there are: `madvise` on the page looks at each of them, and takes the page from the host's own table as well. KVM-PR
+//! emulates `tlbie` for whoever executes it in the guest. So the processor in whose hypercall a page goes is sent to execute one
+//! for each page, and comes back by a hypercall of ours.
+//!
+//! *Return.* Given registers with MSR\[FP\], `KVM_SET_REGS` loads the guest's floating-point registers over those of the calling
+//! thread. So a processor whose registers have it is sent to an `rfid` that takes it there. SRR0 and SRR1 are then what `sc 1`
+//! leaves in them on any machine (Power ISA v2.07B, Book III-S, 6.5.14).
+//!
+//! In real mode the kernel does not walk the table, so a processor on an errand counts as outside the guest. Nothing can get it off
+//! its way: MSR\[EE\] is clear, and the guest cannot store to the page.
+
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use hpt::{Batch, Invalidation};
+use kvm_bindings::kvm_regs;
+use kvm_ioctls::{Error, VcpuExit, VcpuFd};
+use kvm_ppc::{MSR_FP, PpcVcpu as _};
+use power::msr::Msr;
+use power::page::{PageSize, Vpn};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags};
+use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
+
+use super::engine::{Engine, is_interruption, lock};
+use super::shared::Shared;
+use super::wire::KvmWire;
+
+/// Real address of the page, far above any memory.
+const PAGE: u64 = 1 << 46;
+/// Pages of one flush at most.
+pub(super) const MOST: usize = 64;
+/// Where the lists of addresses begin, in the page; one of [`MOST`] doublewords for each processor.
+const LISTS: usize = 0x1000;
+/// The page's size: lists for 64 processors, and a whole page of any host.
+const BYTES: usize = 0x1_0000;
+
+/// `ld r0, offset(r12)`.
+const fn ld_r0_from_r12(offset: u32) -> u32 {
+    0xe80c_0000 | offset
+}
+/// `tlbie r0, r0`.
+const TLBIE_R0: u32 = 0x7c00_0264;
+/// What KVM-PR takes for `sc 1` on every host.
+const SC1: u32 = 0x7c00_0268;
+const RFID: u32 = 0x4c00_0024;
+
+/// The hypercall at the end of a flush: a number that nobody has given a meaning.
+const DONE: u64 = 0xf7f4;
+
+/// Real address of the instructions for a flush of `count` pages.
+const fn flush(count: usize) -> u64 {
+    PAGE + 8 * (MOST - count) as u64
+}
+/// Real address of `rfid`.
+const RETURN: u64 = flush(0) + 4;
+
+/// The page.
+#[derive(Debug)]
+pub(super) struct Errands {
+    ours: MmapRegion,
+    guests: MmapRegion,
+}
+
+impl Errands {
+    /// The page, which is not part of a guest yet.
+    pub(super) fn new() -> io::Result<Self> {
+        let file = File::from(memfd_create("pteg-errands", MemfdFlags::CLOEXEC)?);
+        file.set_len(BYTES as u64)?;
+        let file = Arc::new(file);
+        let map = |protection: ProtFlags| {
+            let offset = FileOffset::from_arc(Arc::clone(&file), 0);
+            let (protection, flags) = (protection.bits().cast_signed(), MapFlags::SHARED.bits().cast_signed());
+            MmapRegion::<()>::build(Some(offset), BYTES, protection, flags).map_err(io::Error::other)
+        };
+        let ours = map(ProtFlags::READ | ProtFlags::WRITE)?;
+        let flushes = (0..MOST as u32).flat_map(|number| [ld_r0_from_r12(8 * number), TLBIE_R0]);
+        for (number, word) in flushes.chain([SC1, RFID]).enumerate() {
+            store(&ours, 4 * number, &word.to_be_bytes());
+        }
+        Ok(Self {
+            ours,
+            guests: map(ProtFlags::READ)?,
+        })
+    }
+
+    /// The mapping for the kernel, through which nobody can store, and the real address where it belongs.
+    pub(super) fn place(&self) -> (&MmapRegion, u64) {
+        (&self.guests, PAGE)
+    }
+
+    /// Makes `operands` the last of the list of processor `server`; returns where the list begins.
+    fn list(&self, server: usize, operands: &[u64]) -> u64 {
+        let list = LISTS + 8 * MOST * server;
+        for (place, operand) in (MOST - operands.len()..).zip(operands) {
+            store(&self.ours, list + 8 * place, &operand.to_be_bytes());
+        }
+        PAGE + list as u64
+    }
+}
+
+fn store(page: &MmapRegion, offset: usize, bytes: &[u8]) {
+    let place = page.as_volatile_slice();
+    place.write_slice(bytes, offset).expect("the page has room for all processors");
+}
+
+/// Registers for a processor that is to go on with `regs`, and the guest's floating-point registers if it had them.
+pub(super) fn going_on(regs: kvm_regs) -> kvm_regs {
+    if regs.msr & MSR_FP == 0 {
+        return regs;
+    }
+    kvm_regs {
+        pc: RETURN,
+        msr: REAL_MODE,
+        srr0: regs.pc,
+        srr1: regs.msr,
+        ..regs
+    }
+}
+
+/// Big-endian, without interrupts.
+const REAL_MODE: u64 = Msr::SF | Msr::ME;
+
+/// One processor's flushes by errand.
+pub(super) struct Flusher {
+    pub(super) shared: Arc<Shared>,
+    pub(super) engine: Arc<Mutex<Engine>>,
+    pub(super) wire: Arc<KvmWire>,
+    pub(super) server: usize,
+}
+
+impl Flusher {
+    /// Makes the processor, which is in a hypercall, drop what `batch` names for all processors; whether it has.
+    pub(super) fn flush(&self, batch: &Batch) -> bool {
+        let mut operands = [0; MOST];
+        let Some(count) = operands_of(batch, &mut operands) else {
+            return false;
+        };
+        let mut engine = lock(&self.engine);
+        let list = self.shared.errands.list(self.server, &operands[..count]);
+        let done = self.run(&mut engine.vcpu, flush(count), list);
+        engine.note("an errand", done).is_some()
+    }
+
+    /// Sends `vcpu` to `pc` with the `list`, and sets it back where it was.
+    fn run(&self, vcpu: &mut VcpuFd, pc: u64, list: u64) -> Result<(), Error> {
+        let regs = vcpu.get_regs()?;
+        let there = kvm_regs {
+            pc,
+            msr: REAL_MODE,
+            ..regs
+        };
+        vcpu.set_regs(&there)?;
+        // The kernel completes the guest's hypercall first: r3 to r12 come from its answer.
+        let mut results = [0; 9];
+        results[8] = list;
+        if let Some(call) = vcpu.papr_hcall() {
+            call.answer(DONE, &results);
+        }
+        loop {
+            match vcpu.run() {
+                Ok(VcpuExit::PaprHcall) => break,
+                // Whoever has rung has left a reason where it is found later; the errand is short.
+                Ok(VcpuExit::Intr) => self.wire.answer(),
+                Err(error) if is_interruption(error) => self.wire.answer(),
+                Err(error) => return Err(error),
+                Ok(_) => return Err(Error::new(Errno::NOEXEC.raw_os_error())),
+            }
+        }
+        vcpu.set_regs(&going_on(regs))
+    }
+}
+
+/// What `tlbie` takes for what `batch` names, and how many there are. `None`: everything, or too many.
+fn operands_of(batch: &Batch, operands: &mut [u64; MOST]) -> Option<usize> {
+    let mut count = 0;
+    for item in batch.items() {
+        let Invalidation::Page { page, actual, .. } = item else { return None };
+        *operands.get_mut(count)? = operand(*page, *actual);
+        count += 1;
+    }
+    Some(count)
+}
+
+/// RB for `page` as KVM-PR reads it (Power ISA v2.07B, Book III-S, 5.9.3.3, as far as it goes there): the low 64 bits of the virtual
+/// address, L, and for 64 KiB an LP of 1 above it.
+fn operand(page: Vpn, actual: PageSize) -> u64 {
+    const L: u64 = 1;
+    const LP_64K: u64 = 0x1000;
+    let address = (page.va_over_4k() as u64) << 12;
+    match actual {
+        PageSize::Size4K => address,
+        PageSize::Size64K => address & !0xffff | LP_64K | L,
+        PageSize::Size16M => address & !0xff_ffff | L,
+    }
+}
