@@ -105,6 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn c_of_the_guest_goes_without_a_flush_from_a_page_that_was_only_loaded_from() {
+        for machine in machines() {
+            let marked = hpte_r(0x5000, SMALL).with_set(HpteR::R_AND_C);
+            // Read-only, so that a load maps it for loads with any walker.
+            let read_only = marked.with_set(3);
+            let ptex = (page(1, SMALL).hash() & (crate::Order::MIN.groups() - 1)) * 8;
+            let mut port = machine.port();
+            port.enter(0, ptex, v(page(1, SMALL), SMALL), read_only.raw()).unwrap();
+            machine.touch(page(1, SMALL), Access::Load);
+            assert_eq!(port.clear_mod(0, ptex), Ok(read_only));
+            assert_eq!(port.clear_mod(0, ptex), Ok(read_only.with_clear(HpteR::C)));
+            assert_eq!(machine.asked(), []);
+        }
+    }
+
+    #[test]
     fn bad_arguments_are_refused() {
         let machine = Machine::new();
         for call in [Port::clear_ref, Port::clear_mod] {
