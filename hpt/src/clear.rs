@@ -15,9 +15,8 @@ impl Port {
     pub fn clear_ref(&mut self, flags: u64, ptex: u64) -> Result<HpteR, Status> {
         let port = self.begin();
         let mut entry = port.lock_valid(flags, ptex)?;
-        // In place, as the manual says: the entry stays in use. Shadows must go, or they would be used
-        // on without setting R again: also those of walks that have seen R set and are not done. If R was clear there are none: a
-        // walk sets it first.
+        // In place, as the manual says: the entry stays in use. Shadows must go, or they would be used on without setting R
+        // again: also those of walks that have seen R set and are not done. If R was clear there are none: a walk sets it first.
         let (old, used) = entry.clear_r();
         if used {
             port.invalidate_one(&entry);
