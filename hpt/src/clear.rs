@@ -15,9 +15,8 @@ impl Port {
     pub fn clear_ref(&mut self, flags: u64, ptex: u64) -> Result<HpteR, Status> {
         let port = self.begin();
         let mut entry = port.lock_valid(flags, ptex)?;
-        // In place, as the manual says: the entry stays in use. Shadows must go, or they would be used
-        // on without setting R again: also those of walks that have seen R set and are not done. If R was clear there are none: a
-        // walk sets it first.
+        // In place, as the manual says: the entry stays in use. Shadows must go, or they would be used on without setting R
+        // again: also those of walks that have seen R set and are not done. If R was clear there are none: a walk sets it first.
         let (old, used) = entry.clear_r();
         if used {
             port.invalidate_one(&entry);
@@ -101,6 +100,22 @@ mod tests {
             assert_eq!(machine.asked(), []);
             let counts = machine.hpt.counts();
             assert_eq!((counts.cleared, counts.untouched), (4, 4));
+        }
+    }
+
+    #[test]
+    fn c_of_the_guest_goes_without_a_flush_from_a_page_that_was_only_loaded_from() {
+        for machine in machines() {
+            let marked = hpte_r(0x5000, SMALL).with_set(HpteR::R_AND_C);
+            // Read-only, so that a load maps it for loads with any walker.
+            let read_only = marked.with_set(3);
+            let ptex = (page(1, SMALL).hash() & (crate::Order::MIN.groups() - 1)) * 8;
+            let mut port = machine.port();
+            port.enter(0, ptex, v(page(1, SMALL), SMALL), read_only.raw()).unwrap();
+            machine.touch(page(1, SMALL), Access::Load);
+            assert_eq!(port.clear_mod(0, ptex), Ok(read_only));
+            assert_eq!(port.clear_mod(0, ptex), Ok(read_only.with_clear(HpteR::C)));
+            assert_eq!(machine.asked(), []);
         }
     }
 
