@@ -1,5 +1,21 @@
 # What a user asks of a program: words NAME=NUMBER on the kernel's command line.
 
+# What all programs take: `exact=1`.
+read_arguments:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    lis     r3,text_exact@ha
+    addi    r3,r3,text_exact@l
+    li      r4,0
+    bl      argument
+    lis     r4,is_exact@ha
+    std     r3,is_exact@l(r4)
+    addi    r1,r1,64
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
+
 # The decimal number behind the text at r3, which ends with an equals sign, or r4 if there is no such word: r3. The tree must
 # still be where it was.
 argument:
@@ -37,3 +53,11 @@ argument:
     mulli   r3,r3,10
     add     r3,r3,r9
     b       6b
+
+    .balign 8
+# Not zero: nothing is to be otherwise than the architecture has it.
+is_exact:
+    .quad   0
+text_exact:
+    .asciz  "exact="
+    .balign 4
