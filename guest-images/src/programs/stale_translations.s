@@ -127,27 +127,34 @@ try:
     bl      next_random
     bl      choose_place
     bl      enter
-    bl      delay
-    # Every fourth is read-only before it is gone.
+    # In half of the tries all have touched it before it goes; in the others it goes when they may just be looking for it.
+    srdi    r4,r27,24
+    andi.   r4,r4,1
+    beq     1f
+    bl      wait_for_touches
+    b       2f
+1:  bl      delay
+2:  # Every fourth is read-only before it is gone.
     srdi    r4,r27,8
     andi.   r4,r4,3
-    bne     1f
+    bne     3f
     bl      make_read_only
-1:  bl      take_away
+3:  bl      take_away
     bl      judge_entry
     # In half of the tries the next comes at once: what walks still, meets another entry in the slot.
     cmpdi   r17,0
-    bne     2f
+    bne     4f
     srdi    r4,r27,16
     andi.   r4,r4,1
-    beq     3f
-2:  bl      wait_for_touches
-3:  bl      judge_touches
+    beq     5f
+4:  bl      wait_for_touches
+5:  bl      judge_touches
+    # What was left out.
     cmpdi   r17,1
-    bne     4f
+    bne     6f
     li      r3,4
     bl      call_for_entry
-4:  addi    r1,r1,64
+6:  addi    r1,r1,64
     ld      r0,16(r1)
     mtlr    r0
     blr

@@ -288,12 +288,8 @@ impl Steps {
         self.0.expect("status", 3, 0);
         for register in [4, 6, 8, 10] {
             // Done; R is set, C is not, after a load.
-            self.0.expect_bits(
-                "status byte",
-                register,
-                Operand::Cell("status_of_loads"),
-                0x88 << 56,
-            );
+            self.0
+                .expect_bits("status byte", register, Operand::Cell("status_of_loads"), 0x88 << 56);
         }
     }
 }
