@@ -2,6 +2,8 @@
 //! its interrupt leaves in the registers and what it leaves in the table. Words are made here from the
 //! manuals' layouts, so that no mistake in `power` can hide.
 //!
+//! Pages of sizes that the device tree does not have are left out.
+//!
 //! QEMU 10.0.2 (`-M pseries,cap-hpt-max-page-size=16M`) agrees, except for what `hypercalls` lists, and that it: has no pages
 //! of 64K in segments of 4K; and fetches from a no-execute segment if it has loaded from the page before.
 

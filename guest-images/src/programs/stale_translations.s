@@ -8,6 +8,8 @@
 #
 # From the command line: tries=N; delay=TICKS, the most between H_ENTER and what follows; plant=KIND to see that it notices:
 # 1, some pages are not removed; 2, R and C of some are dropped; 3, some entries are changed.
+#
+# QEMU 10.0.2 (-M pseries) passes.
 
 .equ PLACE_0,0x2005000
 .equ PLACE_1,0x200a000

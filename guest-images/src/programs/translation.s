@@ -1,7 +1,6 @@
-# A program that runs with translation: its own memory, where it is, and one page elsewhere whose entry it chooses.
+# A program that runs with translation: its own memory where it is, and a segment for pages whose entries it chooses.
 
-# The segment at TOUCHED, in whose first pages programs touch what they have entered. Its pages' groups are GROUP and the
-# seven behind.
+# Where that segment is. Its first eight pages have a group each, one behind the other.
 .equ TOUCHED,0x50000000
 .equ TOUCHED_VSID,0x300
 .equ OWN_VSID,0x99
