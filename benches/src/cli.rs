@@ -11,9 +11,9 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask bench", after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to measure [default: all but hvbench]
+    /// What to measure [default: all but hvbench and costs]
     ///
-    /// What to measure. Default: all, hvbench only if --hvbench is given.
+    /// What to measure. Default: all, hvbench and costs only if --hvbench and --costs are given.
     #[arg(value_name = "NAME")]
     pub benchmarks: Vec<Benchmark>,
 
@@ -38,6 +38,14 @@ pub struct Cli {
     #[arg(long, value_name = "DIR")]
     pub hvbench: Option<PathBuf>,
 
+    /// What the guest program hypercall_costs said on a POWER host
+    ///
+    /// What the guest program hypercall_costs said on a POWER host, in two files: where KVM answered the hypercalls, and where
+    /// pteg did; each of several runs one after the other. Default: none, and costs cannot be compared.
+    /// Example: --costs kernel.txt ours.txt
+    #[arg(long, value_names = ["KERNEL", "OURS"], num_args = 2)]
+    pub costs: Vec<PathBuf>,
+
     /// How much that guest does, in percent [default: 25]
     ///
     /// How much the bare-metal guest does, in percent of its usual amount. Default: 25. Example: --scale 100
@@ -60,6 +68,8 @@ pub enum Benchmark {
     Linux,
     /// Single operations, by a bare-metal guest
     Hvbench,
+    /// The page table's hypercalls on a POWER host: pteg's beside KVM's own
+    Costs,
 }
 
 impl Benchmark {
@@ -71,6 +81,7 @@ impl Benchmark {
             Self::Table => "table",
             Self::Linux => "linux",
             Self::Hvbench => "hvbench",
+            Self::Costs => "costs",
         }
     }
 
@@ -78,7 +89,7 @@ impl Benchmark {
     pub fn picture(self) -> &'static str {
         match self {
             Self::Hvbench => "hvbench.svg",
-            Self::Boot | Self::Start | Self::Table | Self::Linux => "results.svg",
+            Self::Boot | Self::Start | Self::Table | Self::Linux | Self::Costs => "results.svg",
         }
     }
 }
@@ -90,9 +101,13 @@ impl Cli {
         if selection.is_empty() {
             selection.extend([Benchmark::Boot, Benchmark::Start, Benchmark::Table, Benchmark::Linux]);
             selection.extend(self.hvbench.is_some().then_some(Benchmark::Hvbench));
+            selection.extend((!self.costs.is_empty()).then_some(Benchmark::Costs));
         }
         if selection.contains(&Benchmark::Hvbench) && self.hvbench.is_none() {
             return Err("hvbench needs --hvbench with the directory of its guest".to_owned());
+        }
+        if selection.contains(&Benchmark::Costs) && self.costs.is_empty() {
+            return Err("costs needs --costs with what its guest said, of KVM and of pteg".to_owned());
         }
         Ok(selection)
     }
@@ -120,8 +135,23 @@ mod tests {
         let others = &Benchmark::value_variants()[..4];
         assert_eq!(selection(&[]).unwrap(), others);
         assert!(!others.contains(&Benchmark::Hvbench));
-        assert_eq!(selection(&["--hvbench", "x"]).unwrap(), Benchmark::value_variants());
+        assert_eq!(
+            selection(&["--hvbench", "x"]).unwrap(),
+            &Benchmark::value_variants()[..5]
+        );
         assert_eq!(selection(&["start"]).unwrap(), [Benchmark::Start]);
         assert!(selection(&["hvbench"]).unwrap_err().contains("--hvbench"));
+    }
+
+    #[test]
+    fn costs_are_compared_where_they_were_told() {
+        let files = ["--costs", "k", "o"];
+        assert!(selection(&files).unwrap().contains(&Benchmark::Costs));
+        assert_eq!(
+            selection(&[&["costs"][..], &files].concat()).unwrap(),
+            [Benchmark::Costs]
+        );
+        assert!(selection(&["costs"]).unwrap_err().contains("--costs"));
+        assert!(Cli::try_parse_from(["bench", "--costs", "k"]).is_err());
     }
 }

@@ -69,6 +69,12 @@ pub enum Error {
         /// The text.
         text: String,
     },
+    /// No guest told what hypercalls cost.
+    #[error("{path}: no line `cost NAME TICKS per OPS` behind a line `clock HZ`")]
+    NoCosts {
+        /// What a guest said.
+        path: PathBuf,
+    },
     /// The page of results has no place for a benchmark's.
     #[error("{path}: there is no section of results between {begin} and {end}")]
     NoSection {

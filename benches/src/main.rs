@@ -3,7 +3,7 @@
 //! - `contender` knows how each is started, `process` watches it, `procfs` asks the system what it used;
 //!   `guest` is what the guests do.
 //! - `boot`, `start`, `alone` (the page table without a guest), `linux` and `hvbench` are the benchmarks; `rounds` gives
-//!   the contenders their turns.
+//!   the contenders their turns. `costs` compares what a guest measured on POWER hosts.
 //! - `statistics`, `table`, `chart`, `host` and `report` say what came out.
 //!
 //! `cargo xtask bench` builds pteg and runs this. No figure is judged here: that is for people.
@@ -15,6 +15,7 @@ mod boot;
 mod chart;
 mod cli;
 mod contender;
+mod costs;
 mod error;
 mod guest;
 mod host;
@@ -74,13 +75,19 @@ fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
     for &benchmark in selection {
         let host = host::description(&programs)?;
-        let report = match (benchmark, &cli.hvbench) {
-            (Benchmark::Boot, _) => boot::measure(&programs, rounds)?,
-            (Benchmark::Start, _) => start::measure(&programs, rounds)?,
-            (Benchmark::Table, _) => alone::measure(rounds)?,
-            (Benchmark::Linux, _) => linux::measure(&programs, rounds)?,
-            (Benchmark::Hvbench, Some(guest)) => hvbench::measure(&programs, rounds, guest, cli.scale)?,
-            (Benchmark::Hvbench, None) => continue,
+        let report = match benchmark {
+            Benchmark::Boot => boot::measure(&programs, rounds)?,
+            Benchmark::Start => start::measure(&programs, rounds)?,
+            Benchmark::Table => alone::measure(rounds)?,
+            Benchmark::Linux => linux::measure(&programs, rounds)?,
+            Benchmark::Hvbench => match &cli.hvbench {
+                Some(guest) => hvbench::measure(&programs, rounds, guest, cli.scale)?,
+                None => continue,
+            },
+            Benchmark::Costs => match &*cli.costs {
+                [kernel, ours] => costs::measure(kernel, ours)?,
+                _ => continue,
+            },
         };
         let text = format!("Rounds: {}. {host}\n\n{}", report.rounds, report.markdown);
         print(&format!("# {}\n\n{text}\n", benchmark.name()));

@@ -9,6 +9,30 @@ count_entries:
     sld     r3,r3,r4
     blr
 
+# H_SET_MODE of interrupts with translation, and back. A processor may have none: statuses from -511 to -256, for an unsupported
+# flag, are taken for success.
+translated_interrupts:
+    li      r3,0x31c
+    li      r4,3
+    li      r5,3
+    li      r6,0
+    li      r7,0
+    sc      1
+    addi    r4,r3,511
+    cmpldi  r4,255
+    ble     1f
+    cmpdi   r3,0
+    bnelr
+    li      r3,0x31c
+    li      r4,0
+    li      r5,3
+    li      r6,0
+    li      r7,0
+    sc      1
+    blr
+1:  li      r3,0
+    blr
+
 read_sprg0:
     mfsprg  r3,0
     blr

@@ -5,8 +5,11 @@
 //! mode with the device tree's address in r3, so that another hypervisor can confirm what they expect.
 //!
 //! - `runtime/` is the part they share: entry, interrupts, console, device tree, RTAS, verdict.
-//! - `hello`, `echo`, `decrementer` and `smp` are assembler text; `hypercalls` and `page_faults` are lists of steps, which
-//!   `script` turns into such text.
+//! - `hypercalls` and `page_faults` are lists of steps, which `script` turns into assembler text; the others are such text.
+//!
+//! Users tell them something by words of the kernel's command line. One is for all: `exact=1`, without which they put up
+//! with what KVM-PR does otherwise than the architecture: C may be set by a load where a store is permitted, a no-execute
+//! segment is executed from, and ME is clear in handlers.
 
 pub(crate) mod elf;
 mod hypercalls;
@@ -25,11 +28,12 @@ const AREAS: u64 = 0x50_0000;
 const END: u64 = AREAS + 64 * 0x2000;
 
 /// What every program is made of, before its own part.
-const RUNTIME: [&str; 6] = [
+const RUNTIME: [&str; 7] = [
     include_str!("runtime/entry.s"),
     include_str!("runtime/interrupts.s"),
     include_str!("runtime/console.s"),
     include_str!("runtime/tree.s"),
+    include_str!("runtime/arguments.s"),
     include_str!("runtime/rtas.s"),
     include_str!("runtime/verdict.s"),
 ];
@@ -61,15 +65,41 @@ fn entry(label: &str, target: &str, endian: Endian) -> String {
     )
 }
 
+/// A program whose processors begin at `secondary`.
+fn of_processors(parts: &[&str], endian: Endian) -> String {
+    entry("secondary_entry", "secondary", endian) + &parts.concat() + include_str!("processors.s")
+}
+
 /// The program of all processors.
 fn smp(endian: Endian) -> String {
     let parts = [
         include_str!("smp.s"),
-        include_str!("smp/processors.s"),
+        include_str!("smp/wrong_starts.s"),
         include_str!("smp/memory.s"),
         include_str!("smp/messages.s"),
     ];
-    entry("secondary_entry", "secondary", endian) + &parts.concat()
+    of_processors(&parts, endian)
+}
+
+/// Removals while other processors touch the page.
+fn stale_translations(endian: Endian) -> String {
+    let parts = [
+        include_str!("stale_translations.s"),
+        include_str!("stale_translations/touch.s"),
+        include_str!("stale_translations/report.s"),
+        include_str!("translation.s"),
+    ];
+    of_processors(&parts, endian)
+}
+
+/// What hypercalls cost.
+fn hypercall_costs() -> String {
+    let parts = [
+        include_str!("hypercall_costs.s"),
+        include_str!("hypercall_costs/operations.s"),
+        include_str!("translation.s"),
+    ];
+    parts.concat()
 }
 
 /// A guest program.
@@ -84,7 +114,7 @@ pub struct Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self {
             name: "hello",
             description: "a greeting from a guest without an operating system",
@@ -115,6 +145,16 @@ impl Program {
             description: "storage and segment interrupts, protection, R and C, page and segment sizes, stale translations",
             source: |_| page_faults::source(),
         },
+        Self {
+            name: "stale_translations",
+            description: "entries of the page table come and go while other processors touch the page; takes tries=, delay=",
+            source: stale_translations,
+        },
+        Self {
+            name: "hypercall_costs",
+            description: "what the page table's hypercalls cost, in ticks of the time base; takes ops=, rounds=",
+            source: |_| hypercall_costs(),
+        },
     ];
 
     /// The program of this name.
@@ -126,11 +166,11 @@ impl Program {
     /// The program as an ELF file of the given byte order.
     pub fn elf(&self, endian: Endian) -> Vec<u8> {
         let source = [
-            &format!(".equ AREAS,{AREAS:#x}\n"),
+            &format!(".equ BASE,{BASE:#x}\n.equ AREAS,{AREAS:#x}\n"),
             &entry("entry", "start", endian),
             &RUNTIME.concat(),
             &(self.source)(endian),
-            &format!("program_name: .asciz \"{}\"\n", self.name),
+            &format!("program_name: .asciz \"{}\"\nprogram_end:\n", self.name),
         ];
         let source = source.map(String::as_str).join("\n");
         let program = assemble(&source, BASE, endian).unwrap_or_else(|error| panic!("{}: {error}", self.name));

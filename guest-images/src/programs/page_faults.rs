@@ -2,6 +2,8 @@
 //! its interrupt leaves in the registers and what it leaves in the table. Words are made here from the
 //! manuals' layouts, so that no mistake in `power` can hide.
 //!
+//! Pages of sizes that the device tree does not have are left out.
+//!
 //! QEMU 10.0.2 (`-M pseries,cap-hpt-max-page-size=16M`) agrees, except for what `hypercalls` lists, and that it: has no pages
 //! of 64K in segments of 4K; and fetches from a no-execute segment if it has loaded from the page before.
 
@@ -22,7 +24,7 @@ pub(super) fn source() -> String {
     for size in SEGMENT_SIZES {
         for page in ALL_PAGES {
             vsid += 1;
-            a_page_in_its_life(&mut steps, Segment::new(size, vsid), page);
+            steps.only_with(page, |steps| a_page_in_its_life(steps, Segment::new(size, vsid), page));
         }
     }
     protection(&mut steps, Segment::new(SegmentBytes::Mib256, 0x200));
@@ -82,7 +84,7 @@ fn a_page_in_its_life(steps: &mut Steps, segment: Segment, page: Page) {
 
     steps.enter(&what, &segment, page, at, THERE | 2);
     steps.access(&what, Access::Fetch, at + 0x10, MODE_SUPERVISOR, Outcome::Done(0x2222));
-    steps.expect_reference_and_change(&what, true, false);
+    steps.expect_reference_without_change(&what, true);
     all(steps, "elsewhere", Outcome::Done(0x2222), FOUND, Outcome::Done(0x2222));
     steps.expect_word(&what, here, 0x3333);
     steps.expect_word(&what, there, 0x3333);
@@ -144,11 +146,11 @@ fn reference_and_change(steps: &mut Steps, segment: Segment) {
     let load = |steps: &mut Steps| steps.access(what, Access::Load, at, MODE_SUPERVISOR, Outcome::Done(0x77));
     let store = |steps: &mut Steps, outcome| steps.access(what, Access::Store(0x77), at, MODE_SUPERVISOR, outcome);
     load(steps);
-    steps.expect_reference_and_change("R and C after a load", true, false);
+    steps.expect_reference_without_change("R and C after a load", true);
     steps.protect(what, 3);
-    steps.expect_reference_and_change("R and C after H_PROTECT", false, false);
+    steps.expect_reference_without_change("R and C after H_PROTECT", false);
     store(steps, Outcome::Protection);
-    steps.expect_change("C after a refused store", false);
+    steps.expect_no_change("C after a refused store");
     steps.protect(what, 2);
     store(steps, FOUND);
     steps.expect_reference_and_change("R and C after a store", true, true);
@@ -159,7 +161,7 @@ fn reference_and_change(steps: &mut Steps, segment: Segment) {
     steps.clear("H_CLEAR_MOD", 0x10);
     steps.expect_reference_and_change("R and C after H_CLEAR_MOD", true, false);
     load(steps);
-    steps.expect_reference_and_change("R and C after a third load", true, false);
+    steps.expect_reference_without_change("R and C after a third load", true);
     store(steps, FOUND);
     steps.expect_reference_and_change("R and C after another store", true, true);
     steps.remove(what, &segment, page, at);
@@ -213,13 +215,15 @@ fn segments(steps: &mut Steps) {
     load(steps, "slbia", Outcome::Segment);
     steps.set_no_execute_segment(&first, page);
     load(steps, "a no-execute segment", Outcome::Done(0xaa));
-    steps.access(
-        "a no-execute segment",
-        Access::Fetch,
-        at + 0x10,
-        MODE_SUPERVISOR,
-        Outcome::NoExecute,
-    );
+    steps.only_if_exact(|steps| {
+        steps.access(
+            "a no-execute segment",
+            Access::Fetch,
+            at + 0x10,
+            MODE_SUPERVISOR,
+            Outcome::NoExecute,
+        );
+    });
     steps.drop_segment(&first);
     steps.set_segment(&first, page);
     steps.access(

@@ -21,12 +21,18 @@ impl From<u64> for Operand {
 const FIRST: usize = 3;
 const RESULTS: usize = 10;
 
+/// Steps that are done only if something is so, until [`Script::end`]: the label behind them.
+#[must_use]
+pub(super) struct Condition(String);
+
 /// Steps so far, as text.
 pub(super) struct Script {
     text: String,
     /// Texts that the program may have to print, and their labels' numbers.
     strings: BTreeMap<String, usize>,
     cells: Vec<&'static str>,
+    /// How many [`Condition`]s there have been.
+    conditions: usize,
 }
 
 impl Script {
@@ -36,6 +42,7 @@ impl Script {
             text,
             strings: BTreeMap::new(),
             cells: Vec::new(),
+            conditions: 0,
         }
     }
 
@@ -66,12 +73,19 @@ impl Script {
     }
 
     /// Compares the bits of `mask` of what the last call left in a register.
-    pub(super) fn expect_bits(&mut self, field: &str, register: usize, mask: u64, expected: impl Into<Operand>) {
+    pub(super) fn expect_bits(
+        &mut self,
+        field: &str,
+        register: usize,
+        mask: impl Into<Operand>,
+        expected: impl Into<Operand>,
+    ) {
         let at = result(register);
         self.line(&format!("lis r5,{at}@ha"));
         self.line(&format!("ld r5,{at}@l(r5)"));
-        if mask != u64::MAX {
-            self.load(4, mask.into());
+        let mask = mask.into();
+        if !matches!(mask, Operand::Number(u64::MAX)) {
+            self.load(4, mask);
             self.line("and r5,r5,r4");
         }
         self.load(4, expected.into());
@@ -89,6 +103,23 @@ impl Script {
         self.line(&format!("ld r5,{at}@l(r5)"));
         self.line(&format!("lis r4,{cell}@ha"));
         self.line(&format!("std r5,{cell}@l(r4)"));
+    }
+
+    /// Steps from here on to its [`Self::end`] are done only if `cell` is not zero.
+    pub(super) fn begin_if(&mut self, cell: &'static str) -> Condition {
+        let behind = format!("behind_condition_{}", self.conditions);
+        self.conditions += 1;
+        self.load(4, Operand::Cell(cell));
+        self.line("cmpdi r4,0");
+        // The steps may be more than a conditional branch gets over.
+        self.line("bne 1f");
+        self.line(&format!("b {behind}"));
+        self.line("1:");
+        Condition(behind)
+    }
+
+    pub(super) fn end(&mut self, Condition(behind): Condition) {
+        self.line(&format!("{behind}:"));
     }
 
     /// The whole program: `main`, the routines that its steps call, and its data.

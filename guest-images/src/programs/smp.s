@@ -81,12 +81,6 @@ text_nobody:
     .asciz  "status of start-cpu of nobody"
 text_twice:
     .asciz  "sign of the status of start-cpu of a running processor"
-text_stopped:
-    .asciz  "state of a processor that was not started"
-text_start:
-    .asciz  "status of start-cpu"
-text_stop:
-    .asciz  "returns of stop-self"
 text_turns_differ:
     .asciz  "one of two numbers behind a lock"
 text_round:

@@ -41,6 +41,9 @@ impl Steps {
             &[0, 3, 0, 0],
             SUCCESS,
         );
+        self.0
+            .call("H_SET_MODE, interrupts with translation", "translated_interrupts", &[]);
+        self.0.expect("status, unless there are none", 3, SUCCESS);
         self.status("H_SET_SPRG0", H_SET_SPRG0, &[0x0123_4567_89ab_cdef], SUCCESS);
         self.0.call("after H_SET_SPRG0", "read_sprg0", &[]);
         self.0.expect("SPRG0", 3, 0x0123_4567_89ab_cdef);

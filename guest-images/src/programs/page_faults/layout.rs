@@ -60,6 +60,11 @@ impl Page {
         second + 0x678
     }
 
+    /// log2 of its segment's page size and of its own.
+    pub(super) fn shifts(self) -> [u32; 2] {
+        [self.base_shift, self.actual_shift]
+    }
+
     fn is_large(self) -> bool {
         self.actual_shift > 12
     }

@@ -91,6 +91,25 @@ impl Steps {
         Self(script)
     }
 
+    /// Does these steps only where the processor has such pages.
+    pub(super) fn only_with(&mut self, page: Page, steps: impl FnOnce(&mut Self)) {
+        let shifts = page.shifts().map(|shift| Operand::Number(shift.into()));
+        self.0.call(&format!("asking for a {page}"), "has_page_size", &shifts);
+        self.0.save(3, "has_this_page_size");
+        self.only_if("has_this_page_size", steps);
+    }
+
+    /// Does these steps only if nothing is to be otherwise than the architecture has it.
+    pub(super) fn only_if_exact(&mut self, steps: impl FnOnce(&mut Self)) {
+        self.only_if("is_exact", steps);
+    }
+
+    fn only_if(&mut self, cell: &'static str, steps: impl FnOnce(&mut Self)) {
+        let condition = self.0.begin_if(cell);
+        steps(self);
+        self.0.end(condition);
+    }
+
     pub(super) fn finish(self, routines: &str) -> String {
         self.0.finish(routines)
     }
@@ -235,9 +254,16 @@ impl Steps {
         );
     }
 
-    pub(super) fn expect_change(&mut self, what: &str, changed: bool) {
+    /// After loads, but no store, through an entry that permits stores: C is clear, unless a load may set it.
+    pub(super) fn expect_no_change(&mut self, what: &str) {
         self.read(what);
-        self.0.expect_bits("C", 5, 0x80, u64::from(changed) << 7);
+        self.0.expect_bits("C", 5, Operand::Cell("change_of_loads"), 0);
+    }
+
+    /// The same, and what R is.
+    pub(super) fn expect_reference_without_change(&mut self, what: &str, referenced: bool) {
+        self.expect_no_change(what);
+        self.0.expect_bits("R", 5, 0x100, u64::from(referenced) << 8);
     }
 
     fn read(&mut self, what: &str) {
@@ -261,8 +287,9 @@ impl Steps {
         self.0.hcall("H_BULK_REMOVE", 0x124, &arguments);
         self.0.expect("status", 3, 0);
         for register in [4, 6, 8, 10] {
-            // Done; R is set, C is not.
-            self.0.expect_bits("status byte", register, 0xff << 56, 0x88 << 56);
+            // Done; R is set, C is not, after a load.
+            self.0
+                .expect_bits("status byte", register, Operand::Cell("status_of_loads"), 0x88 << 56);
         }
     }
 }

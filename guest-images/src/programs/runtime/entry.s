@@ -43,6 +43,7 @@ start:
     bl      install_vectors
     mr      r3,r14
     bl      read_tree
+    bl      read_arguments
     cmpdi   r15,0
     beq     1f
     lis     r3,text_set_mode@ha

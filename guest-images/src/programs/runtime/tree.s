@@ -117,6 +117,10 @@ take_property:
     ld      r7,WANTED_TO(r26)
     sldi    r3,r3,3
     add     r7,r7,r3
+    ld      r8,WANTED_CELLS(r26)
+    mr      r3,r27
+    cmpdi   r8,0
+    beq     1f
     ld      r8,WANTED_CELL(r26)
     add     r3,r27,r8
     bl      load_be32
@@ -135,7 +139,8 @@ take_property:
     blr
 
 # What is wanted: the name of the property and how the node's name begins, where in the value it is (offset in bytes,
-# cells of 32 bits), where it goes, of how many nodes at most, and how many there have been.
+# cells of 32 bits; of none it is the value's address), where it goes, of how many nodes at most, and how many there have
+# been.
 .equ WANTED_NAME,0
 .equ WANTED_NODE,8
 .equ WANTED_CELL,16
@@ -154,6 +159,8 @@ wanted:
     .quad   text_reg,text_memory,8,2,memory_bytes,1,0
     .quad   text_timebase,text_any,0,1,timebase_hz,1,0
     .quad   text_pft_size,text_any,4,1,table_order,1,0
+    .quad   text_bootargs,text_chosen,0,0,command_line,1,0
+    .quad   text_page_sizes,text_any,0,0,segment_page_sizes,1,0
 processors_wanted:
     .quad   text_servers,text_any,0,1,servers,64,0
     .quad   0
@@ -179,6 +186,12 @@ timebase_hz:
 # log2 of the hashed page table's bytes.
 table_order:
     .quad   0
+# Address of the kernel's command line in the tree, or zero.
+command_line:
+    .quad   0
+# Address of ibm,segment-page-sizes in the tree, behind its length in bytes (two words before), or zero.
+segment_page_sizes:
+    .quad   0
 # Interrupt server numbers of the processors.
 servers:
     .space  64*8
@@ -197,6 +210,12 @@ text_timebase:
     .asciz  "timebase-frequency"
 text_pft_size:
     .asciz  "ibm,pft-size"
+text_bootargs:
+    .asciz  "bootargs"
+text_chosen:
+    .asciz  "chosen"
+text_page_sizes:
+    .asciz  "ibm,segment-page-sizes"
 text_servers:
     .asciz  "ibm,ppc-interrupt-server#s"
 text_rtas:

@@ -1,38 +1,5 @@
-# How processors start and stop: query-cpu-stopped-state, start-cpu, stop-self.
-
-# A processor that runs cannot be started, and neither can one that does not exist.
-wrong_starts:
-    mflr    r0
-    std     r0,16(r1)
-    stdu    r1,-64(r1)
-    lis     r6,servers@ha
-    ld      r6,servers@l(r6)
-    bl      query
-    mr      r5,r4
-    lis     r3,text_running@ha
-    addi    r3,r3,text_running@l
-    li      r4,2
-    bl      expect
-    li      r6,0x1234
-    bl      start_one
-    mr      r5,r3
-    lis     r3,text_nobody@ha
-    addi    r3,r3,text_nobody@l
-    li      r4,-3
-    bl      expect
-    lis     r6,servers@ha
-    ld      r6,servers@l(r6)
-    bl      start_one
-    # Any error will do: the manual has several that fit.
-    srdi    r5,r3,63
-    lis     r3,text_twice@ha
-    addi    r3,r3,text_twice@l
-    li      r4,1
-    bl      expect
-    addi    r1,r1,64
-    ld      r0,16(r1)
-    mtlr    r0
-    blr
+# Processors that start and stop: query-cpu-stopped-state, start-cpu, stop-self. A program that takes this has `work`, which
+# every processor but the first calls, with r30 = its index and r31 = how many there are.
 
 # query-cpu-stopped-state of server r6: status in r3, state in r4.
 query:
@@ -139,3 +106,11 @@ secondary:
     addi    r3,r3,text_stop@l
     li      r5,1
     b       abandon
+
+text_stopped:
+    .asciz  "state of a processor that was not started"
+text_start:
+    .asciz  "status of start-cpu"
+text_stop:
+    .asciz  "returns of stop-self"
+    .balign 4
