@@ -119,6 +119,8 @@ impl Wire for NoWire {
 #[derive(Default)]
 pub(crate) struct Modes {
     pub(crate) lpcr: AtomicU64,
+    /// Interrupts stay where they are.
+    pub(crate) fixed_interrupts: bool,
     pub(crate) wrote: Mutex<Vec<(u64, u64)>>,
 }
 
@@ -130,6 +132,14 @@ impl Partition for Modes {
     fn change_lpcr(&self, mask: u64, value: u64) {
         self.lpcr
             .store((self.lpcr() & !mask) | (value & mask), Ordering::Relaxed);
+    }
+
+    fn relocates_interrupts(&self) -> bool {
+        !self.fixed_interrupts
+    }
+
+    fn characteristics(&self) -> [u64; 2] {
+        [4, 5]
     }
 
     fn timebase(&self) -> u64 {

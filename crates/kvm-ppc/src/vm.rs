@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kvm_bindings::{
     KVM_CAP_PPC_ENABLE_HCALL, KVM_IRQFD_FLAG_DEASSIGN, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1,
-    kvm_irqfd, kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
+    kvm_irqfd, kvm_ppc_cpu_char, kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Error, VmFd};
 use vmm_sys_util::eventfd::EventFd;
@@ -20,6 +20,10 @@ pub trait PpcVm {
     /// Page and segment sizes that guests may use, and the number of SLB entries. Some of it is known only once a
     /// vCPU exists: `KVM_PPC_GET_SMMU_INFO`.
     fn smmu_info(&self) -> Result<kvm_ppc_smmu_info>;
+
+    /// What the host's processors do ahead of what they may, and what a guest should do about it, as far as the kernel
+    /// knows: `KVM_PPC_GET_CPU_CHAR`.
+    fn cpu_char(&self) -> Result<kvm_ppc_cpu_char>;
 
     /// Whether the kernel answers hypercall `number` itself; otherwise each is an exit. The kernel refuses numbers
     /// that it has no code for: `KVM_CAP_PPC_ENABLE_HCALL`.
@@ -50,6 +54,13 @@ impl PpcVm for VmFd {
         // SAFETY: the number names the type that the kernel writes, and `info` is one, for any bits.
         let answer = unsafe { ioctl_with_mut_ref(self, requests::KVM_PPC_GET_SMMU_INFO(), &mut info) };
         checked(answer).map(|_| info)
+    }
+
+    fn cpu_char(&self) -> Result<kvm_ppc_cpu_char> {
+        let mut char = kvm_ppc_cpu_char::default();
+        // SAFETY: the number names the type that the kernel writes, and `char` is one, for any bits.
+        let answer = unsafe { ioctl_with_mut_ref(self, requests::KVM_PPC_GET_CPU_CHAR(), &mut char) };
+        checked(answer).map(|_| char)
     }
 
     fn enable_hcall(&self, number: u64, in_kernel: bool) -> Result<()> {

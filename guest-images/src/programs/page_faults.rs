@@ -27,7 +27,8 @@ pub(super) fn source() -> String {
             steps.only_with(page, |steps| a_page_in_its_life(steps, Segment::new(size, vsid), page));
         }
     }
-    protection(&mut steps, Segment::new(SegmentBytes::Mib256, 0x200));
+    let protected = [0x200, 0x201].map(|vsid| Segment::new(SegmentBytes::Mib256, vsid));
+    protection(&mut steps, protected);
     reference_and_change(&mut steps, Segment::new(SegmentBytes::Mib256, 0x210));
     both_hashes(&mut steps, Segment::new(SegmentBytes::Tib1, 0x220));
     segments(&mut steps);
@@ -99,40 +100,44 @@ fn a_page_in_its_life(steps: &mut Steps, segment: Segment, page: Page) {
     );
 }
 
-/// PP and the storage key, for the supervisor and the problem state (5.7.9).
-fn protection(steps: &mut Steps, segment: Segment) {
+/// PP and the storage key, for the supervisor and the problem state (5.7.9). KVM-PR keeps what it has found when a segment comes
+/// back with other keys.
+fn protection(steps: &mut Steps, segments: [Segment; 2]) {
     let page = ALL_PAGES[0];
-    let every = [0, 1, 2, 3, 0x8000_0000_0000_0002];
-    let address = |n: usize| segment.first_address() + 0x1000 * n as u64;
-    for (n, &pp) in every.iter().enumerate() {
-        let real = HERE + 0x1000 * n as u64;
-        steps.poke(real, 0x40 + n as u64);
-        steps.enter("a page to protect", &segment, page, address(n), real | pp);
-    }
-    for supervisor_key in [false, true] {
-        steps.set_segment_with_keys(&segment, page, supervisor_key, !supervisor_key);
-        for (mode, key) in [(MODE_SUPERVISOR, supervisor_key), (MODE_PROBLEM, !supervisor_key)] {
-            for (n, &pp) in every.iter().enumerate() {
-                let (may_load, may_store) = match (pp & 3, pp >> 63, key) {
-                    (0 | 1, 0, false) | (2, 0, _) => (true, true),
-                    (1, 0, true) | (3, 0, _) | (2, 1, false) => (true, false),
-                    _ => (false, false),
-                };
-                let outcome = |may, outcome| if may { outcome } else { Outcome::Protection };
-                let what = format!("PP {pp:#x}, key {}, {}", u8::from(key), mode.name());
-                let load = outcome(may_load, Outcome::Done(0x40 + n as u64));
-                steps.access(&what, Access::Load, address(n), mode, load);
-                steps.access(
-                    &what,
-                    Access::Store(0x40 + n as u64),
-                    address(n),
-                    mode,
-                    outcome(may_store, FOUND),
-                );
-            }
+    for (segment, supervisor_key) in segments.iter().zip([false, true]) {
+        for (n, &pp) in EVERY_PP.iter().enumerate() {
+            let real = HERE + 0x1000 * n as u64;
+            steps.poke(real, 0x40 + n as u64);
+            let at = segment.first_address() + 0x1000 * n as u64;
+            steps.enter("a page to protect", segment, page, at, real | pp);
         }
-        steps.drop_segment(&segment);
+        access_with_keys(steps, segment, supervisor_key);
+        steps.only_if_exact(|steps| access_with_keys(steps, segment, !supervisor_key));
     }
+}
+
+/// Every PP0 and PP.
+const EVERY_PP: [u64; 5] = [0, 1, 2, 3, 0x8000_0000_0000_0002];
+
+fn access_with_keys(steps: &mut Steps, segment: &Segment, supervisor_key: bool) {
+    steps.set_segment_with_keys(segment, ALL_PAGES[0], supervisor_key, !supervisor_key);
+    for (mode, key) in [(MODE_SUPERVISOR, supervisor_key), (MODE_PROBLEM, !supervisor_key)] {
+        for (n, &pp) in EVERY_PP.iter().enumerate() {
+            let (may_load, may_store) = match (pp & 3, pp >> 63, key) {
+                (0 | 1, 0, false) | (2, 0, _) => (true, true),
+                (1, 0, true) | (3, 0, _) | (2, 1, false) => (true, false),
+                _ => (false, false),
+            };
+            let at = segment.first_address() + 0x1000 * n as u64;
+            let outcome = |may, outcome| if may { outcome } else { Outcome::Protection };
+            let what = format!("PP {pp:#x}, key {}, {}", u8::from(key), mode.name());
+            let load = outcome(may_load, Outcome::Done(0x40 + n as u64));
+            steps.access(&what, Access::Load, at, mode, load);
+            let store = Access::Store(0x40 + n as u64);
+            steps.access(&what, store, at, mode, outcome(may_store, FOUND));
+        }
+    }
+    steps.drop_segment(segment);
 }
 
 /// R and C: set by accesses, not by refused ones (C), and again after they were cleared (5.7.8).

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use emulator::{Cpu, Line, Shared, StaleReport, Timebase};
 use hpt::{Current, Footprint, Invalidation, Kick, Order, Shootdown, Table};
+use power::hcall::cpu_characteristics;
 use power::msr::Msr;
 use power::spr::Spr;
 
@@ -230,6 +231,20 @@ impl Partition for SharedModes {
     fn change_lpcr(&self, mask: u64, value: u64) {
         let _changing = self.changing.lock().expect("nothing panics while LPCR is changed");
         self.shared.set_lpcr((self.shared.lpcr() & !mask) | (value & mask));
+    }
+
+    fn relocates_interrupts(&self) -> bool {
+        true
+    }
+
+    /// Guest code here never runs ahead of what it may read, so no barrier and no flush has a meaning; a guest that is not told
+    /// so pays for them on every interrupt.
+    fn characteristics(&self) -> [u64; 2] {
+        use cpu_characteristics as bits;
+        [
+            bits::BCCTR_SERIALISED | bits::L1D_THREAD_PRIVATE | bits::COUNT_CACHE_DISABLED,
+            bits::NO_L1D_FLUSH_ON_ENTRY | bits::NO_L1D_FLUSH_ON_USER_ACCESS | bits::NO_STORE_FORWARD_BARRIER,
+        ]
     }
 
     fn timebase(&self) -> u64 {

@@ -101,6 +101,11 @@ pub(crate) trait Partition: Send + Sync {
     fn lpcr(&self) -> u64;
     /// Sets the bits of `mask` to those of `value`, for all processors.
     fn change_lpcr(&self, mask: u64, value: u64);
+    /// Whether interrupts can be taken elsewhere than from real address 0: LPCR\[AIL\].
+    fn relocates_interrupts(&self) -> bool;
+    /// What the processors do ahead of what they may, and what a guest should do about it: r4 and r5 of
+    /// `H_GET_CPU_CHARACTERISTICS`.
+    fn characteristics(&self) -> [u64; 2];
     /// The time base now.
     fn timebase(&self) -> u64;
     /// Guest memory was written by somebody other than a processor: instructions that were decoded

@@ -73,7 +73,7 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
         Hcall::SetSprg0 => modes::set_sprg0(cpu),
         Hcall::SetDabr => modes::set_dabr(),
         Hcall::SetMode => modes::set_mode(machine, cpu),
-        Hcall::GetCpuCharacteristics => modes::get_cpu_characteristics(cpu),
+        Hcall::GetCpuCharacteristics => modes::get_cpu_characteristics(machine, cpu),
         Hcall::Random => modes::random(cpu),
         Hcall::PageInit => memory::page_init(machine, cpu),
         Hcall::LogicalCiLoad | Hcall::LogicalCiStore => memory::logical_ci_access(),

@@ -1,6 +1,6 @@
 //! The hypercalls that set or tell what a processor is like (LoPAR, Logical Partitioning Option, 5.4.3).
 
-use power::hcall::{Status, cpu_characteristics, set_mode as resource};
+use power::hcall::{Status, set_mode as resource};
 use power::msr::{Msr, lpcr};
 use power::spr::Spr;
 
@@ -33,12 +33,12 @@ pub(super) fn set_mode<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
 
 fn set_interrupt_location(machine: &Machine, mode: u64) -> Status {
     /// What the manual answers to the reserved mode 1.
-    const RESERVED: Status = Status::UnsupportedFlag(62);
+    const UNSUPPORTED: Status = Status::UnsupportedFlag(62);
     if let Err(status) = Status::check_flags(mode, 0b11) {
         return status;
     }
-    if mode == 1 {
-        return RESERVED;
+    if mode == 1 || mode != 0 && !machine.partition.relocates_interrupts() {
+        return UNSUPPORTED;
     }
     machine
         .partition
@@ -62,19 +62,10 @@ fn set_interrupt_endianness(machine: &Machine, little: u64, msr: Msr) -> Status 
 }
 
 /// `H_GET_CPU_CHARACTERISTICS`: returns what the processor has and what the guest should do.
-///
-/// Guest code here never runs ahead of what it may read, so no barrier and no flush has a meaning; a guest
-/// that is not told so pays for them on every interrupt.
-pub(super) fn get_cpu_characteristics<P: Processor>(cpu: &mut P) -> Status {
-    use cpu_characteristics as bits;
-    cpu.set_gpr(
-        4,
-        bits::BCCTR_SERIALISED | bits::L1D_THREAD_PRIVATE | bits::COUNT_CACHE_DISABLED,
-    );
-    cpu.set_gpr(
-        5,
-        bits::NO_L1D_FLUSH_ON_ENTRY | bits::NO_L1D_FLUSH_ON_USER_ACCESS | bits::NO_STORE_FORWARD_BARRIER,
-    );
+pub(super) fn get_cpu_characteristics<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
+    let [character, behaviour] = machine.partition.characteristics();
+    cpu.set_gpr(4, character);
+    cpu.set_gpr(5, behaviour);
     Status::Success
 }
 

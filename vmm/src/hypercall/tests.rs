@@ -233,6 +233,24 @@ fn interrupts_can_be_made_little_endian_only_while_they_are_off() {
 }
 
 #[test]
+fn interrupts_stay_where_the_processors_can_take_them() {
+    let modes = Arc::new(Modes {
+        fixed_interrupts: true,
+        ..Modes::default()
+    });
+    let machine = machine_with(1, Arc::clone(&modes), Box::new(Paper::default()));
+    let mut cpu = Registers::default();
+    for mode in [2, 3] {
+        let call = [mode, set_mode::ADDRESS_TRANSLATION_MODE, 0, 0];
+        cpu.call(&machine, 0, Hcall::SetMode, call);
+        cpu.assert_answer(Status::UnsupportedFlag(62));
+        assert_eq!(modes.lpcr(), 0);
+    }
+    cpu.call(&machine, 0, Hcall::SetMode, [0, set_mode::ADDRESS_TRANSLATION_MODE, 0, 0]);
+    cpu.assert_answer(Status::Success);
+}
+
+#[test]
 fn each_wrong_mode_has_its_answer() {
     let machine = machine(1);
     let answers = [

@@ -106,6 +106,12 @@ pub(super) struct Changes {
     pub(super) joined: u64,
     /// Of those that narrow: entries removed, protected, cleared.
     pub(super) kicks_per_change: f64,
+    /// Flushes that follow a grace period of their own: those that processors did by themselves, and the others.
+    pub(super) own_flushes: u64,
+    pub(super) flushes: u64,
+    /// Of the others: ranges of real addresses that were taken from all processors, and how often these dropped everything.
+    pub(super) discarded: u64,
+    pub(super) flushed_all: u64,
     pub(super) flushed_early: u64,
     pub(super) batch_sizes: Distribution,
     pub(super) wait_ns: Distribution,
@@ -227,6 +233,10 @@ impl Changes {
             kicked: counts.kicked,
             joined: counts.joined,
             kicks_per_change: share(counts.kicked, counts.removed + counts.protected + counts.cleared),
+            own_flushes: counts.own_flushes,
+            flushes: counts.flushes,
+            discarded: counts.discarded,
+            flushed_all: counts.flushed_all,
             flushed_early: counts.flushed_early,
             batch_sizes: Distribution::new(&counts.batch_sizes),
             wait_ns: Distribution::new(&counts.waits_ns),

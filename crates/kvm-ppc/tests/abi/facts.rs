@@ -89,6 +89,7 @@ fn of_ioctls() -> [Fact; 27] {
         requests::KVM_SET_GUEST_DEBUG => KVM_SET_GUEST_DEBUG,
         requests::KVM_ENABLE_CAP => KVM_ENABLE_CAP,
         requests::KVM_PPC_GET_SMMU_INFO => KVM_PPC_GET_SMMU_INFO,
+        requests::KVM_PPC_GET_CPU_CHAR => KVM_PPC_GET_CPU_CHAR,
         requests::KVM_PPC_RTAS_DEFINE_TOKEN => KVM_PPC_RTAS_DEFINE_TOKEN,
     }
 }

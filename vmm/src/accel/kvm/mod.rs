@@ -79,9 +79,10 @@ fn refused(what: &'static str) -> impl FnOnce(errno::Error) -> KvmError {
     move |source| KvmError::Refused { what, source }
 }
 
-/// The hypercalls about the table that KVM-PR answers by itself unless told not to, and `H_CEDE`, during which a processor
-/// would count as inside the guest.
+/// Hypercalls about the table that KVM-PR answers by itself unless told not to.
 const OURS: [Hcall; 4] = [Hcall::Enter, Hcall::Remove, Hcall::BulkRemove, Hcall::Protect];
+/// Others: in KVM's `H_CEDE` a processor would count as inside the guest, and its `H_SET_MODE` looks at half of its arguments.
+const ALWAYS_OURS: [Hcall; 2] = [Hcall::Cede, Hcall::SetMode];
 
 /// Shadows are dropped page by page up to so many ranges; from there on everything of every processor goes.
 const MOST_RANGES: usize = 64;
@@ -127,8 +128,10 @@ impl Kvm {
         let vm = kvm
             .create_vm_with_type(TYPE_PR)
             .map_err(refused("making a guest of KVM-PR"))?;
-        vm.enable_hcall(Hcall::Cede.number(), false)
-            .map_err(refused("taking H_CEDE over"))?;
+        for call in ALWAYS_OURS {
+            vm.enable_hcall(call.number(), false)
+                .map_err(refused("taking hypercalls over"))?;
+        }
         for call in OURS {
             vm.enable_hcall(call.number(), config.kernel_hcalls)
                 .map_err(refused("taking the hypercalls of the page table over"))?;
@@ -145,13 +148,15 @@ impl Kvm {
             wires.push(Arc::new(KvmWire::new(exit, interrupter)));
             vcpus.push(vcpu);
         }
+        // A kernel that cannot be asked knows nothing.
+        let characteristics = shared::characteristics(&vm.cpu_char().unwrap_or_default());
         let memory = Arc::new(KvmMemory::new(ram.map_again()?));
         let kicks = wires.iter().map(|wire| Box::new(Ring(Arc::clone(wire))) as Box<dyn Kick>);
         let shadows = Box::new(Shadows(Arc::clone(&memory)));
         let shared = Arc::new(Shared {
             table: Current::new(Table::with_marking(config.order, Marking::LateBytes)?),
             shootdown: Arc::new(Shootdown::new(kicks.collect()).with_discard(shadows, MOST_RANGES)),
-            modes: Arc::new(Modes::new(Arc::clone(&memory))),
+            modes: Arc::new(Modes::new(Arc::clone(&memory), characteristics)),
             memory,
             errands: Errands::new().map_err(KvmError::Errands)?,
         });

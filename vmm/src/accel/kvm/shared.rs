@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hpt::{Current, Shootdown};
+use kvm_bindings::kvm_ppc_cpu_char;
 use kvm_ppc::KvmMemory;
+use power::hcall::cpu_characteristics;
 
 use super::errand::Errands;
 use crate::accel::Partition;
@@ -30,12 +32,30 @@ pub(super) struct Modes {
     /// Held while a part of LPCR is changed.
     changing: Mutex<()>,
     memory: Arc<KvmMemory>,
+    /// As `H_GET_CPU_CHARACTERISTICS` tells them.
+    characteristics: [u64; 2],
+}
+
+/// What a guest should do about speculation on this host, of which the kernel knows `host`. What it does not know is assumed to be
+/// needed.
+pub(super) fn characteristics(host: &kvm_ppc_cpu_char) -> [u64; 2] {
+    use cpu_characteristics as bits;
+    const PRECAUTIONS: u64 = bits::FAVOUR_SECURITY
+        | bits::FLUSH_L1D_TO_PROBLEM_STATE
+        | bits::BARRIER_AFTER_BOUNDS_CHECK
+        | bits::FLUSH_COUNT_CACHE
+        | bits::FLUSH_LINK_STACK;
+    [
+        host.character & host.character_mask,
+        host.behaviour & host.behaviour_mask | PRECAUTIONS & !host.behaviour_mask,
+    ]
 }
 
 impl Modes {
     /// Those after a start.
-    pub(super) fn new(memory: Arc<KvmMemory>) -> Self {
+    pub(super) fn new(memory: Arc<KvmMemory>, characteristics: [u64; 2]) -> Self {
         Self {
+            characteristics,
             lpcr: AtomicU64::new(0),
             changing: Mutex::new(()),
             memory,
@@ -53,11 +73,42 @@ impl Partition for Modes {
         self.lpcr.store((self.lpcr() & !mask) | (value & mask), Ordering::Release);
     }
 
+    fn relocates_interrupts(&self) -> bool {
+        // KVM-PR knows one place only.
+        false
+    }
+
+    fn characteristics(&self) -> [u64; 2] {
+        self.characteristics
+    }
+
     fn timebase(&self) -> u64 {
         kvm_ppc::timebase()
     }
 
     fn wrote(&self, real: u64, bytes: u64) {
         self.memory.synchronize_instructions(real..real.saturating_add(bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_does_not_know_is_guarded_against() {
+        use cpu_characteristics as bits;
+        assert_eq!(
+            characteristics(&kvm_ppc_cpu_char::default()),
+            [0, 0xe600_0000_0000_0000]
+        );
+        let host = kvm_ppc_cpu_char {
+            character: bits::L1D_THREAD_PRIVATE | bits::BCCTR_SERIALISED,
+            character_mask: bits::BCCTR_SERIALISED,
+            behaviour: bits::NO_STORE_FORWARD_BARRIER | bits::FAVOUR_SECURITY,
+            behaviour_mask: !bits::FLUSH_LINK_STACK,
+        };
+        let expected = bits::NO_STORE_FORWARD_BARRIER | bits::FAVOUR_SECURITY | bits::FLUSH_LINK_STACK;
+        assert_eq!(characteristics(&host), [bits::BCCTR_SERIALISED, expected]);
     }
 }

@@ -7,7 +7,7 @@ use super::{Changes, Distribution, Hypercalls, Instructions, Occupancy, Statisti
 impl Statistics {
     /// All of it, in lines.
     pub(in crate::run) fn lines(&self) -> Vec<String> {
-        let mut lines = vec![instructions(&self.instructions)];
+        let mut lines: Vec<_> = instructions(&self.instructions).into_iter().collect();
         lines.extend(self.hypercalls.iter().flat_map(hypercalls));
         lines.extend(occupancy(&self.table));
         lines.extend(changes(&self.changes));
@@ -15,13 +15,17 @@ impl Statistics {
     }
 }
 
-fn instructions(each: &[Instructions]) -> String {
+/// Nothing where nobody counts them.
+fn instructions(each: &[Instructions]) -> Option<String> {
+    if each.is_empty() {
+        return None;
+    }
     let all: u64 = each.iter().map(|one| one.executed).sum();
     let each: Vec<String> = each
         .iter()
         .map(|one| format!("processor {}: {}", one.processor, one.executed))
         .collect();
-    format!("instructions executed: {all} ({})", each.join(", "))
+    Some(format!("instructions executed: {all} ({})", each.join(", ")))
 }
 
 fn hypercalls(all: &Hypercalls) -> Vec<String> {
@@ -91,6 +95,14 @@ fn changes(changes: &Changes) -> Vec<String> {
             changes.kicks_per_change
         ),
     ];
+    let flushes = changes.own_flushes + changes.flushes;
+    if flushes > 0 {
+        lines.push(format!(
+            "flushes after them: {flushes}, of them {} by the processors themselves; ranges taken from all processors: {}, \
+             everything dropped: {}",
+            changes.own_flushes, changes.discarded, changes.flushed_all
+        ));
+    }
     lines.extend(distribution("entries per flush", &changes.batch_sizes, |entries| {
         entries.to_string()
     }));
@@ -153,9 +165,10 @@ mod tests {
     fn instructions_are_told_in_all_and_by_processor() {
         let each = [(0, 40), (2, 2)].map(|(processor, executed)| Instructions { processor, executed });
         assert_eq!(
-            instructions(&each),
-            "instructions executed: 42 (processor 0: 40, processor 2: 2)"
+            instructions(&each).as_deref(),
+            Some("instructions executed: 42 (processor 0: 40, processor 2: 2)")
         );
+        assert_eq!(instructions(&[]), None);
     }
 
     #[test]
