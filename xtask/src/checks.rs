@@ -165,7 +165,7 @@ fn guest(workspace: &Workspace, tally: &mut Tally) -> Outcome {
 fn loom(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     // A directory of its own: other flags would rebuild everything, here and in the next run.
     let target = workspace.target().join("loom");
-    let packages = ["--package", "hpt", "--package", "devices"];
+    let packages = ["--package", "hpt", "--package", "devices", "--package", "kvm-ppc"];
     let mut command = workspace.cargo(&["test", "--locked", "--release", "--test", "*loom*", "--no-fail-fast"]);
     command
         .args(packages)

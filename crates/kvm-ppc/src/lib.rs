@@ -17,6 +17,7 @@ mod immediate_exit;
 mod interrupter;
 #[expect(unsafe_code, reason = "takes pages away from a mapping")]
 mod memory;
+mod pow;
 #[expect(unsafe_code, reason = "instructions that Rust has no name for")]
 mod processor;
 mod requests;
@@ -29,10 +30,11 @@ mod vcpu;
 #[expect(unsafe_code, reason = "ioctls")]
 mod vm;
 
-pub use bed::{Bed, MSR_FP, MSR_POW};
+pub use bed::{Bed, MSR_FP};
 pub use immediate_exit::ImmediateExit;
 pub use interrupter::{Interrupter, Line};
 pub use memory::KvmMemory;
+pub use pow::MSR_POW;
 pub use processor::{synchronize_instructions, timebase};
 pub use segments::{clear_slb, sdr1, set_sdr1};
 pub use thread::{Thread, catch_signal};
