@@ -1,0 +1,95 @@
+//! Whether a case went as its entry in the list says.
+
+use crate::Case;
+
+/// What a command left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// What it printed, on stdout and stderr.
+    pub output: String,
+    /// Its exit status; `None` if a signal ended it.
+    pub status: Option<i32>,
+    /// What the host's kernel logged meanwhile, where that is known.
+    pub kernel: Vec<String>,
+}
+
+/// What the kernel of a host says when it is in trouble.
+const TROUBLE: [&str; 8] = [
+    "BUG:",
+    "Oops:",
+    "WARNING:",
+    "Kernel panic",
+    "Unable to handle",
+    "rcu: INFO:",
+    "Machine check",
+    "blocked for more than",
+];
+
+/// Everything that is wrong, with all that was said; nothing if it is as it should be.
+pub fn judge(case: &Case, ran: &Ran) -> Result<(), String> {
+    let mut wrong = Vec::new();
+    if ran.status != Some(case.status) {
+        wrong.push(match ran.status {
+            Some(status) => format!("it exits with {status}, not {}", case.status),
+            None => "a signal ended it".to_owned(),
+        });
+    }
+    for text in case.says {
+        if !ran.output.contains(text) {
+            wrong.push(format!("it does not say {text:?}"));
+        }
+    }
+    for line in &ran.kernel {
+        if TROUBLE.iter().any(|sign| line.contains(sign)) {
+            wrong.push(format!("the host's kernel says: {line}"));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let mut message = format!("{}\n$ {}\n{}", wrong.join("\n"), case.command, ran.output);
+    if !ran.kernel.is_empty() {
+        message += &format!("\nthe host's kernel:\n{}", ran.kernel.join("\n"));
+    }
+    Err(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::tests::CASE;
+
+    fn ran(output: &str, status: i32, kernel: &[&str]) -> Ran {
+        Ran {
+            output: output.to_owned(),
+            status: Some(status),
+            kernel: kernel.iter().copied().map(str::to_owned).collect(),
+        }
+    }
+
+    #[test]
+    fn a_case_is_well_only_with_its_status_and_all_its_words() {
+        assert_eq!(judge(&CASE, &ran("a word, another", 1, &["[1.0] kvm: hello"])), Ok(()));
+        for (wrong, says) in [
+            (ran("a word, another", 0, &[]), "exits with 0, not 1"),
+            (ran("a word", 1, &[]), "does not say \"another\""),
+            (
+                Ran {
+                    status: None,
+                    ..ran("a word, another", 1, &[])
+                },
+                "signal",
+            ),
+        ] {
+            let message = judge(&CASE, &wrong).unwrap_err();
+            assert!(message.contains(says), "{message}");
+        }
+    }
+
+    #[test]
+    fn trouble_of_the_hosts_kernel_is_a_failure() {
+        let oops = ["[7.0] Oops: Kernel access of bad area, sig: 11 [#1]"];
+        let message = judge(&CASE, &ran("a word, another", 1, &oops)).unwrap_err();
+        assert!(message.contains("bad area"), "{message}");
+    }
+}

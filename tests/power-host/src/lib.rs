@@ -1,0 +1,23 @@
+//! pteg on a POWER host: a list of cases, and an emulated host with KVM-PR that runs them where there is no real one.
+//!
+//! - `case` is the list: a command line, the files it needs, what it must say. `judge` compares.
+//! - `place` names the hosts: a machine of QEMU's with pages of one size, or the machine itself.
+//! - `root` packs what stands in the emulated host, `host` boots it and has it run one case after another, and `protocol`
+//!   is what the two ends of its console say to each other.
+//!
+//! `cargo xtask power-host` makes what this crate needs (the host's kernel, a `pteg` for POWER) and runs its test.
+
+#![forbid(unsafe_code)]
+
+mod case;
+mod host;
+mod judge;
+mod place;
+mod protocol;
+mod root;
+
+pub use case::{CASES, Case, FIGURES, Figure, File};
+pub use host::{Error, Host, Setup};
+pub use judge::{Ran, judge};
+pub use place::{Machine, Pages, Place};
+pub use root::{Packed, Root};
