@@ -10,6 +10,7 @@ mod fuzz;
 mod miri;
 mod mutants;
 mod output;
+mod power_host;
 mod soak;
 mod step;
 mod tools;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         }
         ["bench", ref rest @ ..] => return bench::run(&Workspace::of_process(), rest),
         ["fuzz", ref rest @ ..] => return fuzz::command(&Workspace::of_process(), rest),
+        ["power-host", ref rest @ ..] => return power_host::command(&Workspace::of_process(), rest),
         ["soak", ref rest @ ..] => return soak::run(&Workspace::of_process(), rest),
         ["mutants", ref names @ ..] => return mutants::run(&Workspace::of_process(), names),
         [] => return wrong_use("a command is missing"),

@@ -16,6 +16,9 @@ mod place;
 mod protocol;
 mod root;
 
+/// What the kernel of an emulated host has; the size of its pages is added. All else is left out.
+pub const KERNEL_CONFIG: &str = include_str!("../kernel.config");
+
 pub use case::{CASES, Case, FIGURES, Figure, File};
 pub use host::{Error, Host, Setup};
 pub use judge::{Ran, judge};
