@@ -54,9 +54,7 @@ impl Mirror {
             LOOKING,
             |line| {
                 if first.is_none() {
-                    first = line
-                        .strip_prefix(&wanted)
-                        .and_then(Self::of_source);
+                    first = line.strip_prefix(&wanted).and_then(Self::of_source);
                 }
             },
         )?;
@@ -258,7 +256,10 @@ mod tests {
         shell.arg("-c").arg(format!("echo '{lists}'"));
         let mut found = |label| Mirror::known(&mut shell, label).unwrap();
         assert_eq!(found(ARCHIVE), Some(mirror("http://mirror.invalid/deb/")));
-        assert_eq!(found(SECURITY), Some(mirror("http://security.invalid/debian-security/")));
+        assert_eq!(
+            found(SECURITY),
+            Some(mirror("http://security.invalid/debian-security/"))
+        );
     }
 
     #[test]

@@ -147,10 +147,20 @@ impl Host {
         let _ = writeln!(self.input, "{name}").and_then(|()| self.input.flush());
         let deadline = Instant::now() + patience;
         let mut answer = Answer::to(name);
+        // An empty line may be the one that the host starts before its answer.
+        let mut is_empty_held = false;
         loop {
             let line = self.next_line(deadline, name)?;
             match answer.take(&line) {
-                Took::Output => shown(&line),
+                Took::Output => {
+                    if is_empty_held {
+                        shown("");
+                    }
+                    is_empty_held = line.is_empty();
+                    if !is_empty_held {
+                        shown(&line);
+                    }
+                }
                 Took::Other => {}
                 Took::End(status) => {
                     return Ok(Ran {

@@ -92,7 +92,10 @@ fn build(sources: &Path, configuration: &str, pages: Pages, directory: &Path) ->
         files += u32::from(line.trim_start().starts_with("CC "));
         if told.elapsed() >= NEWS {
             told = Instant::now();
-            say(&format!("    building Linux: {files} files of about 930, {}", seconds(began.elapsed())));
+            say(&format!(
+                "    building Linux: {files} files of about 930, {}",
+                seconds(began.elapsed())
+            ));
         }
     })?;
     fs::copy(work.path().join("vmlinux"), directory.join("vmlinux"))?;
@@ -109,7 +112,10 @@ fn quietly(command: &mut Command, doing: &str, mut line: impl FnMut(&str)) -> Re
         .stdout(Stdio::piped())
         .stderr(complaints.try_clone()?);
     let mut child = command.spawn().map_err(|error| {
-        Failed(format!("{doing}: starting {}: {error}", command.get_program().display()))
+        Failed(format!(
+            "{doing}: starting {}: {error}",
+            command.get_program().display()
+        ))
     })?;
     let output = child.stdout.take().expect("it is piped");
     for text in BufReader::new(output).split(b'\n') {
@@ -134,7 +140,10 @@ mod tests {
     fn a_configuration_has_pages_of_one_size() {
         for (pages, size) in [(Pages::Small, "4K"), (Pages::Large, "64K")] {
             let configuration = configuration(pages);
-            let sizes: Vec<&str> = configuration.lines().filter(|line| line.contains("K_PAGES=y")).collect();
+            let sizes: Vec<&str> = configuration
+                .lines()
+                .filter(|line| line.contains("K_PAGES=y"))
+                .collect();
             assert_eq!(sizes, [format!("CONFIG_PPC_{size}_PAGES=y")]);
         }
     }

@@ -40,7 +40,11 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
             let steps: Vec<Step<'_>> = arguments
                 .places
                 .iter()
-                .map(|&place| Step::new(step_name(place), move |workspace, tally| cases(workspace, tally, place, words)))
+                .map(|&place| {
+                    Step::new(step_name(place), move |workspace, tally| {
+                        cases(workspace, tally, place, words)
+                    })
+                })
                 .collect();
             return run_all(workspace, &steps);
         }
@@ -143,7 +147,9 @@ fn made(workspace: &Workspace, place: Place, profile: &str) -> Result<Made, Fail
             pteg: results.join("pteg"),
             kernel,
         }),
-        _ => Err(Failed("pteg could not be built for the host; the errors are above".to_owned())),
+        _ => Err(Failed(
+            "pteg could not be built for the host; the errors are above".to_owned(),
+        )),
     }
 }
 
@@ -193,7 +199,11 @@ fn shell(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode, Faile
 /// Runs lines, each called by a name, on every host that is wanted, and shows what they print. The exit status is that of the
 /// first that fails.
 fn lines(workspace: &Workspace, arguments: &Arguments, lines: &[(&str, &str)]) -> Result<ExitCode, Failed> {
-    let profile = if arguments.work == Work::Bench { "release" } else { "debug" };
+    let profile = if arguments.work == Work::Bench {
+        "release"
+    } else {
+        "debug"
+    };
     let cache = Cache::from_environment()?;
     let mut worst = 0;
     for &place in &arguments.places {

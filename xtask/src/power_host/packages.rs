@@ -116,7 +116,10 @@ fn is_there(sign: &str, libraries: &str) -> bool {
 /// What this system's loader knows; a user's `PATH` may lack the program that tells.
 fn libraries() -> String {
     let told = Command::new("/sbin/ldconfig").arg("-p").stderr(Stdio::null()).output();
-    told.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
+    told.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
 }
 
 #[cfg(test)]

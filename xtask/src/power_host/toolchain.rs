@@ -61,7 +61,10 @@ impl Toolchain {
         command
             .args(["--target", TARGET])
             .env("CARGO_TARGET_DIR", &self.target)
-            .env("CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_LINKER", "powerpc64le-linux-gnu-gcc")
+            .env(
+                "CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_LINKER",
+                "powerpc64le-linux-gnu-gcc",
+            )
             .env(
                 "CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_RUSTFLAGS",
                 "-C target-feature=+crt-static",
@@ -157,7 +160,12 @@ fn upstream(version: &str) -> &str {
 fn dependency(archive: &Archive<'_>, name: PackageName<'_>, begins: &str) -> Result<String, Failed> {
     let depends = archive.describe(name)?.depends;
     let found = depends.into_iter().find(|package| package.starts_with(begins));
-    found.ok_or_else(|| Failed(format!("Debian's package {} does not depend on {begins}…", name.package)))
+    found.ok_or_else(|| {
+        Failed(format!(
+            "Debian's package {} does not depend on {begins}…",
+            name.package
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -166,7 +174,10 @@ mod tests {
 
     #[test]
     fn versions_are_the_same_whatever_debian_adds_to_them() {
-        assert_eq!(upstream("1.96.0+dfsg1-1~deb12u2"), upstream("1.96.0+dfsg1-1~deb13u1+b1"));
+        assert_eq!(
+            upstream("1.96.0+dfsg1-1~deb12u2"),
+            upstream("1.96.0+dfsg1-1~deb13u1+b1")
+        );
         assert_ne!(upstream("1.85.0+dfsg3-1~deb12u3"), upstream("1.96.0+dfsg1-1~deb12u2"));
         assert_eq!(upstream("1.96.0-1"), "1.96.0");
     }
