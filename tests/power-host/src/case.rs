@@ -1,13 +1,14 @@
-//! The cases: what `pteg` must do on a POWER host. An entry of [`CASES`] is all that a new one takes.
+//! What a case is: a line for the host's shell, the files it needs, and what it must do.
 
+use std::fmt;
 use std::time::Duration;
 
 use guest_images::programs::Program;
 use guest_images::{Cache, Console, Image, ImageOptions, Init, Progress};
 use power::insn::Endian;
 
+use crate::Place;
 use crate::host::Error;
-use crate::{Pages, Place};
 
 /// A command that is run on a host, and what it must do.
 #[derive(Debug)]
@@ -18,14 +19,104 @@ pub struct Case {
     pub command: &'static str,
     /// What stands in that directory.
     pub files: &'static [File],
+    /// On which accelerators it is run; the command has the accelerator in `$accel`.
+    pub on: On,
+    /// Where it is run.
+    pub places: fn(Place) -> bool,
     /// The exit status.
     pub status: i32,
     /// What must be among the output, in any order.
     pub says: &'static [&'static str],
-    /// Where it is run.
-    pub places: fn(Place) -> bool,
+    /// The guest programs that must say that they pass, and how many times; no other verdict may be among the output.
+    pub verdicts: &'static [(&'static str, usize)],
     /// How long it may take before it counts as hung.
     pub patience: Duration,
+}
+
+impl Case {
+    /// What [`Case`]s are unless they say otherwise.
+    pub(crate) const USUAL: Self = Self {
+        name: "",
+        command: "",
+        files: &[],
+        on: On::Host,
+        places: |_| true,
+        status: 0,
+        says: &[],
+        verdicts: &[],
+        patience: Duration::from_secs(300),
+    };
+}
+
+/// On what guests run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accelerator {
+    /// Processors in software.
+    Emulated,
+    /// The host's own.
+    Kvm,
+}
+
+impl Accelerator {
+    /// As `pteg run --accel` takes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Emulated => "emulated",
+            Self::Kvm => "kvm",
+        }
+    }
+}
+
+/// On which accelerators a case is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// It is about the host: once, and `$accel` is empty.
+    Host,
+    /// On one.
+    One(Accelerator),
+    /// On each.
+    Each,
+}
+
+/// A case on one accelerator.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The case.
+    pub case: &'static Case,
+    /// The accelerator; `None` if it is about the host.
+    pub accelerator: Option<Accelerator>,
+}
+
+impl Run {
+    /// All that is run at `place`, in order.
+    pub fn all(cases: &'static [Case], place: Place) -> Vec<Self> {
+        let here = cases.iter().filter(|case| (case.places)(place));
+        here.flat_map(|case| {
+            let accelerators = match case.on {
+                On::Host => vec![None],
+                On::One(one) => vec![Some(one)],
+                On::Each => vec![Some(Accelerator::Emulated), Some(Accelerator::Kvm)],
+            };
+            accelerators
+                .into_iter()
+                .map(move |accelerator| Self { case, accelerator })
+        })
+        .collect()
+    }
+
+    /// What a shell is to run.
+    pub fn script(&self) -> String {
+        let accelerator = self.accelerator.map_or("", Accelerator::name);
+        format!("accel={accelerator}\n{}", self.case.command)
+    }
+}
+
+/// The name is a word.
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = self.accelerator.map_or("host", Accelerator::name);
+        write!(f, "{whose}::{}", self.case.name)
+    }
 }
 
 /// A file that cases need.
@@ -33,14 +124,21 @@ pub struct Case {
 pub enum File {
     /// A guest program of `guest-images`, little-endian in `NAME-le`, big-endian in `NAME-be`.
     Program(&'static str),
-    /// An image of `guest-images`: its kernel in `NAME.vmlinux`, and in `NAME.initrd` an initramfs which runs this script and
-    /// powers off.
-    Image(&'static str, &'static str),
+    /// An image of `guest-images`: its kernel in `NAME.vmlinux`, with `-` for a colon in its name.
+    Kernel(&'static str),
+    /// An initramfs for any such kernel, in `NAME.initrd`, which runs this script and powers off.
+    Initrd(&'static str, &'static str),
 }
 
 impl File {
     /// The files by their names.
     pub fn contents(&self, cache: &Cache, progress: &dyn Progress) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let read = |path: &std::path::PathBuf| {
+            std::fs::read(path).map_err(|source| Error::Read {
+                path: path.clone(),
+                source,
+            })
+        };
         match *self {
             Self::Program(name) => {
                 let program = Program::by_name(name).expect("the cases name programs that there are");
@@ -48,24 +146,22 @@ impl File {
                     .map(|(suffix, endian)| (format!("{name}-{suffix}"), program.elf(endian)))
                     .into())
             }
-            Self::Image(name, script) => {
+            Self::Kernel(name) => {
                 let image = Image::by_name(name).expect("the cases name images that there are");
+                let made = image.prepare(cache, progress, &ImageOptions::default())?;
+                Ok(vec![(
+                    format!("{}.vmlinux", name.replace(':', "-")),
+                    read(&made.kernel)?,
+                )])
+            }
+            Self::Initrd(name, script) => {
                 let options = ImageOptions {
                     init: Init::Script(script.to_owned()),
                     console: Console::Pipe,
                     ..ImageOptions::default()
                 };
-                let made = image.prepare(cache, progress, &options)?;
-                [("vmlinux", &made.kernel), ("initrd", &made.initrd)]
-                    .into_iter()
-                    .map(|(suffix, path)| {
-                        let contents = std::fs::read(path).map_err(|source| Error::Read {
-                            path: path.clone(),
-                            source,
-                        })?;
-                        Ok((format!("{name}.{suffix}"), contents))
-                    })
-                    .collect()
+                let made = Image::ALL[0].prepare(cache, progress, &options)?;
+                Ok(vec![(format!("{name}.initrd"), read(&made.initrd)?)])
             }
         }
     }
@@ -82,119 +178,40 @@ pub struct Figure {
     pub files: &'static [File],
 }
 
-/// What [`Case`]s are unless they say otherwise.
-const USUAL: Case = Case {
-    name: "",
-    command: "",
-    files: &[],
-    status: 0,
-    says: &[],
-    places: |_| true,
-    patience: Duration::from_secs(300),
-};
-
-/// Says how large the pages of the host's kernel are.
-const PAGES: &str = "grep KernelPageSize /proc/self/smaps | sort -u";
-
-/// Every case, in the order in which they are run.
-pub const CASES: &[Case] = &[
-    Case {
-        name: "pteg_says_its_version",
-        command: "pteg --version",
-        says: &["pteg "],
-        ..USUAL
-    },
-    Case {
-        name: "wrong_use_is_told",
-        command: "pteg run --accel steam",
-        status: 2,
-        says: &["steam", "--help"],
-        ..USUAL
-    },
-    Case {
-        name: "the_host_is_power_with_a_hashed_page_table",
-        command: "uname -m; grep -i mmu /proc/cpuinfo",
-        says: &["ppc64", "Hash"],
-        ..USUAL
-    },
-    Case {
-        name: "the_host_has_kvm",
-        command: "test -c /dev/kvm",
-        ..USUAL
-    },
-    Case {
-        name: "the_hosts_pages_are_small",
-        command: PAGES,
-        says: &[" 4 kB"],
-        places: |place| matches!(place, Place::Emulated(_, Pages::Small)),
-        ..USUAL
-    },
-    Case {
-        name: "the_hosts_pages_are_large",
-        command: PAGES,
-        says: &[" 64 kB"],
-        places: |place| matches!(place, Place::Emulated(_, Pages::Large)),
-        ..USUAL
-    },
-    Case {
-        name: "an_emulated_guest_of_either_byte_order_says_hello",
-        command: "for order in be le; do pteg run --accel emulated --mem 64M --kernel hello-$order || exit; done",
-        files: &[File::Program("hello")],
-        says: &["VERDICT hello: pass"],
-        ..USUAL
-    },
-    Case {
-        name: "emulated_processors_work_together",
-        command: "pteg run --accel emulated --mem 64M --smp 4 --kernel smp-le",
-        files: &[File::Program("smp")],
-        says: &["VERDICT smp: pass"],
-        ..USUAL
-    },
-    Case {
-        name: "the_page_tables_hypercalls_answer_an_emulated_guest",
-        command: "pteg run --accel emulated --mem 64M --check-walkers --kernel hypercalls-be &&
-            pteg run --accel emulated --mem 64M --check-walkers --kernel page_faults-le",
-        files: &[File::Program("hypercalls"), File::Program("page_faults")],
-        says: &["VERDICT hypercalls: pass", "VERDICT page_faults: pass"],
-        ..USUAL
-    },
-];
-
-/// Every figure.
-pub const FIGURES: &[Figure] = &[Figure {
-    name: "emulated_hypercalls",
-    command: "pteg run --accel emulated --mem 64M --stats --kernel hypercalls-le",
-    files: &[File::Program("hypercalls")],
-}];
-
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use crate::{Machine, Pages};
 
-    use std::collections::HashSet;
+    const PLACE: Place = Place::Emulated(Machine::PowerNv8, Pages::Small);
 
     #[test]
-    fn names_are_words_and_no_two_are_alike() {
-        let names: Vec<&str> = CASES
-            .iter()
-            .map(|case| case.name)
-            .chain(FIGURES.iter().map(|figure| figure.name))
-            .collect();
-        for name in &names {
-            let is_word = name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-            assert!(is_word && *name != crate::protocol::POWER_OFF, "{name}");
-        }
-        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
+    fn a_case_is_run_on_the_accelerators_that_it_names() {
+        const CASES: &[Case] = &[
+            Case {
+                name: "a",
+                on: On::Each,
+                command: "pteg run --accel $accel",
+                ..Case::USUAL
+            },
+            Case {
+                name: "b",
+                places: |place| place == Place::Native,
+                ..Case::USUAL
+            },
+            Case {
+                name: "c",
+                on: On::One(Accelerator::Kvm),
+                ..Case::USUAL
+            },
+            Case {
+                name: "d",
+                ..Case::USUAL
+            },
+        ];
+        let all = Run::all(CASES, PLACE);
+        let names: Vec<String> = all.iter().map(Run::to_string).collect();
+        assert_eq!(names, ["emulated::a", "kvm::a", "kvm::c", "host::d"]);
+        assert_eq!(all[1].script(), "accel=kvm\npteg run --accel $accel");
     }
-
-    /// A case for tests of what uses cases.
-    pub(crate) const CASE: Case = Case {
-        name: "a_case",
-        command: "command",
-        status: 1,
-        says: &["a word", "another"],
-        ..USUAL
-    };
 }

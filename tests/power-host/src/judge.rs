@@ -39,6 +39,7 @@ pub fn judge(case: &Case, ran: &Ran) -> Result<(), String> {
             wrong.push(format!("it does not say {text:?}"));
         }
     }
+    wrong.extend(verdicts(case, &ran.output));
     for line in &ran.kernel {
         if TROUBLE.iter().any(|sign| line.contains(sign)) {
             wrong.push(format!("the host's kernel says: {line}"));
@@ -54,10 +55,38 @@ pub fn judge(case: &Case, ran: &Ran) -> Result<(), String> {
     Err(message)
 }
 
+/// What is wrong with the lines `VERDICT NAME: …` of guest programs.
+fn verdicts(case: &Case, output: &str) -> Vec<String> {
+    let said: Vec<&str> = output
+        .lines()
+        .filter_map(|line| line.trim_end().strip_prefix("VERDICT "))
+        .collect();
+    let passes = |name: &str| format!("{name}: pass");
+    let mut wrong = Vec::new();
+    for &(name, times) in case.verdicts {
+        let count = said.iter().filter(|verdict| **verdict == passes(name)).count();
+        if count != times {
+            wrong.push(format!("{name} passes {count} times, not {times}"));
+        }
+    }
+    let others = said
+        .iter()
+        .filter(|verdict| !case.verdicts.iter().any(|(name, _)| **verdict == passes(name)));
+    wrong.extend(others.map(|verdict| format!("a program says {verdict:?}")));
+    wrong
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::tests::CASE;
+
+    const CASE: Case = Case {
+        name: "a_case",
+        command: "command",
+        status: 1,
+        says: &["a word", "another"],
+        ..Case::USUAL
+    };
 
     fn ran(output: &str, status: i32, kernel: &[&str]) -> Ran {
         Ran {
@@ -82,6 +111,27 @@ mod tests {
             ),
         ] {
             let message = judge(&CASE, &wrong).unwrap_err();
+            assert!(message.contains(says), "{message}");
+        }
+    }
+
+    #[test]
+    fn programs_must_pass_as_often_as_they_are_run_and_none_may_fail() {
+        const PROGRAM: Case = Case {
+            verdicts: &[("smp", 2)],
+            status: 0,
+            ..Case::USUAL
+        };
+        let pass = "VERDICT smp: pass\r\n";
+        assert_eq!(judge(&PROGRAM, &ran(&pass.repeat(2), 0, &[])), Ok(()));
+        let fail = "VERDICT smp: fail lock expected 0 got 1\n";
+        for (output, says) in [
+            (pass.to_owned(), "passes 1 times"),
+            (pass.repeat(3), "passes 3 times"),
+            (pass.repeat(2) + fail, "smp: fail lock"),
+            (pass.repeat(2) + "VERDICT hello: pass\n", "hello: pass"),
+        ] {
+            let message = judge(&PROGRAM, &ran(&output, 0, &[])).unwrap_err();
             assert!(message.contains(says), "{message}");
         }
     }

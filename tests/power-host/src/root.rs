@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use guest_images::{Cache, ExtraFile, Image, ImageOptions, Init, Prepared, Progress};
 
 use crate::host::Error;
-use crate::{Case, File};
+use crate::{File, Run};
 
 /// The host's first process.
 const INIT: &str = include_str!("init.sh");
@@ -47,17 +47,12 @@ impl Root {
         self.add(&format!("scripts/{name}"), 0o644, format!("{text}\n").into_bytes());
     }
 
-    /// Adds the cases' scripts and their files.
-    pub fn cases<'a>(
-        &mut self,
-        cases: impl IntoIterator<Item = &'a Case>,
-        cache: &Cache,
-        progress: &dyn Progress,
-    ) -> Result<(), Error> {
+    /// Adds the scripts of cases and their files.
+    pub fn runs(&mut self, runs: &[Run], cache: &Cache, progress: &dyn Progress) -> Result<(), Error> {
         let mut there: Vec<File> = Vec::new();
-        for case in cases {
-            self.script(case.name, case.command);
-            for file in case.files {
+        for run in runs {
+            self.script(&run.to_string(), &run.script());
+            for file in run.case.files {
                 if !there.contains(file) {
                     self.needed(file, cache, progress)?;
                     there.push(*file);

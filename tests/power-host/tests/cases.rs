@@ -21,12 +21,12 @@ use std::time::{Duration, Instant};
 
 use guest_images::{Cache, Stderr};
 use libtest_mimic::{Arguments, Failed, Trial};
-use power_host_tests::{CASES, Case, Error, Host, Packed, Place, Ran, Root, Setup, judge};
+use power_host_tests::{Accelerator, CASES, Error, Host, Packed, Place, Ran, Root, Run, Setup, judge};
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let Ok(name) = env::var("PTEG_POWER_HOST") else {
-        eprintln!("no host is named in PTEG_POWER_HOST: `cargo xtask power-host test` does that");
+        eprintln!("SKIPPED: no host is named in PTEG_POWER_HOST: `cargo xtask power-host test` does that");
         return ExitCode::SUCCESS;
     };
     let runner = match runner(&name) {
@@ -37,13 +37,19 @@ fn main() -> ExitCode {
         }
     };
     let place: Place = name.parse().expect("`runner` has read it");
-    let trials = CASES.iter().filter(|case| (case.places)(place)).map(|case| {
+    let lacks_kvm = runner.lock().expect("nobody has it").lacks_kvm();
+    if let Some(why) = &lacks_kvm {
+        eprintln!("SKIPPED: every case under KVM: {why}");
+    }
+    let trials = Run::all(CASES, place).into_iter().map(|run| {
         let runner = Arc::clone(&runner);
-        Trial::test(format!("{name}::{}", case.name), move || {
+        let is_skipped = lacks_kvm.is_some() && run.accelerator == Some(Accelerator::Kvm);
+        let trial = Trial::test(format!("{name}::{run}"), move || {
             let mut runner = runner.lock().map_err(|_| Failed::from("a case before it panicked"))?;
-            let ran = runner.run(case)?;
-            Ok(judge(case, &ran)?)
-        })
+            let ran = runner.run(&run)?;
+            Ok(judge(run.case, &ran)?)
+        });
+        trial.with_ignored_flag(is_skipped)
     });
     let trials: Vec<Trial> = trials.collect();
     // There is one host, with one console.
@@ -98,11 +104,22 @@ fn runner(name: &str) -> Result<Runner, String> {
 }
 
 impl Runner {
-    fn run(&mut self, case: &Case) -> Result<Ran, String> {
+    fn run(&mut self, run: &Run) -> Result<Ran, String> {
         match self {
-            Self::Native { pteg } => natively(case, pteg),
-            Self::Emulated(emulated) => emulated.run(case),
+            Self::Native { pteg } => natively(run, pteg),
+            Self::Emulated(emulated) => emulated.run(run),
         }
+    }
+
+    /// Why guests cannot run under KVM, if they cannot. The kernel of an emulated host was made so that they can.
+    fn lacks_kvm(&self) -> Option<String> {
+        let Self::Native { pteg } = self else { return None };
+        let doctor = Command::new(pteg).arg("doctor").output();
+        let report = doctor.map_or_else(
+            |error| error.to_string(),
+            |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+        );
+        (!report.contains("Guests run on KVM-PR")).then(|| format!("pteg doctor says\n{report}"))
     }
 
     fn end(&mut self) -> Result<(), String> {
@@ -117,7 +134,7 @@ impl Runner {
 }
 
 impl Emulated {
-    fn run(&mut self, case: &Case) -> Result<Ran, String> {
+    fn run(&mut self, run: &Run) -> Result<Ran, String> {
         if let Some(why) = &self.does_not_boot {
             return Err(format!("the host does not boot: {why}"));
         }
@@ -129,7 +146,7 @@ impl Emulated {
             })?,
         };
         let ran = host
-            .run(case.name, case.patience, |_| ())
+            .run(&run.to_string(), run.case.patience, |_| ())
             .map_err(|error| sentence(&error))?;
         self.host = Some(host);
         Ok(ran)
@@ -139,8 +156,7 @@ impl Emulated {
         if self.root.is_none() {
             let cache = Cache::from_environment()?;
             let mut root = Root::new(&self.pteg)?;
-            let here = CASES.iter().filter(|case| (case.places)(self.place));
-            root.cases(here, &cache, &Stderr::new())?;
+            root.runs(&Run::all(CASES, self.place), &cache, &Stderr::new())?;
             self.root = Some(root.pack(&cache, &Stderr::new())?);
         }
         let root = self.root.as_ref().expect("it is packed by now");
@@ -149,7 +165,7 @@ impl Emulated {
 }
 
 /// Runs a case on this machine, in a directory of its own.
-fn natively(case: &Case, pteg: &Path) -> Result<Ran, String> {
+fn natively(run: &Run, pteg: &Path) -> Result<Ran, String> {
     let directory = tempfile::tempdir().map_err(|error| format!("making a directory for it: {error}"))?;
     let prepared = || -> Result<(), Error> {
         let cache = Cache::from_environment()?;
@@ -157,7 +173,7 @@ fn natively(case: &Case, pteg: &Path) -> Result<Ran, String> {
             path: directory.path().to_owned(),
             source,
         };
-        for file in case.files {
+        for file in run.case.files {
             for (name, contents) in file.contents(&cache, &Stderr::new())? {
                 fs::write(directory.path().join(name), contents).map_err(unwritable)?;
             }
@@ -173,14 +189,14 @@ fn natively(case: &Case, pteg: &Path) -> Result<Ran, String> {
     let ran = || -> io::Result<Option<Ran>> {
         let file = fs::File::create(&output)?;
         let mut shell = Command::new("sh")
-            .args(["-c", case.command])
+            .args(["-c", &run.script()])
             .current_dir(directory.path())
             .env("PATH", path)
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()?;
-        let deadline = Instant::now() + case.patience;
+        let deadline = Instant::now() + run.case.patience;
         let status = loop {
             if let Some(status) = shell.try_wait()? {
                 break status;
@@ -200,7 +216,7 @@ fn natively(case: &Case, pteg: &Path) -> Result<Ran, String> {
     };
     match ran() {
         Ok(Some(ran)) => Ok(ran),
-        Ok(None) => Err(format!("it takes longer than {} s", case.patience.as_secs())),
+        Ok(None) => Err(format!("it takes longer than {} s", run.case.patience.as_secs())),
         Err(error) => Err(format!("running it: {error}")),
     }
 }
