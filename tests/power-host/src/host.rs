@@ -78,6 +78,8 @@ impl Setup {
         command
             .args(self.machine.arguments())
             .args(["-accel", "tcg,thread=multi", "-nographic", "-nodefaults", "-no-reboot"])
+            // Its remarks on what guests do, thousands of lines when Linux looks for facilities. Errors are told all the same.
+            .args(["-D", "/dev/null"])
             .args(["-serial", console])
             .args(["-smp", &self.processors.to_string()])
             .args(["-m", &self.memory_mib.to_string()])

@@ -36,13 +36,13 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
         }
     };
     let done = match &arguments.work {
-        Work::Test(words) => {
+        Work::Test(word) => {
             let steps: Vec<Step<'_>> = arguments
                 .places
                 .iter()
                 .map(|&place| {
                     Step::new(step_name(place), move |workspace, tally| {
-                        cases(workspace, tally, place, words)
+                        cases(workspace, tally, place, word.as_deref())
                     })
                 })
                 .collect();
@@ -62,12 +62,19 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
 /// The cases on the usual host, as a step of the check.
 pub fn usual(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     if is_power() {
-        return cases(workspace, tally, Place::Native, &[]);
+        return cases(workspace, tally, Place::Native, None);
     }
     if std::env::consts::ARCH != "x86_64" {
         return Outcome::Skipped("a POWER host is emulated on x86-64 machines alone, so nothing was tried".to_owned());
     }
-    cases(workspace, tally, Place::Emulated(Machine::PowerNv8, Pages::Small), &[])
+    // All at once, so that one round of installing will do; who may not install is not to blame.
+    if let Err(Failed(why)) = see_to(&toolchain::needs(workspace, &[For::Kernels, For::Emulation])) {
+        return match packages::may_install() {
+            true => Outcome::Failed(why),
+            false => Outcome::Skipped(format!("{why}, so nothing was tried")),
+        };
+    }
+    cases(workspace, tally, Place::Emulated(Machine::PowerNv8, Pages::Small), None)
 }
 
 /// Whether this machine is a POWER host itself.
@@ -88,7 +95,7 @@ fn step_name(place: Place) -> &'static str {
 }
 
 /// Runs the cases of a host as tests.
-fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, words: &[String]) -> Outcome {
+fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, word: Option<&str>) -> Outcome {
     match made(workspace, place, "debug") {
         Ok(Made { pteg, kernel }) => {
             let mut command = workspace.cargo(&[
@@ -101,7 +108,7 @@ fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, words: &[String
                 "--",
             ]);
             command
-                .args(words)
+                .args(word)
                 .env("PTEG_BIN", pteg)
                 .env("PTEG_POWER_HOST", place.to_string());
             if let Some(kernel) = kernel {

@@ -60,6 +60,11 @@ pub enum For {
     Emulation,
 }
 
+/// Whether this process may install packages.
+pub fn may_install() -> bool {
+    geteuid().is_root()
+}
+
 /// Sees to it that what `purposes` need is there.
 pub fn see_to(purposes: &[For]) -> Result<(), Failed> {
     let libraries = libraries();
@@ -78,7 +83,7 @@ pub fn see_to(purposes: &[For]) -> Result<(), Failed> {
         return Ok(());
     }
     let packages = missing.join(" ");
-    if !geteuid().is_root() {
+    if !may_install() {
         return Err(Failed(format!(
             "a POWER host needs packages that this system lacks: `sudo apt-get install --no-remove {packages}` installs them"
         )));

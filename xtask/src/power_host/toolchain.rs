@@ -36,7 +36,7 @@ pub struct Toolchain {
 impl Toolchain {
     /// One for this machine, fetched if need be.
     pub fn new(workspace: &Workspace) -> Result<Self, Failed> {
-        see_to(&[For::Programs])?;
+        see_to(&needs(workspace, &[]))?;
         let target = workspace.target().join("power-host");
         if knows_target(workspace) {
             return Ok(Self { rustc: None, target });
@@ -46,7 +46,6 @@ impl Toolchain {
                 "Rust cannot build for {TARGET} here: `rustup target add {TARGET}` may bring what is missing"
             )));
         }
-        see_to(&[For::DebianRust])?;
         let cache = Cache::from_environment()?;
         let directory = cache.made(Path::new("tools/rust-for-power"), &Stderr::new(), fetch)?;
         Ok(Self {
@@ -81,6 +80,16 @@ impl Toolchain {
     pub fn results(&self, profile: &str) -> PathBuf {
         self.target.join(TARGET).join(profile)
     }
+}
+
+/// What building needs of this system, beside `more`.
+pub fn needs(workspace: &Workspace, more: &[For]) -> Vec<For> {
+    let mut needs = vec![For::Programs];
+    if !knows_target(workspace) {
+        needs.push(For::DebianRust);
+    }
+    needs.extend_from_slice(more);
+    needs
 }
 
 /// Whether the usual compiler has a standard library for [`TARGET`].

@@ -2,7 +2,7 @@
 
 echo "guest: $(uname -m), Linux $(uname -r)"
 echo "guest: $(nproc) processors"
-echo "guest: pages of $(awk '/^KernelPageSize/ { print $2; exit }' /proc/self/smaps) KiB"
+echo "guest: pages of $(awk '/^VmSize/ { n = $2 } NF == 7 { print n / $1 }' /proc/1/status /proc/1/statm) KiB"
 
 forks() {
     i=0
