@@ -10,13 +10,15 @@ const USUAL: Case = Case::USUAL;
 const PAGES: &str =
     "echo pages of $(awk '/^VmSize/ { n = $2 } NF == 7 { print n / $1 }' /proc/1/status /proc/1/statm) KiB";
 
-/// A guest program that judges itself, in either byte order; `echo` is told to end.
+/// A guest program that judges itself, in either byte order, with flags for `pteg run` and what is typed.
 macro_rules! program {
-    ($name:literal, $flags:literal) => {
+    ($name:literal, $flags:literal, $typed:literal) => {
         Case {
             name: concat!($name, "_passes_in_either_byte_order"),
             command: concat!(
-                "for order in be le; do printf '\\004' | pteg run --accel $accel --mem 64M ",
+                "for order in be le; do printf '",
+                $typed,
+                "' | pteg run --accel $accel --mem 64M ",
                 $flags,
                 " --kernel ",
                 $name,
@@ -105,12 +107,13 @@ pub const CASES: &[Case] = &[
         places: is_emulated,
         ..USUAL
     },
-    program!("hello", ""),
-    program!("echo", ""),
-    program!("decrementer", ""),
-    program!("hypercalls", ""),
-    program!("page_faults", ""),
-    program!("smp", "--smp 4"),
+    program!("hello", "", ""),
+    // Ctrl-D ends it.
+    program!("echo", "", "\\004"),
+    program!("decrementer", "", ""),
+    program!("hypercalls", "", ""),
+    program!("page_faults", "", ""),
+    program!("smp", "--smp 4", ""),
     Case {
         name: "pteg_that_is_killed_leaves_the_host_clean",
         command: include_str!("scripts/killed.sh"),
