@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use self::description::Description;
+pub(crate) use self::description::Description;
 use crate::cache::{Lock, create_directory};
 use crate::host::run;
 use crate::mirror::Mirror;
@@ -79,6 +79,12 @@ impl<'a> Repository<'a> {
             }
             result => result,
         }
+    }
+
+    /// What the lists say of `package`, its version and what it depends on.
+    pub(crate) fn look_up(&self, package: &str) -> Result<Description, Error> {
+        self.update(Freshness::OfToday)?;
+        self.describe(package)
     }
 
     fn try_fetch(&self, package: &str, series: Option<&str>) -> Result<Package, Error> {

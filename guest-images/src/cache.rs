@@ -3,6 +3,7 @@
 //! ```text
 //! images/debian/    a finished image; the directory appears whole, by a rename
 //! tools/…/          a finished tool, likewise
+//! …/                whatever a recipe outside this crate makes ([`Cache::made`]), likewise
 //! apt/…/            what apt knows, one directory a suite and architecture
 //! lock              held while something is being made
 //! ```
@@ -17,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::host::Host;
-use crate::{Error, Progress};
+use crate::{Archive, Error, Progress};
 
 /// Where images are kept.
 #[derive(Clone, Debug)]
@@ -77,12 +78,12 @@ impl Cache {
 
     /// Makes the directory `name` in one step: `fill` writes into an empty one beside it, which takes
     /// the name once it is complete.
-    pub(crate) fn make_directory(
+    pub(crate) fn make_directory<E: From<Error>>(
         &self,
         _lock: &Lock,
         name: &Path,
-        fill: impl FnOnce(&Path) -> Result<(), Error>,
-    ) -> Result<PathBuf, Error> {
+        fill: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<PathBuf, E> {
         let finished = self.root.join(name);
         let partial = finished.with_added_extension("partial");
         remove_directory(&partial)?;
@@ -94,6 +95,27 @@ impl Cache {
             source,
         })?;
         Ok(finished)
+    }
+
+    /// The directory `name` of this cache; if it is not there, `fill` makes it out of Debian's packages, in an empty directory
+    /// beside it that takes the name once it is complete. Meanwhile no other pteg is at work in this cache.
+    pub fn made<E: From<Error>>(
+        &self,
+        name: &Path,
+        progress: &dyn Progress,
+        fill: impl FnOnce(&Archive<'_>, &Path) -> Result<(), E>,
+    ) -> Result<PathBuf, E> {
+        let finished = self.root.join(name);
+        if finished.exists() {
+            return Ok(finished);
+        }
+        let lock = self.lock(progress)?;
+        // Whoever held the lock before may have made it.
+        if finished.exists() {
+            return Ok(finished);
+        }
+        let archive = Archive::new(self, &lock, progress);
+        self.make_directory(&lock, name, |directory| fill(&archive, directory))
     }
 }
 
@@ -204,9 +226,13 @@ mod tests {
         assert!(!cache.root().join(name).exists());
         let made = cache.make_directory(&lock, name, |path| {
             assert_eq!(fs::read_dir(path).unwrap().count(), 0);
-            Ok(())
+            Ok::<_, Error>(())
         });
-        assert!(made.unwrap().exists());
+        drop(lock);
+        let made = made.unwrap();
+        assert!(made.exists());
+        let again = cache.made(name, &Silent, |_, _| -> Result<(), Error> { panic!("it is there") });
+        assert_eq!(again.unwrap(), made);
     }
 
     #[test]

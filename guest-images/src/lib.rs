@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod apt;
+mod archive;
 mod cache;
 mod error;
 mod host;
@@ -22,6 +23,7 @@ mod root;
 mod tool;
 pub mod workload;
 
+pub use archive::{Archive, Described, PackageName};
 pub use cache::Cache;
 pub use error::Error;
 pub use image::{Image, Prepared, UnknownImage};

@@ -16,18 +16,37 @@ pub(crate) struct Mirror(String);
 impl Mirror {
     /// The mirror that `host` uses, to be asked for `suite`.
     pub(crate) fn of(host: &Host, suite: &'static str) -> Result<Self, Error> {
+        let is_security = suite.ends_with("-security");
+        if is_security && host.mirror.is_none() {
+            let known = Self::known(&mut host.command("apt-get"), SECURITY)?;
+            if let Some(mirror) = known {
+                return Ok(mirror);
+            }
+        }
+        let archive = Self::of_archive(host, suite)?;
+        Ok(if is_security { archive.security() } else { archive })
+    }
+
+    /// The mirror of the archive proper, which has every suite but the security ones.
+    fn of_archive(host: &Host, suite: &'static str) -> Result<Self, Error> {
         if let Some(value) = &host.mirror {
             return Self::parse(value).ok_or_else(|| Error::BadMirror { value: value.clone() });
         }
         let apt_get = || host.command("apt-get");
-        let known = Self::known(&mut apt_get())?;
+        let known = Self::known(&mut apt_get(), ARCHIVE)?;
         let found = known.map_or_else(|| Self::listed(&mut apt_get()), |mirror| Ok(Some(mirror)))?;
         found.ok_or(Error::NoMirror { suite })
     }
 
-    /// The mirror that, by the package lists which `apt_get` has, is Debian's archive.
-    fn known(apt_get: &mut Command) -> Result<Option<Self>, Error> {
+    /// The security archive beside this one, where mirrors that have both have it.
+    fn security(&self) -> Self {
+        Self(format!("{}-security", self.0.trim_end_matches('/')))
+    }
+
+    /// The mirror that, by the package lists which `apt_get` has, is Debian's archive of this label.
+    fn known(apt_get: &mut Command, label: &str) -> Result<Option<Self>, Error> {
         const FORMAT: &str = "$(CREATED_BY)\t$(COMPONENT)\t$(ORIGIN)\t$(LABEL)\t$(REPO_URI)";
+        let wanted = format!("Packages\tmain\tDebian\t{label}\t");
         let mut first = None;
         run(
             "apt-get",
@@ -35,9 +54,7 @@ impl Mirror {
             LOOKING,
             |line| {
                 if first.is_none() {
-                    first = line
-                        .strip_prefix("Packages\tmain\tDebian\tDebian\t")
-                        .and_then(Self::of_source);
+                    first = line.strip_prefix(&wanted).and_then(Self::of_source);
                 }
             },
         )?;
@@ -91,6 +108,12 @@ impl Mirror {
         )
     }
 }
+
+/// What the archive calls itself.
+const ARCHIVE: &str = "Debian";
+
+/// What the security archive calls itself.
+const SECURITY: &str = "Debian-Security";
 
 /// What these runs of apt are for, if they fail.
 const LOOKING: &str = "looking for a Debian mirror among this system's package sources";
@@ -230,8 +253,13 @@ mod tests {
             "Packages main Debian Debian http://second.invalid/debian/",
         ];
         let lists = lists.map(|line| line.replace(' ', "\t")).join("\n");
-        let found = Mirror::known(shell.arg("-c").arg(format!("echo '{lists}'"))).unwrap();
-        assert_eq!(found, Some(mirror("http://mirror.invalid/deb/")));
+        shell.arg("-c").arg(format!("echo '{lists}'"));
+        let mut found = |label| Mirror::known(&mut shell, label).unwrap();
+        assert_eq!(found(ARCHIVE), Some(mirror("http://mirror.invalid/deb/")));
+        assert_eq!(
+            found(SECURITY),
+            Some(mirror("http://security.invalid/debian-security/"))
+        );
     }
 
     #[test]
@@ -241,6 +269,17 @@ mod tests {
             return;
         };
         assert_eq!(found, Some(mirror("http://corporate.invalid/mirror")));
+    }
+
+    #[test]
+    fn the_security_archive_of_the_users_mirror_is_beside_it() {
+        let host = Host {
+            mirror: Some("http://mirror.invalid/debian/".to_owned()),
+            ..Host::of_process()
+        };
+        let of = |suite| Mirror::of(&host, suite).unwrap();
+        assert_eq!(of("bookworm"), mirror("http://mirror.invalid/debian/"));
+        assert_eq!(of("bookworm-security"), mirror("http://mirror.invalid/debian-security"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
-use crate::host::{Host, one_line, start};
+use crate::host::{Host, one_line, run, start};
 use crate::{Error, Progress};
 
 /// A `.deb` file, verified by apt.
@@ -60,6 +60,14 @@ impl Package {
                 })
             }
         }
+    }
+
+    /// Takes everything out, into the directory `to`.
+    pub(crate) fn unpack(&self, host: &Host, to: &Path, progress: &dyn Progress) -> Result<(), Error> {
+        let _step = progress.begin(&format!("unpacking {}", self.name), None);
+        let doing = format!("unpacking {}", self.path.display());
+        let mut command = host.command("dpkg-deb");
+        run("dpkg-deb", command.arg("-x").arg(&self.path).arg(to), &doing, |_| ())
     }
 
     /// Copies what is wanted out of a tar stream; `false` if it is not there.

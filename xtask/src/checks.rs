@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::output::{Tally, run, run_tests, say};
 use crate::step::{Outcome, Step};
 use crate::workspace::Workspace;
-use crate::{fuzz, miri, tools};
+use crate::{fuzz, miri, power_host, tools};
 
 /// Which steps are wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ type Run = fn(&Workspace, &mut Tally) -> Outcome;
 
 /// The steps of a selection, in order.
 pub fn steps(selection: Selection) -> Vec<Step<'static>> {
-    let all: [(Option<Selection>, &str, Run); 9] = [
+    let all: [(Option<Selection>, &str, Run); 10] = [
         (Some(Selection::Lint), "format", format),
         (Some(Selection::Lint), "clippy", clippy),
         (Some(Selection::Lint), "documentation", documentation),
@@ -38,8 +38,9 @@ pub fn steps(selection: Selection) -> Vec<Step<'static>> {
         (Some(Selection::Guest), "tests of the program", guest),
         (Some(Selection::Loom), "models", loom),
         (Some(Selection::Miri), "Miri", miri::run),
-        // Alone it is a command with arguments.
+        // Alone these are commands with arguments.
         (None, "fuzzing", fuzz::short),
+        (None, "POWER host", power_host::usual),
     ];
     all.into_iter()
         .filter(|(part, ..)| selection == Selection::All || Some(selection) == *part)

@@ -2,7 +2,7 @@
 //!
 //! `checks` says which steps there are, `step` runs them one after another and reports, `output` decides
 //! which of a step's lines are shown while it runs, `tools` brings what the steps need and the machine lacks.
-//! `fuzz` and `miri` are steps that need more than a line. `bench`, `mutants` and `soak` are long, and no steps.
+//! `fuzz`, `miri` and `power_host` are steps that need more than a line. `bench`, `mutants` and `soak` are long, and no steps.
 
 mod bench;
 mod checks;
@@ -10,6 +10,7 @@ mod fuzz;
 mod miri;
 mod mutants;
 mod output;
+mod power_host;
 mod soak;
 mod step;
 mod tools;
@@ -26,9 +27,9 @@ The project's own chores.
 Usage: cargo xtask COMMAND
 
 Commands:
-  test   Run everything that continuous integration runs: lint, tests, models. Takes 10 to 25 minutes
+  test   Run everything that continuous integration runs: lint, tests, models. Takes 10 to 30 minutes
          on two processors, most of it building; the first run also fetches Debian packages and cargo-deny
-         into the cache directory
+         into the cache directory, and builds a kernel
   lint   Only the formatting, clippy, the documentation and the dependencies
   unit   Only the tests of the crates
   guest  Only the tests that start the program `pteg` with a guest
@@ -48,6 +49,17 @@ Long ones, which are part of no check:
            Default: 10 minutes, debian:6.12, 4 processors
   bench    [NAME…] [FLAGS]: measure pteg beside QEMU. About ten minutes, with nothing else running.
            `cargo xtask bench --help` has the names and flags; benches/README.md has the figures
+
+A POWER host with KVM-PR, which QEMU emulates, or this machine if it is one:
+  power-host build|test|shell|run|bench [--machine M] [--pages P] [--native] [--all]
+           The first of them brings all that is needed, once: a Rust for POWER, a kernel (five minutes on two
+           processors), and, as root, packages of this system's. `test [WORD]` runs the cases of
+           tests/power-host, or those whose names have this word in them; `run -- LINE` runs a line for a shell, with pteg
+           in PATH, and exits as that does; `shell` is for a person; `bench` measures.
+           M is powernv8 (the default), powernv9, or pseries, a host that is itself a guest; P is 4k (the default) or 64k;
+           --native is this machine without QEMU, --all every host that makes sense
+           For run, shell and bench: --smp N, --mem MIB; --file FILE[:NAME] puts a file where the line is run, and
+           --patience SECONDS is how long that may take
 
   help   This page
 
@@ -74,6 +86,7 @@ fn main() -> ExitCode {
         }
         ["bench", ref rest @ ..] => return bench::run(&Workspace::of_process(), rest),
         ["fuzz", ref rest @ ..] => return fuzz::command(&Workspace::of_process(), rest),
+        ["power-host", ref rest @ ..] => return power_host::command(&Workspace::of_process(), rest),
         ["soak", ref rest @ ..] => return soak::run(&Workspace::of_process(), rest),
         ["mutants", ref names @ ..] => return mutants::run(&Workspace::of_process(), names),
         [] => return wrong_use("a command is missing"),
@@ -85,7 +98,7 @@ fn main() -> ExitCode {
 
 fn wrong_use(what: &str) -> ExitCode {
     eprintln!(
-        "xtask: {what}: give one of test, lint, unit, guest, loom, miri, fuzz, mutants, soak, bench, help (cargo xtask help says more)"
+        "xtask: {what}: give one of test, lint, unit, guest, loom, miri, fuzz, mutants, soak, bench, power-host, help (cargo xtask help says more)"
     );
     ExitCode::from(2)
 }

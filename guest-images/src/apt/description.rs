@@ -2,13 +2,13 @@
 
 /// What the package lists say of a package.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Description {
-    pub(super) name: String,
-    pub(super) version: String,
+pub(crate) struct Description {
+    pub(crate) name: String,
+    pub(crate) version: String,
     /// How large the package file is.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// The first of each alternative that it depends on.
-    pub(super) depends: Vec<String>,
+    pub(crate) depends: Vec<String>,
 }
 
 impl Description {

@@ -1,0 +1,217 @@
+//! What a case is: a line for the host's shell, the files it needs, and what it must do.
+
+use std::fmt;
+use std::time::Duration;
+
+use guest_images::programs::Program;
+use guest_images::{Cache, Console, Image, ImageOptions, Init, Progress};
+use power::insn::Endian;
+
+use crate::Place;
+use crate::host::Error;
+
+/// A command that is run on a host, and what it must do.
+#[derive(Debug)]
+pub struct Case {
+    /// Its name, a sentence.
+    pub name: &'static str,
+    /// Lines for a shell, which runs them in a directory that has the files, with `pteg` in `PATH` and no input.
+    pub command: &'static str,
+    /// What stands in that directory.
+    pub files: &'static [File],
+    /// On which accelerators it is run; the command has the accelerator in `$accel`.
+    pub on: On,
+    /// Where it is run.
+    pub places: fn(Place) -> bool,
+    /// The exit status.
+    pub status: i32,
+    /// What must be among the output, in any order.
+    pub says: &'static [&'static str],
+    /// The guest programs that must say that they pass, and how many times; no other verdict may be among the output.
+    pub verdicts: &'static [(&'static str, usize)],
+    /// How long it may take before it counts as hung.
+    pub patience: Duration,
+}
+
+impl Case {
+    /// What [`Case`]s are unless they say otherwise.
+    pub(crate) const USUAL: Self = Self {
+        name: "",
+        command: "",
+        files: &[],
+        on: On::Host,
+        places: |_| true,
+        status: 0,
+        says: &[],
+        verdicts: &[],
+        patience: Duration::from_secs(300),
+    };
+}
+
+/// On what guests run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accelerator {
+    /// Processors in software.
+    Emulated,
+    /// The host's own.
+    Kvm,
+}
+
+impl Accelerator {
+    /// As `pteg run --accel` takes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Emulated => "emulated",
+            Self::Kvm => "kvm",
+        }
+    }
+}
+
+/// On which accelerators a case is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// It is about the host: once, and `$accel` is empty.
+    Host,
+    /// On one.
+    One(Accelerator),
+    /// On each.
+    Each,
+}
+
+/// A case on one accelerator.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The case.
+    pub case: &'static Case,
+    /// The accelerator; `None` if it is about the host.
+    pub accelerator: Option<Accelerator>,
+}
+
+impl Run {
+    /// All that is run at `place`, in order.
+    pub fn all(cases: &'static [Case], place: Place) -> Vec<Self> {
+        let here = cases.iter().filter(|case| (case.places)(place));
+        here.flat_map(|case| {
+            let accelerators = match case.on {
+                On::Host => vec![None],
+                On::One(one) => vec![Some(one)],
+                On::Each => vec![Some(Accelerator::Emulated), Some(Accelerator::Kvm)],
+            };
+            accelerators
+                .into_iter()
+                .map(move |accelerator| Self { case, accelerator })
+        })
+        .collect()
+    }
+
+    /// What a shell is to run.
+    pub fn script(&self) -> String {
+        let accelerator = self.accelerator.map_or("", Accelerator::name);
+        format!("accel={accelerator}\n{}", self.case.command)
+    }
+}
+
+/// The name is a word.
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = self.accelerator.map_or("host", Accelerator::name);
+        write!(f, "{whose}::{}", self.case.name)
+    }
+}
+
+/// A file that cases need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum File {
+    /// A guest program of `guest-images`, little-endian in `NAME-le`, big-endian in `NAME-be`.
+    Program(&'static str),
+    /// An image of `guest-images`: its kernel in `NAME.vmlinux`, with `-` for a colon in its name.
+    Kernel(&'static str),
+    /// An initramfs for any such kernel, in `NAME.initrd`, which runs this script and powers off.
+    Initrd(&'static str, &'static str),
+}
+
+impl File {
+    /// The files by their names.
+    pub fn contents(&self, cache: &Cache, progress: &dyn Progress) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let read = |path: &std::path::PathBuf| {
+            std::fs::read(path).map_err(|source| Error::Read {
+                path: path.clone(),
+                source,
+            })
+        };
+        match *self {
+            Self::Program(name) => {
+                let program = Program::by_name(name).expect("the cases name programs that there are");
+                Ok([("be", Endian::Big), ("le", Endian::Little)]
+                    .map(|(suffix, endian)| (format!("{name}-{suffix}"), program.elf(endian)))
+                    .into())
+            }
+            Self::Kernel(name) => {
+                let image = Image::by_name(name).expect("the cases name images that there are");
+                let made = image.prepare(cache, progress, &ImageOptions::default())?;
+                Ok(vec![(
+                    format!("{}.vmlinux", name.replace(':', "-")),
+                    read(&made.kernel)?,
+                )])
+            }
+            Self::Initrd(name, script) => {
+                let options = ImageOptions {
+                    init: Init::Script(script.to_owned()),
+                    console: Console::Pipe,
+                    ..ImageOptions::default()
+                };
+                let made = Image::ALL[0].prepare(cache, progress, &options)?;
+                Ok(vec![(format!("{name}.initrd"), read(&made.initrd)?)])
+            }
+        }
+    }
+}
+
+/// A measurement on a host: nothing is judged but the exit status, and all of its output is shown.
+#[derive(Debug)]
+pub struct Figure {
+    /// Its name.
+    pub name: &'static str,
+    /// As a case's.
+    pub command: &'static str,
+    /// As a case's.
+    pub files: &'static [File],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Machine, Pages};
+
+    const PLACE: Place = Place::Emulated(Machine::PowerNv8, Pages::Small);
+
+    #[test]
+    fn a_case_is_run_on_the_accelerators_that_it_names() {
+        const CASES: &[Case] = &[
+            Case {
+                name: "a",
+                on: On::Each,
+                command: "pteg run --accel $accel",
+                ..Case::USUAL
+            },
+            Case {
+                name: "b",
+                places: |place| place == Place::Native,
+                ..Case::USUAL
+            },
+            Case {
+                name: "c",
+                on: On::One(Accelerator::Kvm),
+                ..Case::USUAL
+            },
+            Case {
+                name: "d",
+                ..Case::USUAL
+            },
+        ];
+        let all = Run::all(CASES, PLACE);
+        let names: Vec<String> = all.iter().map(Run::to_string).collect();
+        assert_eq!(names, ["emulated::a", "kvm::a", "kvm::c", "host::d"]);
+        assert_eq!(all[1].script(), "accel=kvm\npteg run --accel $accel");
+    }
+}

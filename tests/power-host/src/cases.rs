@@ -1,0 +1,191 @@
+//! The list of cases, and that of figures: what `pteg` must do on a POWER host. An entry is all that a new one takes.
+
+use std::time::Duration;
+
+use crate::{Accelerator, Case, Figure, File, On, Pages, Place};
+
+const USUAL: Case = Case::USUAL;
+
+/// Says how large the pages of the host's kernel are: what the first process has is told in KiB and in pages.
+const PAGES: &str =
+    "echo pages of $(awk '/^VmSize/ { n = $2 } NF == 7 { print n / $1 }' /proc/1/status /proc/1/statm) KiB";
+
+/// A guest program that judges itself, in either byte order, with flags for `pteg run` and what is typed.
+macro_rules! program {
+    ($name:literal, $flags:literal, $typed:literal) => {
+        Case {
+            name: concat!($name, "_passes_in_either_byte_order"),
+            command: concat!(
+                "for order in be le; do printf '",
+                $typed,
+                "' | pteg run --accel $accel --mem 64M ",
+                $flags,
+                " --kernel ",
+                $name,
+                "-$order || exit; done"
+            ),
+            files: &[File::Program($name)],
+            on: On::Each,
+            verdicts: &[($name, 2)],
+            patience: Duration::from_secs(600),
+            ..USUAL
+        }
+    };
+}
+
+/// What Linux does once it is up: all of it in userspace, processes on every processor.
+const USERSPACE: File = File::Initrd("userspace", include_str!("scripts/userspace.sh"));
+
+/// A Linux guest that stays, to be killed.
+const FOREVER: File = File::Initrd("forever", "while :; do /bin/busybox true; done");
+
+/// Boots Linux on two processors to [`USERSPACE`].
+macro_rules! linux {
+    ($name:literal, $image:literal, $kernel:literal, $says:literal) => {
+        Case {
+            name: $name,
+            command: concat!(
+                "pteg run --accel $accel --smp 2 --mem 512M --kernel ",
+                $kernel,
+                ".vmlinux --initrd userspace.initrd --append 'console=hvc0 quiet pteg.console=pipe'"
+            ),
+            files: &[File::Kernel($image), USERSPACE],
+            on: On::One(Accelerator::Kvm),
+            says: &[$says, "guest: 2 processors", "guest: forked 200", "guest: is well"],
+            patience: Duration::from_secs(900),
+            ..USUAL
+        }
+    };
+}
+
+/// Every case, in the order in which they are run.
+pub const CASES: &[Case] = &[
+    Case {
+        name: "pteg_says_its_version",
+        command: "pteg --version",
+        says: &["pteg "],
+        ..USUAL
+    },
+    Case {
+        name: "wrong_use_is_told",
+        command: "pteg run --accel steam",
+        status: 2,
+        says: &["steam", "--help"],
+        ..USUAL
+    },
+    Case {
+        name: "the_kernel_has_a_hashed_page_table",
+        command: "uname -m; grep -i mmu /proc/cpuinfo",
+        says: &["ppc64", "Hash"],
+        places: is_emulated,
+        ..USUAL
+    },
+    Case {
+        name: "the_kernel_has_kvm",
+        command: "test -c /dev/kvm",
+        places: is_emulated,
+        ..USUAL
+    },
+    Case {
+        name: "pages_are_small",
+        command: PAGES,
+        says: &["pages of 4 KiB"],
+        places: |place| matches!(place, Place::Emulated(_, Pages::Small)),
+        ..USUAL
+    },
+    Case {
+        name: "pages_are_large",
+        command: PAGES,
+        says: &["pages of 64 KiB"],
+        places: |place| matches!(place, Place::Emulated(_, Pages::Large)),
+        ..USUAL
+    },
+    Case {
+        name: "the_doctor_finds_nothing_to_change",
+        command: "pteg doctor",
+        says: &["KVM-PR makes guests"],
+        places: is_emulated,
+        ..USUAL
+    },
+    program!("hello", "", ""),
+    // Ctrl-D ends it.
+    program!("echo", "", "\\004"),
+    program!("decrementer", "", ""),
+    program!("hypercalls", "", ""),
+    program!("page_faults", "", ""),
+    program!("smp", "--smp 4", ""),
+    Case {
+        name: "pteg_that_is_killed_leaves_the_host_clean",
+        command: include_str!("scripts/killed.sh"),
+        files: &[
+            File::Kernel("debian:6.12"),
+            FOREVER,
+            File::Program("smp"),
+            File::Program("hello"),
+        ],
+        on: On::Each,
+        says: &["clean after 10 kills"],
+        verdicts: &[("hello", 1)],
+        patience: Duration::from_secs(900),
+        ..USUAL
+    },
+    linux!(
+        "linux_6_12_with_small_pages_comes_to_userspace",
+        "debian:6.12",
+        "debian-6.12",
+        "guest: pages of 4 KiB"
+    ),
+    linux!(
+        "linux_6_1_with_large_pages_comes_to_userspace",
+        "debian",
+        "debian",
+        "guest: pages of 64 KiB"
+    ),
+];
+
+/// Every figure.
+pub const FIGURES: &[Figure] = &[Figure {
+    name: "emulated_hypercalls",
+    command: "pteg run --accel emulated --mem 64M --stats --kernel hypercalls-le",
+    files: &[File::Program("hypercalls")],
+}];
+
+fn is_emulated(place: Place) -> bool {
+    matches!(place, Place::Emulated(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::collections::HashSet;
+
+    use guest_images::Image;
+    use guest_images::programs::Program;
+
+    #[test]
+    fn names_are_words_and_no_two_are_alike() {
+        let cases = CASES.iter().map(|case| case.name);
+        let names: Vec<&str> = cases.chain(FIGURES.iter().map(|figure| figure.name)).collect();
+        for name in &names {
+            let is_of_a_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            assert!(
+                name.chars().all(is_of_a_word) && *name != crate::protocol::POWER_OFF,
+                "{name}"
+            );
+        }
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
+    }
+
+    #[test]
+    fn the_files_that_are_named_can_be_made() {
+        let cases = CASES.iter().flat_map(|case| case.files);
+        for file in cases.chain(FIGURES.iter().flat_map(|figure| figure.files)) {
+            match *file {
+                File::Program(name) => assert!(Program::by_name(name).is_some(), "{name}"),
+                File::Kernel(name) => assert!(Image::by_name(name).is_ok(), "{name}"),
+                File::Initrd(..) => {}
+            }
+        }
+    }
+}
