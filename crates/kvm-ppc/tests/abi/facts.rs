@@ -61,7 +61,7 @@ pub fn all() -> Vec<Fact> {
     all
 }
 
-fn of_ioctls() -> [Fact; 27] {
+fn of_ioctls() -> [Fact; 28] {
     numbers! {
         KVM_GET_API_VERSION => KVM_GET_API_VERSION,
         KVM_CREATE_VM => KVM_CREATE_VM,
