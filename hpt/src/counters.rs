@@ -109,8 +109,8 @@ counts! {
     /// Flushes by ranges of real addresses or of everything: calls of [`Shadow::flush`](crate::Shadow::flush), which follow a
     /// grace period of their own.
     flushes: Counter => u64,
-    /// Flushes that the calling processor did by itself: [`OwnFlush`](crate::OwnFlush).
-    own_flushes: Counter => u64,
+    /// Of them, those with [`Grace::by_errand`].
+    errands: Counter => u64,
     /// Sum of [`Grace::discarded`].
     discarded: Counter => u64,
     /// Grace periods and flushes that made all processors drop everything: [`Grace::flushed_all`].
@@ -141,6 +141,7 @@ impl Counters {
     /// There was this flush after a grace period.
     pub(crate) fn note_flush(&self, flush: &Grace) {
         self.flushes.add(1);
+        self.errands.add(u64::from(flush.by_errand));
         self.note_asked(flush);
     }
 

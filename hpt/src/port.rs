@@ -12,7 +12,7 @@ use crate::current::{Current, View};
 use crate::duplicates::DuplicateReport;
 use crate::lock::Locked;
 use crate::resize::Resizing;
-use crate::shadow::{Batch, Invalidation, Shadow};
+use crate::shadow::{Batch, Grace, Invalidation, Shadow};
 use crate::{Hpte, Marking, PteIndex, RealMap, Table};
 
 /// One guest's table, with what its hypercalls need of the machine. Processors use it through a [`Port`] each.
@@ -91,12 +91,12 @@ pub struct Port {
     pub(crate) own_flush: Option<OwnFlush>,
 }
 
-/// A flush that the processor of a [`Port`] can do by itself, for all of them: drops what the batch names as
-/// [`Shadow::flush`] does, or does nothing and returns `false`.
-pub type OwnFlush = Box<dyn Fn(&Batch) -> bool + Send>;
+/// A processor's own way to flush, in its hypercalls: drops what the batch names for all processors, as [`Shadow::flush`] does,
+/// which it may also call.
+pub type OwnFlush = Box<dyn Fn(&Batch) -> Grace + Send>;
 
 impl Port {
-    /// The same with a way to flush that comes before [`Shadow::flush`], where there is one.
+    /// The same with a way to flush in place of [`Shadow::flush`], if there is one.
     #[must_use]
     pub fn with_own_flush(self, own_flush: Option<OwnFlush>) -> Self {
         Self { own_flush, ..self }

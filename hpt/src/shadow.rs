@@ -156,6 +156,8 @@ pub struct Grace {
     pub joined: u32,
     /// Ranges of real addresses that were taken from all processors while they ran.
     pub discarded: u32,
+    /// The calling processor has dropped it for all of them, inside the guest.
+    pub by_errand: bool,
     /// All processors were told to drop everything, as the ranges were too many.
     pub flushed_all: bool,
     /// How long it took until all of them had left; `None` if all were outside.

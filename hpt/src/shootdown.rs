@@ -324,6 +324,7 @@ mod tests {
         kicked: 1,
         joined: 0,
         discarded: 0,
+        by_errand: false,
         flushed_all: false,
         waited: None,
     };

@@ -65,11 +65,11 @@ impl Port {
         }
         match self.hpt.marking {
             Marking::OneStep => self.invalidate(batch),
-            Marking::LateBytes if self.own_flush.as_ref().is_some_and(|flush| flush(batch)) => {
-                self.counters.own_flushes.add(1);
-            }
             Marking::LateBytes => {
-                let flush = self.hpt.shadow.flush(batch);
+                let flush = match &self.own_flush {
+                    Some(own) => own(batch),
+                    None => self.hpt.shadow.flush(batch),
+                };
                 self.counters.note_flush(&flush);
             }
         }

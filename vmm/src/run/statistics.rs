@@ -106,10 +106,10 @@ pub(super) struct Changes {
     pub(super) joined: u64,
     /// Of those that narrow: entries removed, protected, cleared.
     pub(super) kicks_per_change: f64,
-    /// Flushes that follow a grace period of their own: those that processors did by themselves, and the others.
-    pub(super) own_flushes: u64,
+    /// Flushes that follow a grace period of their own, and of them those that a processor did inside the guest.
     pub(super) flushes: u64,
-    /// Of the others: ranges of real addresses that were taken from all processors, and how often these dropped everything.
+    pub(super) errands: u64,
+    /// Ranges of real addresses that the others took from all processors, and how often these dropped everything.
     pub(super) discarded: u64,
     pub(super) flushed_all: u64,
     pub(super) flushed_early: u64,
@@ -233,8 +233,8 @@ impl Changes {
             kicked: counts.kicked,
             joined: counts.joined,
             kicks_per_change: share(counts.kicked, counts.removed + counts.protected + counts.cleared),
-            own_flushes: counts.own_flushes,
             flushes: counts.flushes,
+            errands: counts.errands,
             discarded: counts.discarded,
             flushed_all: counts.flushed_all,
             flushed_early: counts.flushed_early,

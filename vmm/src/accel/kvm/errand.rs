@@ -3,8 +3,8 @@
 //!
 //! *Flush.* `tlbie` is the one way to make KVM-PR drop the shadows of a page, on all processors, that costs the same however many
 //! shadows there are: `madvise` on the page looks at each of them, and takes the page from the host's own table as well. KVM-PR
-//! emulates `tlbie` for whoever executes it in the guest. So the processor in whose hypercall a page goes is sent to execute one
-//! for each page, and comes back by a hypercall of ours.
+//! emulates `tlbie` for whoever executes it in the guest. So the processor in whose hypercall a page goes can be sent to execute one
+//! for each page, and comes back by a hypercall of ours. `prices` knows when that is the better way.
 //!
 //! *Return.* Given registers with MSR\[FP\], `KVM_SET_REGS` loads the guest's floating-point registers over those of the calling
 //! thread. So a processor whose registers have it is sent to an `rfid` that takes it there. SRR0 and SRR1 are then what `sc 1`
@@ -13,22 +13,26 @@
 //! In real mode the kernel does not walk the table, so a processor on an errand counts as outside the guest. Nothing can get it off
 //! its way: MSR\[EE\] is clear, and the guest cannot store to the page.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use hpt::{Batch, Invalidation};
+use arrayvec::ArrayVec;
+use hpt::{Batch, Grace, Invalidation, Shadow as _};
 use kvm_bindings::kvm_regs;
 use kvm_ioctls::{Error, VcpuExit, VcpuFd};
 use kvm_ppc::{MSR_FP, PpcVcpu as _};
 use power::msr::Msr;
-use power::page::{PageSize, Vpn};
+use power::page::PageSize;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
 
 use super::engine::{Engine, is_interruption, lock};
+use super::prices::{Prices, Way};
 use super::shared::Shared;
 use super::wire::KvmWire;
 
@@ -133,19 +137,44 @@ pub(super) struct Flusher {
     pub(super) engine: Arc<Mutex<Engine>>,
     pub(super) wire: Arc<KvmWire>,
     pub(super) server: usize,
+    pub(super) prices: RefCell<Prices>,
 }
 
 impl Flusher {
-    /// Makes the processor, which is in a hypercall, drop what `batch` names for all processors; whether it has.
-    pub(super) fn flush(&self, batch: &Batch) -> bool {
-        let mut operands = [0; MOST];
-        let Some(count) = operands_of(batch, &mut operands) else {
-            return false;
+    /// Drops what `batch` names for all processors, in a hypercall of this one: by an errand, or as others do.
+    pub(super) fn flush(&self, batch: &Batch) -> Grace {
+        let pages = batch.len();
+        let is_everything = batch.items().any(|item| *item == Invalidation::All);
+        let way = if is_everything { Way::Discard } else { self.prices.borrow_mut().choose(pages) };
+        let since = Instant::now();
+        let grace = match way {
+            Way::Errand if self.send(batch) => Grace {
+                by_errand: true,
+                ..Grace::default()
+            },
+            _ => self.shared.shootdown.flush(batch),
         };
+        if !is_everything {
+            self.prices.borrow_mut().note(way, pages, since.elapsed());
+        }
+        grace
+    }
+
+    /// Has the processor execute a `tlbie` for each page of `batch`; whether it has done them all.
+    fn send(&self, batch: &Batch) -> bool {
         let mut engine = lock(&self.engine);
-        let list = self.shared.errands.list(self.server, &operands[..count]);
-        let done = self.run(&mut engine.vcpu, flush(count), list);
-        engine.note("an errand", done).is_some()
+        let mut operands = batch.items().map(operand);
+        loop {
+            let some: ArrayVec<_, MOST> = operands.by_ref().take(MOST).collect();
+            if some.is_empty() {
+                return true;
+            }
+            let list = self.shared.errands.list(self.server, &some);
+            let done = self.run(&mut engine.vcpu, flush(some.len()), list);
+            if engine.note("an errand", done).is_none() {
+                return false;
+            }
+        }
     }
 
     /// Sends `vcpu` to `pc` with the `list`, and sets it back where it was.
@@ -177,22 +206,14 @@ impl Flusher {
     }
 }
 
-/// What `tlbie` takes for what `batch` names, and how many there are. `None`: everything, or too many.
-fn operands_of(batch: &Batch, operands: &mut [u64; MOST]) -> Option<usize> {
-    let mut count = 0;
-    for item in batch.items() {
-        let Invalidation::Page { page, actual, .. } = item else { return None };
-        *operands.get_mut(count)? = operand(*page, *actual);
-        count += 1;
-    }
-    Some(count)
-}
-
-/// RB for `page` as KVM-PR reads it (Power ISA v2.07B, Book III-S, 5.9.3.3, as far as it goes there): the low 64 bits of the virtual
+/// RB for a page as KVM-PR reads it (Power ISA v2.07B, Book III-S, 5.9.3.3, as far as it goes there): the low 64 bits of the virtual
 /// address, L, and for 64 KiB an LP of 1 above it.
-fn operand(page: Vpn, actual: PageSize) -> u64 {
+fn operand(page: &Invalidation) -> u64 {
     const L: u64 = 1;
     const LP_64K: u64 = 0x1000;
+    let Invalidation::Page { page, actual, .. } = page else {
+        unreachable!("everything is no page")
+    };
     let address = (page.va_over_4k() as u64) << 12;
     match actual {
         PageSize::Size4K => address,

@@ -2,7 +2,7 @@
 //! comes to us.
 //!
 //! - `processor` is one processor, `wire` how others reach it.
-//! - `errand` is what a processor does for us inside the guest: it flushes shadows.
+//! - `errand` is what a processor does for us inside the guest: it flushes shadows; `prices` says when that is the better way.
 //! - `shared` is what they have in common; `registers`, `segments` and `slot` are what KVM has of the guest.
 //! - The page table's protocol is `hpt`'s: the kernel's walker marks late ([`hpt::Marking::LateBytes`]), and its shadows go by
 //!   real page, through KVM's own mapping of guest memory.
@@ -11,6 +11,7 @@
 
 mod engine;
 mod errand;
+mod prices;
 mod processor;
 mod registers;
 #[expect(unsafe_code, reason = "SDR1 is an address that the kernel reads and writes at")]

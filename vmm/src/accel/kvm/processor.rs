@@ -3,6 +3,7 @@
 //! It is inside its seat while it is in `KVM_RUN`: there the kernel may walk the table, and use what it has found. A
 //! processor that dozes is not.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -127,6 +128,7 @@ impl Processor for KvmProcessor {
             engine: Arc::clone(&self.engine),
             wire: Arc::clone(&self.wire),
             server: self.server,
+            prices: RefCell::default(),
         };
         Some(Box::new(move |batch| flusher.flush(batch)))
     }

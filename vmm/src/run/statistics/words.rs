@@ -95,12 +95,10 @@ fn changes(changes: &Changes) -> Vec<String> {
             changes.kicks_per_change
         ),
     ];
-    let flushes = changes.own_flushes + changes.flushes;
-    if flushes > 0 {
+    if changes.flushes > 0 {
         lines.push(format!(
-            "flushes after them: {flushes}, of them {} by the processors themselves; ranges taken from all processors: {}, \
-             everything dropped: {}",
-            changes.own_flushes, changes.discarded, changes.flushed_all
+            "flushes after them: {}, of them {} by errands; ranges taken from all processors: {}, everything dropped: {}",
+            changes.flushes, changes.errands, changes.discarded, changes.flushed_all
         ));
     }
     lines.extend(distribution("entries per flush", &changes.batch_sizes, |entries| {
