@@ -23,7 +23,7 @@ use arrayvec::ArrayVec;
 use hpt::{Batch, Grace, Invalidation, Shadow as _};
 use kvm_bindings::kvm_regs;
 use kvm_ioctls::{Error, VcpuExit, VcpuFd};
-use kvm_ppc::{MSR_FP, PpcVcpu as _};
+use kvm_ppc::{KvmMemory, MSR_FP, PpcVcpu as _};
 use power::msr::Msr;
 use power::page::PageSize;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -69,7 +69,7 @@ const RETURN: u64 = flush(0) + 4;
 #[derive(Debug)]
 pub(super) struct Errands {
     ours: MmapRegion,
-    guests: MmapRegion,
+    guests: Arc<KvmMemory>,
 }
 
 impl Errands {
@@ -90,12 +90,12 @@ impl Errands {
         }
         Ok(Self {
             ours,
-            guests: map(ProtFlags::READ)?,
+            guests: Arc::new(KvmMemory::new(map(ProtFlags::READ)?)),
         })
     }
 
-    /// The mapping for the kernel, through which nobody can store, and the real address where it belongs.
-    pub(super) fn place(&self) -> (&MmapRegion, u64) {
+    /// The page as the guest gets it, which cannot store to it, and the real address where it belongs.
+    pub(super) fn place(&self) -> (&Arc<KvmMemory>, u64) {
         (&self.guests, PAGE)
     }
 

@@ -3,11 +3,11 @@
 //!
 //! - `processor` is one processor, `wire` how others reach it.
 //! - `errand` is what a processor does for us inside the guest: it flushes shadows; `prices` says when that is the better way.
-//! - `shared` is what they have in common; `registers`, `segments` and `slot` are what KVM has of the guest.
+//! - `shared` is what they have in common; `registers` and `segments` are what KVM has of the guest.
 //! - The page table's protocol is `hpt`'s: the kernel's walker marks late ([`hpt::Marking::LateBytes`]), and its shadows go by
 //!   real page, through KVM's own mapping of guest memory.
 //!
-//! Unsafe code is in the crate `kvm-ppc`, but for the two addresses that the kernel gets from us, of the table and of memory.
+//! Unsafe code is in the crate `kvm-ppc`, but for SDR1, which only this module can answer for.
 
 mod engine;
 mod errand;
@@ -17,8 +17,6 @@ mod registers;
 #[expect(unsafe_code, reason = "SDR1 is an address that the kernel reads and writes at")]
 mod segments;
 mod shared;
-#[expect(unsafe_code, reason = "a slot has an address that the kernel reads and writes at")]
-mod slot;
 mod wire;
 
 use std::io;
@@ -91,6 +89,10 @@ const MOST_RANGES: usize = 64;
 /// `KVM_CREATE_VM`: a guest of KVM-PR.
 const TYPE_PR: u64 = 2;
 
+/// Slots of memory.
+const RAM_SLOT: u32 = 0;
+const ERRAND_SLOT: u32 = 1;
+
 /// The processors of one guest.
 pub(crate) struct Kvm {
     /// Each until its thread takes it.
@@ -161,7 +163,11 @@ impl Kvm {
             memory,
             errands: Errands::new().map_err(KvmError::Errands)?,
         });
-        slot::fill(&vm, &shared).map_err(refused("giving the guest its memory"))?;
+        let (errands, place) = shared.errands.place();
+        for (slot, real, memory) in [(RAM_SLOT, 0, &shared.memory), (ERRAND_SLOT, place, errands)] {
+            vm.add_memory(slot, real, memory)
+                .map_err(refused("giving the guest its memory"))?;
+        }
         let first = vcpus.first().expect("a guest has a processor");
         let segments = first.get_sregs().map_err(refused("asking for the processor's version"))?;
         Ok(Self {
