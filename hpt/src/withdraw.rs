@@ -92,3 +92,49 @@ impl Port {
         self.counters.note(batch.len(), &grace);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use power::hcall::Status;
+    use power::page::PagePair;
+
+    use crate::testing::{Asked, Machine, page, whole};
+    use crate::{Access, Grace, Invalidation, Marking, Port};
+
+    const SMALL: PagePair = PagePair::ALL[0];
+
+    #[test]
+    fn a_processor_with_a_flush_of_its_own_asks_for_the_grace_period_alone() {
+        let machine = Machine::with_marking(Marking::LateBytes);
+        let flushed = Arc::<Mutex<Vec<Invalidation>>>::default();
+        let notes = Arc::clone(&flushed);
+        let mut port = machine.port().with_own_flush(Some(Box::new(move |batch| {
+            notes.lock().unwrap().extend(batch.items());
+            Grace {
+                by_errand: true,
+                ..Grace::default()
+            }
+        })));
+        let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
+        let used = whole(page(1, SMALL), SMALL, 0x5000);
+        let mut expected = vec![];
+        type Change<'c> = &'c mut dyn FnMut(&mut Port);
+        let changes: [Change<'_>; 4] = [
+            &mut |port| assert!(port.clear_ref(0, ptex).is_ok()),
+            &mut |port| assert!(port.clear_mod(0, ptex).is_ok()),
+            &mut |port| assert_eq!(port.protect(3, ptex, 0), Status::Success),
+            &mut |port| assert!(port.remove(0, ptex, 0).is_ok()),
+        ];
+        for change in changes {
+            machine.touch(page(1, SMALL), Access::Load);
+            machine.asked();
+            change(&mut port);
+            expected.push(used);
+            assert_eq!(*flushed.lock().unwrap(), expected);
+            assert_eq!(machine.asked(), [Asked::Quiesce]);
+        }
+        assert_eq!((machine.hpt.counts().flushes, machine.hpt.counts().errands), (4, 4));
+    }
+}

@@ -1,8 +1,8 @@
 //! The numbers of the ioctls that `kvm-ioctls` keeps to itself or leaves out (Linux, include/uapi/linux/kvm.h).
 
 use kvm_bindings::{
-    KVMIO, kvm_enable_cap, kvm_guest_debug, kvm_interrupt, kvm_irq_level, kvm_irqfd, kvm_ppc_cpu_char, kvm_ppc_smmu_info, kvm_regs,
-    kvm_rtas_token_args, kvm_sregs,
+    KVMIO, kvm_enable_cap, kvm_guest_debug, kvm_interrupt, kvm_irq_level, kvm_irqfd, kvm_ppc_cpu_char,
+    kvm_ppc_smmu_info, kvm_regs, kvm_rtas_token_args, kvm_sregs,
 };
 use vmm_sys_util::{ioctl_ior_nr, ioctl_iow_nr};
 

@@ -58,7 +58,6 @@ impl Emulated {
             stale,
         })
     }
-
 }
 
 impl Accelerator for Emulated {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use power::msr::Msr;
 use power::hcall::{Status, access, set_mode};
+use power::msr::Msr;
 use power::msr::lpcr;
 
 use super::*;
@@ -246,7 +246,12 @@ fn interrupts_stay_where_the_processors_can_take_them() {
         cpu.assert_answer(Status::UnsupportedFlag(62));
         assert_eq!(modes.lpcr(), 0);
     }
-    cpu.call(&machine, 0, Hcall::SetMode, [0, set_mode::ADDRESS_TRANSLATION_MODE, 0, 0]);
+    cpu.call(
+        &machine,
+        0,
+        Hcall::SetMode,
+        [0, set_mode::ADDRESS_TRANSLATION_MODE, 0, 0],
+    );
     cpu.assert_answer(Status::Success);
 }
 

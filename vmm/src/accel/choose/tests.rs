@@ -179,7 +179,9 @@ fn more_processors_than_kvm_has_are_emulated_or_refused() {
     );
     let choice = choose(&wish(AccelArg::Auto, most + 1), &power8()).unwrap();
     assert_eq!(choice.accelerator, Chosen::Emulated);
-    let said = choose(&wish(AccelArg::Kvm, most + 1), &power8()).unwrap_err().to_string();
+    let said = choose(&wish(AccelArg::Kvm, most + 1), &power8())
+        .unwrap_err()
+        .to_string();
     assert!(said.contains(&format!("--smp {most} or less")), "{said}");
 }
 

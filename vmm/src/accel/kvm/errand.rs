@@ -111,7 +111,9 @@ impl Errands {
 
 fn store(page: &MmapRegion, offset: usize, bytes: &[u8]) {
     let place = page.as_volatile_slice();
-    place.write_slice(bytes, offset).expect("the page has room for all processors");
+    place
+        .write_slice(bytes, offset)
+        .expect("the page has room for all processors");
 }
 
 /// Registers for a processor that is to go on with `regs`, and the guest's floating-point registers if it had them.
@@ -145,7 +147,11 @@ impl Flusher {
     pub(super) fn flush(&self, batch: &Batch) -> Grace {
         let pages = batch.len();
         let is_everything = batch.items().any(|item| *item == Invalidation::All);
-        let way = if is_everything { Way::Discard } else { self.prices.borrow_mut().choose(pages) };
+        let way = if is_everything {
+            Way::Discard
+        } else {
+            self.prices.borrow_mut().choose(pages)
+        };
         let since = Instant::now();
         let grace = match way {
             Way::Errand if self.send(batch) => Grace {

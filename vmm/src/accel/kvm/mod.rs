@@ -141,9 +141,7 @@ impl Kvm {
         }
         let (mut vcpus, mut wires) = (Vec::new(), Vec::new());
         for number in 0..config.processors {
-            let vcpu = vm
-                .create_vcpu(number.into())
-                .map_err(refused("making a processor"))?;
+            let vcpu = vm.create_vcpu(number.into()).map_err(refused("making a processor"))?;
             vcpu.enable_cap(KVM_CAP_PPC_PAPR, [0; 4])
                 .map_err(refused("making a processor of a partition"))?;
             let exit = vcpu.immediate_exit().map_err(KvmError::Handles)?;
@@ -154,7 +152,9 @@ impl Kvm {
         // A kernel that cannot be asked knows nothing.
         let characteristics = shared::characteristics(&vm.cpu_char().unwrap_or_default());
         let memory = Arc::new(KvmMemory::new(ram.map_again()?));
-        let kicks = wires.iter().map(|wire| Box::new(Ring(Arc::clone(wire))) as Box<dyn Kick>);
+        let kicks = wires
+            .iter()
+            .map(|wire| Box::new(Ring(Arc::clone(wire))) as Box<dyn Kick>);
         let shadows = Box::new(Shadows(Arc::clone(&memory)));
         let shared = Arc::new(Shared {
             table: Current::new(Table::with_marking(config.order, Marking::LateBytes)?),
@@ -169,7 +169,9 @@ impl Kvm {
                 .map_err(refused("giving the guest its memory"))?;
         }
         let first = vcpus.first().expect("a guest has a processor");
-        let segments = first.get_sregs().map_err(refused("asking for the processor's version"))?;
+        let segments = first
+            .get_sregs()
+            .map_err(refused("asking for the processor's version"))?;
         Ok(Self {
             pvr: segments.pvr,
             // Complete only with a processor.

@@ -49,7 +49,11 @@ impl Prices {
             (_, None) => Way::Errand,
             (Some(discard), Some(errand)) => {
                 let is_trial = price.flushes.is_multiple_of(TRIAL);
-                if (discard < errand) == is_trial { Way::Errand } else { Way::Discard }
+                if (discard < errand) == is_trial {
+                    Way::Errand
+                } else {
+                    Way::Discard
+                }
             }
         }
     }
@@ -105,7 +109,12 @@ mod tests {
     #[test]
     fn a_price_that_changes_is_noticed() {
         let mut prices = Prices::default();
-        ways(&mut prices, 1, 1000, |way| if way == Way::Errand { DEAR } else { CHEAP });
+        ways(
+            &mut prices,
+            1,
+            1000,
+            |way| if way == Way::Errand { DEAR } else { CHEAP },
+        );
         let later = |way| if way == Way::Errand { DEAR } else { DEAR * 10 };
         ways(&mut prices, 1, 100, later);
         let [discards, errands] = ways(&mut prices, 1, 640, later);

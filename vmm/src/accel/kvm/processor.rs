@@ -88,7 +88,11 @@ impl KvmProcessor {
             let set = engine.vcpu.write_one_reg(KVM_REG_PPC_LPCR_64, lpcr);
             engine.note("setting LPCR", set);
         }
-        if let Some(Registers { values, are_changed: true }) = self.registers.take() {
+        if let Some(Registers {
+            values,
+            are_changed: true,
+        }) = self.registers.take()
+        {
             let set = engine.vcpu.set_regs(&going_on(values));
             engine.note("setting its registers", set);
         }

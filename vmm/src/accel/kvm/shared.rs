@@ -70,7 +70,8 @@ impl Partition for Modes {
 
     fn change_lpcr(&self, mask: u64, value: u64) {
         let _changing = self.changing.lock().expect("nothing panics while LPCR is changed");
-        self.lpcr.store((self.lpcr() & !mask) | (value & mask), Ordering::Release);
+        self.lpcr
+            .store((self.lpcr() & !mask) | (value & mask), Ordering::Release);
     }
 
     fn relocates_interrupts(&self) -> bool {
