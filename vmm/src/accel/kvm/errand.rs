@@ -227,3 +227,78 @@ fn operand(page: &Invalidation) -> u64 {
         PageSize::Size16M => address & !0xff_ffff | L,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use power::page::{SegmentSize, Vpn};
+
+    use super::*;
+
+    fn words(errands: &Errands) -> Vec<u32> {
+        let word = |number: usize| {
+            let mut bytes = [0; 4];
+            errands.ours.as_volatile_slice().read_slice(&mut bytes, 4 * number).unwrap();
+            u32::from_be_bytes(bytes)
+        };
+        (0..2 * MOST + 2).map(word).collect()
+    }
+
+    #[test]
+    fn a_flush_begins_so_far_before_its_end_as_it_has_pages() {
+        let words = words(&Errands::new().unwrap());
+        assert_eq!(flush(MOST), PAGE);
+        for count in [0, 1, MOST] {
+            let first = ((flush(count) - PAGE) / 4) as usize;
+            assert_eq!(words[first..].iter().filter(|&&word| word == TLBIE_R0).count(), count);
+        }
+        assert_eq!(words[((RETURN - PAGE) / 4) as usize], RFID);
+    }
+
+    #[test]
+    fn a_list_ends_where_the_instructions_expect_it() {
+        let errands = Errands::new().unwrap();
+        for server in [0, 63] {
+            let list = errands.list(server, &[7, 8]);
+            let mut last = [0; 16];
+            let offset = (list - PAGE) as usize + 8 * (MOST - 2);
+            errands.ours.as_volatile_slice().read_slice(&mut last, offset).unwrap();
+            assert_eq!(u128::from_be_bytes(last), 7 << 64 | 8);
+            assert!(offset + 16 <= BYTES && list >= PAGE + LISTS as u64);
+        }
+    }
+
+    #[test]
+    fn the_operand_has_the_low_part_of_the_virtual_address_and_the_size() {
+        let name = |base, actual, vsid, offset| {
+            operand(&Invalidation::Page {
+                page: Vpn::new(vsid, SegmentSize::Size256M, base, offset).align_to(actual),
+                actual,
+                real: 0,
+            })
+        };
+        use PageSize::{Size4K, Size16M, Size64K};
+        let vsid = 0x12_3456_789a;
+        // 78 bits of which 14 do not fit.
+        assert_eq!(name(Size4K, Size4K, vsid, 0x123_5000), 0x2345_6789_a123_5000);
+        assert_eq!(name(Size64K, Size64K, vsid, 0x123_5000), 0x2345_6789_a123_1001);
+        assert_eq!(name(Size16M, Size16M, vsid, 0x123_5000), 0x2345_6789_a100_0001);
+    }
+
+    #[test]
+    fn only_registers_with_fp_go_another_way() {
+        let regs = kvm_regs {
+            pc: 0x1234,
+            msr: Msr::SF | Msr::ME,
+            srr0: 5,
+            ..Default::default()
+        };
+        assert_eq!(going_on(regs), regs);
+        let with_fp = kvm_regs {
+            msr: regs.msr | MSR_FP,
+            ..regs
+        };
+        let there = going_on(with_fp);
+        assert_eq!((there.pc, there.msr & MSR_FP), (RETURN, 0));
+        assert_eq!((there.srr0, there.srr1), (with_fp.pc, with_fp.msr));
+    }
+}
