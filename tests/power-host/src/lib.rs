@@ -20,9 +20,9 @@ mod root;
 /// What the kernel of an emulated host has; the size of its pages is added. All else is left out.
 pub const KERNEL_CONFIG: &str = include_str!("../kernel.config");
 
-pub use case::{Accelerator, Case, Figure, File, On, Run};
+pub use case::{Accelerator, Case, Effort, Figure, File, On, Run};
 pub use cases::{CASES, FIGURES};
 pub use host::{Error, Host, Setup};
-pub use judge::{Ran, judge};
+pub use judge::{Ran, judge, shown};
 pub use place::{Machine, Pages, Place};
 pub use root::{Packed, Root};

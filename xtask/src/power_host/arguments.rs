@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use power_host_tests::{Machine, Pages, Place};
+use power_host_tests::{Effort, Machine, Pages, Place};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Arguments {
     pub files: Vec<(PathBuf, String)>,
     /// How long a line may take.
     pub patience: Duration,
+    /// How much is tried of the cases.
+    pub effort: Effort,
 }
 
 /// Seconds that a line may take unless the user says otherwise.
@@ -61,6 +63,7 @@ impl Arguments {
             memory_mib: None,
             files: Vec::new(),
             patience: Duration::from_secs(PATIENCE.into()),
+            effort: Effort::Usual,
         };
         while let Some((&argument, after)) = rest.split_first() {
             rest = after;
@@ -74,6 +77,7 @@ impl Arguments {
                 "--pages" => pages = Some(value()?.parse::<Pages>()?),
                 "--native" => native = true,
                 "--all" => all = true,
+                "--long" if work == "test" => parsed.effort = Effort::Long,
                 "--smp" => parsed.processors = Some(number(value()?)?),
                 "--mem" => parsed.memory_mib = Some(number(value()?)?),
                 "--patience" => parsed.patience = Duration::from_secs(number(value()?)?.into()),
@@ -159,6 +163,14 @@ mod tests {
     fn cases_are_chosen_by_a_word() {
         let parsed = Arguments::parse(&["test", "linux"]).unwrap();
         assert_eq!(parsed.work, Work::Test(Some("linux".to_owned())));
+        assert_eq!(parsed.effort, Effort::Usual);
+    }
+
+    #[test]
+    fn long_tests_are_asked_for() {
+        let parsed = Arguments::parse(&["test", "--long", "stale"]).unwrap();
+        assert_eq!(parsed.effort, Effort::Long);
+        assert!(Arguments::parse(&["bench", "--long"]).is_err());
     }
 
     #[test]

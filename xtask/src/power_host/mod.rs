@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use guest_images::{Cache, Stderr};
-use power_host_tests::{FIGURES, Host, Machine, Pages, Place, Root, Setup};
+use power_host_tests::{Effort, FIGURES, Host, Machine, Pages, Place, Root, Setup};
 
 use self::arguments::{Arguments, Work};
 use self::failed::Failed;
@@ -42,7 +42,7 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
                 .iter()
                 .map(|&place| {
                     Step::new(step_name(place), move |workspace, tally| {
-                        cases(workspace, tally, place, word.as_deref())
+                        cases(workspace, tally, place, word.as_deref(), arguments.effort)
                     })
                 })
                 .collect();
@@ -62,7 +62,7 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
 /// The cases on the usual host, as a step of the check.
 pub fn usual(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     if is_power() {
-        return cases(workspace, tally, Place::Native, None);
+        return cases(workspace, tally, Place::Native, None, Effort::Usual);
     }
     if std::env::consts::ARCH != "x86_64" {
         return Outcome::Skipped("a POWER host is emulated on x86-64 machines alone, so nothing was tried".to_owned());
@@ -74,7 +74,13 @@ pub fn usual(workspace: &Workspace, tally: &mut Tally) -> Outcome {
             false => Outcome::Skipped(format!("{why}, so nothing was tried")),
         };
     }
-    cases(workspace, tally, Place::Emulated(Machine::PowerNv8, Pages::Small), None)
+    let place = Place::Emulated(Machine::PowerNv8, Pages::Small);
+    cases(workspace, tally, place, None, Effort::Usual)
+}
+
+/// Whether there are compilers of C for POWER in either byte order; where we may, they are installed.
+pub fn has_compilers() -> bool {
+    see_to(&[For::Interface]).is_ok()
 }
 
 /// Whether this machine is a POWER host itself.
@@ -95,7 +101,7 @@ fn step_name(place: Place) -> &'static str {
 }
 
 /// Runs the cases of a host as tests.
-fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, word: Option<&str>) -> Outcome {
+fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, word: Option<&str>, effort: Effort) -> Outcome {
     match made(workspace, place, "debug") {
         Ok(Made { pteg, kernel }) => {
             let mut command = workspace.cargo(&[
@@ -111,6 +117,9 @@ fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, word: Option<&s
                 .args(word)
                 .env("PTEG_BIN", pteg)
                 .env("PTEG_POWER_HOST", place.to_string());
+            if effort == Effort::Long {
+                command.env("PTEG_POWER_HOST_LONG", "1");
+            }
             if let Some(kernel) = kernel {
                 command.env("PTEG_POWER_HOST_KERNEL", kernel);
             }
