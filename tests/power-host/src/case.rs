@@ -7,8 +7,8 @@ use guest_images::programs::Program;
 use guest_images::{Cache, Console, Image, ImageOptions, Init, Progress};
 use power::insn::Endian;
 
-use crate::Place;
 use crate::host::Error;
+use crate::{Place, qemu};
 
 /// A command that is run on a host, and what it must do.
 #[derive(Debug)]
@@ -175,6 +175,8 @@ pub enum File {
     Kernel(&'static str),
     /// An initramfs for any such kernel, in `NAME.initrd`, which runs this script and powers off.
     Initrd(&'static str, &'static str),
+    /// QEMU for the host itself, with all it needs, in `qemu`.
+    Qemu,
 }
 
 impl File {
@@ -210,19 +212,9 @@ impl File {
                 let made = Image::ALL[0].prepare(cache, progress, &options)?;
                 Ok(vec![(format!("{name}.initrd"), read(&made.initrd)?)])
             }
+            Self::Qemu => qemu::contents(cache, progress),
         }
     }
-}
-
-/// A measurement on a host: nothing is judged but the exit status, and all of its output is shown.
-#[derive(Debug)]
-pub struct Figure {
-    /// Its name.
-    pub name: &'static str,
-    /// As a case's.
-    pub command: &'static str,
-    /// As a case's.
-    pub files: &'static [File],
 }
 
 #[cfg(test)]

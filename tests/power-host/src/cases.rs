@@ -1,8 +1,8 @@
-//! The list of cases, and that of figures: what `pteg` must do on a POWER host. An entry is all that a new one takes.
+//! The list of cases: what `pteg` must do on a POWER host. An entry is all that a new one takes.
 
 use std::time::Duration;
 
-use crate::{Accelerator, Case, Figure, File, On, Pages, Place};
+use crate::{Accelerator, Case, File, On, Pages, Place};
 
 const USUAL: Case = Case::USUAL;
 
@@ -180,13 +180,6 @@ pub const CASES: &[Case] = &[
     ),
 ];
 
-/// Every figure.
-pub const FIGURES: &[Figure] = &[Figure {
-    name: "emulated_hypercalls",
-    command: "pteg run --accel emulated --mem 64M --stats --kernel hypercalls-le",
-    files: &[File::Program("hypercalls")],
-}];
-
 fn is_emulated(place: Place) -> bool {
     matches!(place, Place::Emulated(..))
 }
@@ -199,6 +192,8 @@ mod tests {
 
     use guest_images::Image;
     use guest_images::programs::Program;
+
+    use crate::FIGURES;
 
     #[test]
     fn names_are_words_and_no_two_are_alike() {
@@ -221,7 +216,7 @@ mod tests {
             match *file {
                 File::Program(name) => assert!(Program::by_name(name).is_some(), "{name}"),
                 File::Kernel(name) => assert!(Image::by_name(name).is_ok(), "{name}"),
-                File::Initrd(..) => {}
+                File::Initrd(..) | File::Qemu => {}
             }
         }
     }

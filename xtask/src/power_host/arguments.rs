@@ -35,10 +35,23 @@ pub struct Arguments {
     pub patience: Duration,
     /// How much is tried of the cases.
     pub effort: Effort,
+    /// How many rounds of figures are taken.
+    pub runs: u32,
+    /// Whether they are put into their page.
+    pub is_written: bool,
 }
 
 /// Seconds that a line may take unless the user says otherwise.
 const PATIENCE: u32 = 600;
+
+/// Rounds of figures unless the user says otherwise.
+const RUNS: u32 = 3;
+
+/// Where figures are taken unless the user says otherwise.
+const MEASURED: [Place; 2] = [
+    Place::Emulated(Machine::PowerNv8, Pages::Small),
+    Place::Emulated(Machine::PowerNv8, Pages::Large),
+];
 
 /// Every host that makes sense: on pseries the page size is nothing new.
 const ALL: [Place; 5] = [
@@ -64,6 +77,8 @@ impl Arguments {
             files: Vec::new(),
             patience: Duration::from_secs(PATIENCE.into()),
             effort: Effort::Usual,
+            runs: RUNS,
+            is_written: false,
         };
         while let Some((&argument, after)) = rest.split_first() {
             rest = after;
@@ -77,6 +92,8 @@ impl Arguments {
                 "--pages" => pages = Some(value()?.parse::<Pages>()?),
                 "--native" => native = true,
                 "--all" => all = true,
+                "--runs" if work == "bench" => parsed.runs = number(value()?)?,
+                "--write" if work == "bench" => parsed.is_written = true,
                 "--long" if work == "test" => parsed.effort = Effort::Long,
                 "--smp" => parsed.processors = Some(number(value()?)?),
                 "--mem" => parsed.memory_mib = Some(number(value()?)?),
@@ -105,6 +122,7 @@ impl Arguments {
         parsed.places = match (native, all, is_chosen) {
             (false, true, false) => ALL.into(),
             (true, false, false) => vec![Place::Native],
+            (false, false, false) if parsed.work == Work::Bench => MEASURED.into(),
             (false, false, _) => vec![Place::Emulated(
                 machine.unwrap_or(Machine::PowerNv8),
                 pages.unwrap_or(Pages::Small),
@@ -157,6 +175,16 @@ mod tests {
         assert_eq!(places(&["--pages", "64k", "--machine", "powernv9"]), ["powernv9-64k"]);
         assert_eq!(places(&["--native"]), ["native"]);
         assert_eq!(places(&["--all"]).len(), 5);
+    }
+
+    #[test]
+    fn figures_are_taken_with_pages_of_either_size() {
+        let parsed = Arguments::parse(&["bench", "--runs", "5", "--write"]).unwrap();
+        let places: Vec<String> = parsed.places.iter().map(Place::to_string).collect();
+        assert_eq!(places, ["powernv8-4k", "powernv8-64k"]);
+        assert!(parsed.runs == 5 && parsed.is_written);
+        let parsed = Arguments::parse(&["bench", "--pages", "64k"]).unwrap();
+        assert!(parsed.places.len() == 1 && parsed.runs == RUNS && !parsed.is_written);
     }
 
     #[test]
