@@ -38,12 +38,11 @@ pub struct Cli {
     #[arg(long, value_name = "DIR")]
     pub hvbench: Option<PathBuf>,
 
-    /// What the guest program hypercall_costs said on a POWER host
+    /// What was said on a POWER host
     ///
-    /// What the guest program hypercall_costs said on a POWER host, in two files: where KVM answered the hypercalls, and where
-    /// pteg did; each of several runs one after the other. Default: none, and costs cannot be compared.
-    /// Example: --costs kernel.txt ours.txt
-    #[arg(long, value_names = ["KERNEL", "OURS"], num_args = 2)]
+    /// What was said on a POWER host, in two files: by KVM's own handlers and QEMU, and by pteg. cargo xtask power-host bench
+    /// makes them. Default: none, and costs cannot be compared. Example: --costs theirs.txt ours.txt
+    #[arg(long, value_names = ["THEIRS", "OURS"], num_args = 2)]
     pub costs: Vec<PathBuf>,
 
     /// How much that guest does, in percent [default: 25]

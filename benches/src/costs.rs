@@ -1,8 +1,8 @@
-//! What the page table's hypercalls cost a guest on a POWER host: answered by pteg, and by KVM's own handlers on the same
-//! table.
+//! What a guest of KVM-PR pays on a POWER host: for the page table's hypercalls, answered by pteg and by KVM's own handlers on
+//! the same table; and for booting, with pteg and with QEMU.
 //!
-//! The guest program `hypercall_costs` times them itself. Who runs it (on an emulated host, which is slow to start, all rounds in
-//! one boot) keeps what it said, round behind round, in one file for each way; here the two are compared.
+//! The guest program `hypercall_costs` times its calls itself. `cargo xtask power-host bench` runs it, and the boots, in turns, and
+//! keeps what was said, round behind round, in one file for each side; here the two are compared.
 
 use std::fs;
 use std::path::Path;
@@ -12,17 +12,23 @@ use crate::report::Report;
 use crate::statistics::Samples;
 use crate::table::Table;
 
-/// What an operation cost in one round, in microseconds.
+/// What an operation cost in one round.
 #[derive(Debug, PartialEq)]
 struct Cost<'a> {
+    /// The host; empty if nobody said.
+    host: &'a str,
     operation: &'a str,
-    microseconds: f64,
+    /// Microseconds; seconds of a [`BOOT`].
+    cost: f64,
 }
 
-/// Compares what `hypercall_costs` said in the files `kernel`, where KVM answered, and `ours`.
-pub fn measure(kernel: &Path, ours: &Path) -> Result<Report> {
+/// The operation that is not a hypercall: from the start of a program to the first word of its guest's first process.
+const BOOT: &str = "boot";
+
+/// Compares what was said in the files `theirs`, where KVM or QEMU did it, and `ours`.
+pub fn measure(theirs: &Path, ours: &Path) -> Result<Report> {
     let read = |path: &Path| fs::read_to_string(path).map_err(|source| Error::io("reading", path, source));
-    let (kernel_said, ours_said) = (read(kernel)?, read(ours)?);
+    let (theirs_said, ours_said) = (read(theirs)?, read(ours)?);
     let costs = |said, path: &Path| {
         let costs = costs(said);
         if costs.is_empty() {
@@ -30,24 +36,28 @@ pub fn measure(kernel: &Path, ours: &Path) -> Result<Report> {
         }
         Ok(costs)
     };
-    Ok(compare(&costs(&kernel_said, kernel)?, &costs(&ours_said, ours)?))
+    Ok(compare(&costs(&theirs_said, theirs)?, &costs(&ours_said, ours)?))
 }
 
-/// The lines `cost NAME TICKS per OPS` of one console, by the last `clock HZ` before each. Other lines are not looked at.
+/// The lines `cost NAME TICKS per OPS`, by the last `clock HZ` before each, and `boot SECONDS`; both on the last `host NAME`. Other
+/// lines are not looked at.
 fn costs(said: &str) -> Vec<Cost<'_>> {
-    let mut clock_hz = None;
+    let (mut host, mut clock_hz) = ("", None);
     let mut costs = Vec::new();
     for line in said.lines() {
         match *line.split_whitespace().collect::<Vec<_>>() {
+            ["host", name] => host = name,
             ["clock", hz] => clock_hz = hz.parse::<f64>().ok(),
             ["cost", operation, ticks, "per", count] => {
                 let numbers = (clock_hz, ticks.parse::<f64>(), count.parse::<f64>());
                 if let (Some(hz), Ok(ticks), Ok(count)) = numbers {
-                    costs.push(Cost {
-                        operation,
-                        microseconds: ticks / hz * 1e6 / count,
-                    });
+                    let cost = ticks / hz * 1e6 / count;
+                    costs.push(Cost { host, operation, cost });
                 }
+            }
+            [BOOT, seconds] => {
+                let operation = BOOT;
+                costs.extend(seconds.parse().ok().map(|cost| Cost { host, operation, cost }));
             }
             _ => {}
         }
@@ -55,39 +65,62 @@ fn costs(said: &str) -> Vec<Cost<'_>> {
     costs
 }
 
-fn compare(kernel: &[Cost<'_>], ours: &[Cost<'_>]) -> Report {
-    let columns = ["pteg", "KVM's handlers"].map(str::to_owned).to_vec();
-    let mut table = Table::comparing_first("operation", columns);
+fn compare(theirs: &[Cost<'_>], ours: &[Cost<'_>]) -> Report {
     let mut rounds = 0;
-    for operation in operations(kernel, ours) {
-        let samples = |costs: &[Cost<'_>]| -> Vec<f64> {
-            let of_it = costs.iter().filter(|cost| cost.operation == operation);
-            of_it.map(|cost| cost.microseconds).collect()
+    let mut markdown = String::new();
+    let both = || ours.iter().chain(theirs);
+    for host in distinct(both().map(|cost| cost.host)) {
+        let mut table = |operations: Vec<&str>, their_name: &str, what: &str| {
+            let columns = ["pteg", their_name].map(str::to_owned).to_vec();
+            let mut table = Table::comparing_first("operation", columns);
+            for operation in operations {
+                let samples = |costs: &[Cost<'_>]| -> Vec<f64> {
+                    let of_it = costs
+                        .iter()
+                        .filter(|cost| cost.host == host && cost.operation == operation);
+                    of_it.map(|cost| cost.cost).collect()
+                };
+                let (ours, theirs) = (samples(ours), samples(theirs));
+                rounds = rounds.max(ours.len());
+                let samples: [Samples; 2] = [ours, theirs].map(Samples::from_iter);
+                table.rows.push((operation.to_owned(), samples.into()));
+            }
+            if !table.rows.is_empty() {
+                let on = if host.is_empty() {
+                    String::new()
+                } else {
+                    format!(" on {host}")
+                };
+                markdown += &format!("**{what}{on}**\n\n{}\n", table.markdown());
+            }
         };
-        let (ours, kernel) = (samples(ours), samples(kernel));
-        rounds = rounds.max(ours.len());
-        let samples: [Samples; 2] = [ours, kernel].map(Samples::from_iter);
-        table.rows.push((operation.to_owned(), samples.into()));
+        let here = both().filter(|cost| cost.host == host);
+        let (boots, calls) = distinct(here.map(|cost| cost.operation))
+            .into_iter()
+            .partition(|&operation| operation == BOOT);
+        table(
+            calls,
+            "KVM's handlers",
+            "Microseconds for an operation, by the guest's clock,",
+        );
+        table(boots, "QEMU", "Seconds until a guest's first process is up,");
     }
     Report {
         rounds,
-        markdown: format!(
-            "Microseconds for an operation, by the guest's clock.\n\n{}",
-            table.markdown()
-        ),
+        markdown,
         picture: None,
     }
 }
 
-/// Every operation of either, in the order of the first round that has it.
-fn operations<'a>(kernel: &[Cost<'a>], ours: &[Cost<'a>]) -> Vec<&'a str> {
-    let mut operations = Vec::new();
-    for cost in ours.iter().chain(kernel) {
-        if !operations.contains(&cost.operation) {
-            operations.push(cost.operation);
+/// Each once, in the order in which they come.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut distinct = Vec::new();
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
         }
     }
-    operations
+    distinct
 }
 
 #[cfg(test)]
@@ -99,9 +132,10 @@ mod tests {
 
     #[test]
     fn lines_of_costs_are_read_and_others_are_not() {
-        let cost = |operation, microseconds| Cost {
+        let cost = |operation, cost| Cost {
+            host: "",
             operation,
-            microseconds,
+            cost,
         };
         assert_eq!(costs(OURS), [cost("null", 1.0), cost("read", 2.0)]);
         for said in [
@@ -120,7 +154,7 @@ mod tests {
         let kernel = "clock 1000000\ncost null 200 per 100\nclock 1000000\ncost null 400 per 100\n";
         let report = compare(&costs(kernel), &costs(&ours));
         assert_eq!(report.rounds, 2);
-        let rows: Vec<&str> = report.markdown.lines().skip(2).collect();
+        let rows: Vec<&str> = report.markdown.lines().filter(|line| line.starts_with('|')).collect();
         assert_eq!(
             rows,
             [
@@ -129,6 +163,36 @@ mod tests {
                 "| null      | 1.00 (1.00–1.00) | 3.00 (2.00–4.00) | 0.33 (0.25–0.50)      |",
                 "| read      | 2.00 (2.00–2.00) | –                | –                     |",
             ]
+        );
+    }
+
+    #[test]
+    fn each_host_has_its_tables_and_boots_have_their_own() {
+        let ours = ["host a\n", OURS, "host b\n", OURS, "boot 3.00\n"].concat();
+        let theirs = "host b\nboot 2.00\n";
+        assert_eq!(
+            costs(theirs),
+            [Cost {
+                host: "b",
+                operation: "boot",
+                cost: 2.0
+            }]
+        );
+        let report = compare(&costs(theirs), &costs(&ours));
+        assert_eq!(report.rounds, 1);
+        let titles: Vec<&str> = report.markdown.lines().filter(|line| line.starts_with("**")).collect();
+        assert_eq!(
+            titles,
+            [
+                "**Microseconds for an operation, by the guest's clock, on a**",
+                "**Microseconds for an operation, by the guest's clock, on b**",
+                "**Seconds until a guest's first process is up, on b**",
+            ]
+        );
+        assert!(
+            report
+                .markdown
+                .contains("| boot      | 3.00 (3.00–3.00) | 2.00 (2.00–2.00) | 1.50 (1.50–1.50) |")
         );
     }
 

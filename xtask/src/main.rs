@@ -54,8 +54,9 @@ A POWER host with KVM-PR, which QEMU emulates, or this machine if it is one:
   power-host build|test|shell|run|bench [--machine M] [--pages P] [--native] [--all]
            The first of them brings all that is needed, once: a Rust for POWER, a kernel (five minutes on two
            processors), and, as root, packages of this system's. `test [WORD]` runs the cases of
-           tests/power-host, or those whose names have this word in them; `run -- LINE` runs a line for a shell, with pteg
-           in PATH, and exits as that does; `shell` is for a person; `bench` measures.
+           tests/power-host, or those whose names have this word in them, and with --long also those that take half an hour; `run -- LINE` runs a line for a shell, with pteg
+           in PATH, and exits as that does; `shell` is for a person; `bench [--runs N] [--write]` measures, with pages of
+           either size unless one is given, N rounds (3), and puts the figures into benches/README.md.
            M is powernv8 (the default), powernv9, or pseries, a host that is itself a guest; P is 4k (the default) or 64k;
            --native is this machine without QEMU, --all every host that makes sense
            For run, shell and bench: --smp N, --mem MIB; --file FILE[:NAME] puts a file where the line is run, and

@@ -144,7 +144,7 @@ fn next_line(lines: &Receiver<String>, child: &mut Child) -> io::Result<Option<S
 /// Whether a line tells how far a step is, of cargo, of a test program, or of one that fetches something.
 fn is_worth_showing(line: &str) -> bool {
     let line = line.trim_start();
-    let begins = ["Running ", "Doc-tests ", "test result: ", "pteg: "];
+    let begins = ["Running ", "Doc-tests ", "test result: ", "pteg: ", "POWER host: "];
     let contains = [" ... FAILED", " has been running for over ", "SKIPPED"];
     // libFuzzer: at powers of two, and at the end.
     let fuzzer = line.starts_with('#') && (line.contains("\tpulse ") || line.contains("\tDONE "));

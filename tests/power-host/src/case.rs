@@ -7,15 +7,16 @@ use guest_images::programs::Program;
 use guest_images::{Cache, Console, Image, ImageOptions, Init, Progress};
 use power::insn::Endian;
 
-use crate::Place;
 use crate::host::Error;
+use crate::{Place, qemu};
 
 /// A command that is run on a host, and what it must do.
 #[derive(Debug)]
 pub struct Case {
     /// Its name, a sentence.
     pub name: &'static str,
-    /// Lines for a shell, which runs them in a directory that has the files, with `pteg` in `PATH` and no input.
+    /// Lines for a shell, which runs them in a directory that has the files, with `pteg` in `PATH` and no input. `$often` is
+    /// [`Effort::often`].
     pub command: &'static str,
     /// What stands in that directory.
     pub files: &'static [File],
@@ -23,13 +24,17 @@ pub struct Case {
     pub on: On,
     /// Where it is run.
     pub places: fn(Place) -> bool,
+    /// Whether it is run only where there is time for it.
+    pub is_long: bool,
     /// The exit status.
     pub status: i32,
     /// What must be among the output, in any order.
     pub says: &'static [&'static str],
     /// The guest programs that must say that they pass, and how many times; no other verdict may be among the output.
     pub verdicts: &'static [(&'static str, usize)],
-    /// How long it may take before it counts as hung.
+    /// How the lines begin that are shown however it ends.
+    pub shown: &'static [&'static str],
+    /// How long it may take before it counts as hung; several times what it takes on a busy machine.
     pub patience: Duration,
 }
 
@@ -41,9 +46,11 @@ impl Case {
         files: &[],
         on: On::Host,
         places: |_| true,
+        is_long: false,
         status: 0,
         says: &[],
         verdicts: &[],
+        shown: &[],
         patience: Duration::from_secs(300),
     };
 }
@@ -78,6 +85,25 @@ pub enum On {
     Each,
 }
 
+/// How much is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// What shows in some minutes.
+    Usual,
+    /// Every case, and of what is left to chance far more.
+    Long,
+}
+
+impl Effort {
+    /// How many times as much as usual is left to chance.
+    pub const fn often(self) -> u32 {
+        match self {
+            Self::Usual => 1,
+            Self::Long => 200,
+        }
+    }
+}
+
 /// A case on one accelerator.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
@@ -85,21 +111,27 @@ pub struct Run {
     pub case: &'static Case,
     /// The accelerator; `None` if it is about the host.
     pub accelerator: Option<Accelerator>,
+    /// How much is tried.
+    pub effort: Effort,
 }
 
 impl Run {
     /// All that is run at `place`, in order.
-    pub fn all(cases: &'static [Case], place: Place) -> Vec<Self> {
-        let here = cases.iter().filter(|case| (case.places)(place));
+    pub fn all(cases: &'static [Case], place: Place, effort: Effort) -> Vec<Self> {
+        let here = cases
+            .iter()
+            .filter(|case| (case.places)(place) && (!case.is_long || effort == Effort::Long));
         here.flat_map(|case| {
             let accelerators = match case.on {
                 On::Host => vec![None],
                 On::One(one) => vec![Some(one)],
                 On::Each => vec![Some(Accelerator::Emulated), Some(Accelerator::Kvm)],
             };
-            accelerators
-                .into_iter()
-                .map(move |accelerator| Self { case, accelerator })
+            accelerators.into_iter().map(move |accelerator| Self {
+                case,
+                accelerator,
+                effort,
+            })
         })
         .collect()
     }
@@ -107,9 +139,24 @@ impl Run {
     /// What a shell is to run.
     pub fn script(&self) -> String {
         let accelerator = self.accelerator.map_or("", Accelerator::name);
-        format!("accel={accelerator}\n{}", self.case.command)
+        format!(
+            "accel={accelerator}\noften={}\n{}",
+            self.effort.often(),
+            self.case.command
+        )
+    }
+
+    /// How long it may take.
+    pub fn patience(&self) -> Duration {
+        match (self.effort, self.case.command.contains("$often")) {
+            (Effort::Long, true) => LONGEST,
+            _ => self.case.patience,
+        }
     }
 }
+
+/// How long a case may take in which something is tried again and again.
+const LONGEST: Duration = Duration::from_secs(2 * 3600);
 
 /// The name is a word.
 impl fmt::Display for Run {
@@ -128,6 +175,8 @@ pub enum File {
     Kernel(&'static str),
     /// An initramfs for any such kernel, in `NAME.initrd`, which runs this script and powers off.
     Initrd(&'static str, &'static str),
+    /// QEMU for the host itself, with all it needs, in `qemu`.
+    Qemu,
 }
 
 impl File {
@@ -163,19 +212,9 @@ impl File {
                 let made = Image::ALL[0].prepare(cache, progress, &options)?;
                 Ok(vec![(format!("{name}.initrd"), read(&made.initrd)?)])
             }
+            Self::Qemu => qemu::contents(cache, progress),
         }
     }
-}
-
-/// A measurement on a host: nothing is judged but the exit status, and all of its output is shown.
-#[derive(Debug)]
-pub struct Figure {
-    /// Its name.
-    pub name: &'static str,
-    /// As a case's.
-    pub command: &'static str,
-    /// As a case's.
-    pub files: &'static [File],
 }
 
 #[cfg(test)]
@@ -209,9 +248,36 @@ mod tests {
                 ..Case::USUAL
             },
         ];
-        let all = Run::all(CASES, PLACE);
+        let all = Run::all(CASES, PLACE, Effort::Usual);
         let names: Vec<String> = all.iter().map(Run::to_string).collect();
         assert_eq!(names, ["emulated::a", "kvm::a", "kvm::c", "host::d"]);
-        assert_eq!(all[1].script(), "accel=kvm\npteg run --accel $accel");
+        assert_eq!(all[1].script(), "accel=kvm\noften=1\npteg run --accel $accel");
+    }
+
+    #[test]
+    fn with_time_there_are_more_cases_and_some_try_more_often() {
+        const CASES: &[Case] = &[
+            Case {
+                name: "a",
+                command: "try $often",
+                ..Case::USUAL
+            },
+            Case {
+                name: "b",
+                is_long: true,
+                ..Case::USUAL
+            },
+        ];
+        let runs = |effort| -> Vec<(String, bool)> {
+            let all = Run::all(CASES, PLACE, effort);
+            all.iter()
+                .map(|run| (run.to_string(), run.patience() > Case::USUAL.patience))
+                .collect()
+        };
+        assert_eq!(runs(Effort::Usual), [("host::a".to_owned(), false)]);
+        assert_eq!(
+            runs(Effort::Long),
+            [("host::a".to_owned(), true), ("host::b".to_owned(), false)]
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! The list of cases, and that of figures: what `pteg` must do on a POWER host. An entry is all that a new one takes.
+//! The list of cases: what `pteg` must do on a POWER host. An entry is all that a new one takes.
 
 use std::time::Duration;
 
-use crate::{Accelerator, Case, Figure, File, On, Pages, Place};
+use crate::{Accelerator, Case, File, On, Pages, Place};
 
 const USUAL: Case = Case::USUAL;
 
@@ -39,11 +39,15 @@ const USERSPACE: File = File::Initrd("userspace", include_str!("scripts/userspac
 /// A Linux guest that stays, to be killed.
 const FOREVER: File = File::Initrd("forever", "while :; do /bin/busybox true; done");
 
+/// What the race of removals found.
+const RACE: &[&str] = &["stale-translations: "];
+
 /// Boots Linux on two processors to [`USERSPACE`].
 macro_rules! linux {
-    ($name:literal, $image:literal, $kernel:literal, $says:literal) => {
+    ($name:literal, $image:literal, $kernel:literal, $says:literal, $is_long:literal) => {
         Case {
             name: $name,
+            is_long: $is_long,
             command: concat!(
                 "pteg run --accel $accel --smp 2 --mem 512M --kernel ",
                 $kernel,
@@ -114,6 +118,37 @@ pub const CASES: &[Case] = &[
     program!("hypercalls", "", ""),
     program!("page_faults", "", ""),
     program!("smp", "--smp 4", ""),
+    program!("hypercall_costs", "--append 'ops=10 rounds=3'", ""),
+    Case {
+        name: "hypercall_costs_passes_where_the_kernel_answers",
+        command: "pteg run --accel $accel --mem 64M --kernel-hcalls --kernel hypercall_costs-le --append 'ops=10 rounds=3'",
+        files: &[File::Program("hypercall_costs")],
+        on: On::One(Accelerator::Kvm),
+        verdicts: &[("hypercall_costs", 1)],
+        ..USUAL
+    },
+    // The tries of both orders together are a million when there is time.
+    Case {
+        name: "nothing_is_stale_lost_or_corrupted_when_a_page_goes_while_others_touch_it",
+        command: "for order in be le; do pteg run --accel $accel --smp 2 --mem 64M --kernel stale_translations-$order \
+                  --append tries=$((2500 * often)) || exit; done",
+        files: &[File::Program("stale_translations")],
+        on: On::One(Accelerator::Kvm),
+        verdicts: &[("stale_translations", 2)],
+        shown: RACE,
+        patience: Duration::from_secs(600),
+        ..USUAL
+    },
+    Case {
+        name: "the_kernels_own_removals_leave_stale_translations",
+        command: include_str!("scripts/kernel_race.sh"),
+        files: &[File::Program("stale_translations")],
+        on: On::One(Accelerator::Kvm),
+        says: &["of the kernel: stale_translations: fail number of tries with something stale"],
+        shown: RACE,
+        patience: Duration::from_secs(600),
+        ..USUAL
+    },
     Case {
         name: "pteg_that_is_killed_leaves_the_host_clean",
         command: include_str!("scripts/killed.sh"),
@@ -133,22 +168,17 @@ pub const CASES: &[Case] = &[
         "linux_6_12_with_small_pages_comes_to_userspace",
         "debian:6.12",
         "debian-6.12",
-        "guest: pages of 4 KiB"
+        "guest: pages of 4 KiB",
+        false
     ),
     linux!(
         "linux_6_1_with_large_pages_comes_to_userspace",
         "debian",
         "debian",
-        "guest: pages of 64 KiB"
+        "guest: pages of 64 KiB",
+        true
     ),
 ];
-
-/// Every figure.
-pub const FIGURES: &[Figure] = &[Figure {
-    name: "emulated_hypercalls",
-    command: "pteg run --accel emulated --mem 64M --stats --kernel hypercalls-le",
-    files: &[File::Program("hypercalls")],
-}];
 
 fn is_emulated(place: Place) -> bool {
     matches!(place, Place::Emulated(..))
@@ -162,6 +192,8 @@ mod tests {
 
     use guest_images::Image;
     use guest_images::programs::Program;
+
+    use crate::FIGURES;
 
     #[test]
     fn names_are_words_and_no_two_are_alike() {
@@ -184,7 +216,7 @@ mod tests {
             match *file {
                 File::Program(name) => assert!(Program::by_name(name).is_some(), "{name}"),
                 File::Kernel(name) => assert!(Image::by_name(name).is_ok(), "{name}"),
-                File::Initrd(..) => {}
+                File::Initrd(..) | File::Qemu => {}
             }
         }
     }

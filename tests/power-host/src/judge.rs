@@ -55,6 +55,14 @@ pub fn judge(case: &Case, ran: &Ran) -> Result<(), String> {
     Err(message)
 }
 
+/// The lines of the output that are shown however it ended.
+pub fn shown<'a>(case: &'a Case, output: &'a str) -> impl Iterator<Item = &'a str> {
+    output
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| case.shown.iter().any(|begins| line.starts_with(begins)))
+}
+
 /// What is wrong with the lines `VERDICT NAME: …` of guest programs.
 fn verdicts(case: &Case, output: &str) -> Vec<String> {
     let said: Vec<&str> = output
@@ -134,6 +142,16 @@ mod tests {
             let message = judge(&PROGRAM, &ran(&output, 0, &[])).unwrap_err();
             assert!(message.contains(says), "{message}");
         }
+    }
+
+    #[test]
+    fn what_is_to_be_shown_is_picked_by_how_it_begins() {
+        const CASE: Case = Case {
+            shown: &["found "],
+            ..Case::USUAL
+        };
+        let output = "found 1\r\nhas found 2\nfound 3";
+        assert_eq!(shown(&CASE, output).collect::<Vec<_>>(), ["found 1", "found 3"]);
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //! | `PTEG_POWER_HOST` | the host: `powernv8-4k` and the like, or `native` |
 //! | `PTEG_POWER_HOST_KERNEL` | of an emulated host: its kernel |
 //! | `PTEG_BIN` | the `pteg` for that host |
+//! | `PTEG_POWER_HOST_LONG` | if it is set, every case is run, and what is left to chance is tried far more often |
 //!
 //! `cargo xtask power-host test` sets them. A host is booted when the first case needs it, and again after a case that broke
-//! it; the cases come one after the other.
+//! it; the cases come one after the other. At the end stands how long each took, and what it shows however it ended.
 
 use std::env;
 use std::fs;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use guest_images::{Cache, Stderr};
 use libtest_mimic::{Arguments, Failed, Trial};
-use power_host_tests::{Accelerator, CASES, Error, Host, Packed, Place, Ran, Root, Run, Setup, judge};
+use power_host_tests::{Accelerator, CASES, Effort, Error, Host, Packed, Place, Ran, Root, Run, Setup, judge, shown};
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -41,12 +42,17 @@ fn main() -> ExitCode {
     if let Some(why) = &lacks_kvm {
         eprintln!("SKIPPED: every case under KVM: {why}");
     }
-    let trials = Run::all(CASES, place).into_iter().map(|run| {
-        let runner = Arc::clone(&runner);
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let trials = Run::all(CASES, place, effort()).into_iter().map(|run| {
+        let (runner, reports) = (Arc::clone(&runner), Arc::clone(&reports));
         let is_skipped = lacks_kvm.is_some() && run.accelerator == Some(Accelerator::Kvm);
         let trial = Trial::test(format!("{name}::{run}"), move || {
             let mut runner = runner.lock().map_err(|_| Failed::from("a case before it panicked"))?;
+            let began = Instant::now();
             let ran = runner.run(&run)?;
+            let mut reports = reports.lock().map_err(|_| Failed::from("a case before it panicked"))?;
+            reports.push(format!("{run}: {:.1} s", began.elapsed().as_secs_f64()));
+            reports.extend(shown(run.case, &ran.output).map(|line| format!("{run}: {line}")));
             Ok(judge(run.case, &ran)?)
         });
         trial.with_ignored_flag(is_skipped)
@@ -55,6 +61,9 @@ fn main() -> ExitCode {
     // There is one host, with one console.
     arguments.test_threads = Some(1);
     let conclusion = libtest_mimic::run(&arguments, trials);
+    for report in reports.lock().into_iter().flat_map(|reports| reports.clone()) {
+        eprintln!("POWER host: {report}");
+    }
     let ended = runner.lock().map(|mut runner| runner.end());
     match ended {
         Ok(Err(why)) => {
@@ -62,6 +71,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         _ => conclusion.exit_code(),
+    }
+}
+
+/// How much the environment wants to be tried.
+fn effort() -> Effort {
+    match env::var_os("PTEG_POWER_HOST_LONG") {
+        Some(_) => Effort::Long,
+        None => Effort::Usual,
     }
 }
 
@@ -146,7 +163,7 @@ impl Emulated {
             })?,
         };
         let ran = host
-            .run(&run.to_string(), run.case.patience, |_| ())
+            .run(&run.to_string(), run.patience(), |_| ())
             .map_err(|error| sentence(&error))?;
         self.host = Some(host);
         Ok(ran)
@@ -156,7 +173,7 @@ impl Emulated {
         if self.root.is_none() {
             let cache = Cache::from_environment()?;
             let mut root = Root::new(&self.pteg)?;
-            root.runs(&Run::all(CASES, self.place), &cache, &Stderr::new())?;
+            root.runs(&Run::all(CASES, self.place, effort()), &cache, &Stderr::new())?;
             self.root = Some(root.pack(&cache, &Stderr::new())?);
         }
         let root = self.root.as_ref().expect("it is packed by now");
@@ -196,7 +213,7 @@ fn natively(run: &Run, pteg: &Path) -> Result<Ran, String> {
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()?;
-        let deadline = Instant::now() + run.case.patience;
+        let deadline = Instant::now() + run.patience();
         let status = loop {
             if let Some(status) = shell.try_wait()? {
                 break status;
@@ -216,7 +233,7 @@ fn natively(run: &Run, pteg: &Path) -> Result<Ran, String> {
     };
     match ran() {
         Ok(Some(ran)) => Ok(ran),
-        Ok(None) => Err(format!("it takes longer than {} s", run.case.patience.as_secs())),
+        Ok(None) => Err(format!("it takes longer than {} s", run.patience().as_secs())),
         Err(error) => Err(format!("running it: {error}")),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use power_host_tests::{Machine, Pages, Place};
+use power_host_tests::{Effort, Machine, Pages, Place};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +33,25 @@ pub struct Arguments {
     pub files: Vec<(PathBuf, String)>,
     /// How long a line may take.
     pub patience: Duration,
+    /// How much is tried of the cases.
+    pub effort: Effort,
+    /// How many rounds of figures are taken.
+    pub runs: u32,
+    /// Whether they are put into their page.
+    pub is_written: bool,
 }
 
 /// Seconds that a line may take unless the user says otherwise.
 const PATIENCE: u32 = 600;
+
+/// Rounds of figures unless the user says otherwise.
+const RUNS: u32 = 3;
+
+/// Where figures are taken unless the user says otherwise.
+const MEASURED: [Place; 2] = [
+    Place::Emulated(Machine::PowerNv8, Pages::Small),
+    Place::Emulated(Machine::PowerNv8, Pages::Large),
+];
 
 /// Every host that makes sense: on pseries the page size is nothing new.
 const ALL: [Place; 5] = [
@@ -61,6 +76,9 @@ impl Arguments {
             memory_mib: None,
             files: Vec::new(),
             patience: Duration::from_secs(PATIENCE.into()),
+            effort: Effort::Usual,
+            runs: RUNS,
+            is_written: false,
         };
         while let Some((&argument, after)) = rest.split_first() {
             rest = after;
@@ -74,6 +92,9 @@ impl Arguments {
                 "--pages" => pages = Some(value()?.parse::<Pages>()?),
                 "--native" => native = true,
                 "--all" => all = true,
+                "--runs" if work == "bench" => parsed.runs = number(value()?)?,
+                "--write" if work == "bench" => parsed.is_written = true,
+                "--long" if work == "test" => parsed.effort = Effort::Long,
                 "--smp" => parsed.processors = Some(number(value()?)?),
                 "--mem" => parsed.memory_mib = Some(number(value()?)?),
                 "--patience" => parsed.patience = Duration::from_secs(number(value()?)?.into()),
@@ -101,6 +122,7 @@ impl Arguments {
         parsed.places = match (native, all, is_chosen) {
             (false, true, false) => ALL.into(),
             (true, false, false) => vec![Place::Native],
+            (false, false, false) if parsed.work == Work::Bench => MEASURED.into(),
             (false, false, _) => vec![Place::Emulated(
                 machine.unwrap_or(Machine::PowerNv8),
                 pages.unwrap_or(Pages::Small),
@@ -156,9 +178,27 @@ mod tests {
     }
 
     #[test]
+    fn figures_are_taken_with_pages_of_either_size() {
+        let parsed = Arguments::parse(&["bench", "--runs", "5", "--write"]).unwrap();
+        let places: Vec<String> = parsed.places.iter().map(Place::to_string).collect();
+        assert_eq!(places, ["powernv8-4k", "powernv8-64k"]);
+        assert!(parsed.runs == 5 && parsed.is_written);
+        let parsed = Arguments::parse(&["bench", "--pages", "64k"]).unwrap();
+        assert!(parsed.places.len() == 1 && parsed.runs == RUNS && !parsed.is_written);
+    }
+
+    #[test]
     fn cases_are_chosen_by_a_word() {
         let parsed = Arguments::parse(&["test", "linux"]).unwrap();
         assert_eq!(parsed.work, Work::Test(Some("linux".to_owned())));
+        assert_eq!(parsed.effort, Effort::Usual);
+    }
+
+    #[test]
+    fn long_tests_are_asked_for() {
+        let parsed = Arguments::parse(&["test", "--long", "stale"]).unwrap();
+        assert_eq!(parsed.effort, Effort::Long);
+        assert!(Arguments::parse(&["bench", "--long"]).is_err());
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `cargo xtask power-host`: a POWER host with KVM-PR, emulated where there is no real one, and what is done on it.
 //!
 //! `toolchain` builds for it, `kernel` makes its kernel, `packages` brings the programs that both need, `arguments` says what
-//! the user wants. The host itself, and the cases that are tried on it, are the crate `power-host-tests`.
+//! the user wants, and `figures` measures. The host itself, and the cases that are tried on it, are the crate `power-host-tests`.
 
 mod arguments;
 mod failed;
+mod figures;
 mod kernel;
 mod packages;
 mod toolchain;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use guest_images::{Cache, Stderr};
-use power_host_tests::{FIGURES, Host, Machine, Pages, Place, Root, Setup};
+use power_host_tests::{Effort, Host, Machine, Pages, Place, Root, Setup};
 
 use self::arguments::{Arguments, Work};
 use self::failed::Failed;
@@ -42,7 +43,7 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
                 .iter()
                 .map(|&place| {
                     Step::new(step_name(place), move |workspace, tally| {
-                        cases(workspace, tally, place, word.as_deref())
+                        cases(workspace, tally, place, word.as_deref(), arguments.effort)
                     })
                 })
                 .collect();
@@ -50,8 +51,8 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
         }
         Work::Build => build(workspace, &arguments),
         Work::Shell => shell(workspace, &arguments),
-        Work::Run(line) => lines(workspace, &arguments, &[(LINE, line)]),
-        Work::Bench => bench(workspace, &arguments),
+        Work::Run(line) => run(workspace, &arguments, line),
+        Work::Bench => figures::bench(workspace, &arguments),
     };
     done.unwrap_or_else(|Failed(why)| {
         eprintln!("xtask: power-host: {why}");
@@ -62,7 +63,7 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
 /// The cases on the usual host, as a step of the check.
 pub fn usual(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     if is_power() {
-        return cases(workspace, tally, Place::Native, None);
+        return cases(workspace, tally, Place::Native, None, Effort::Usual);
     }
     if std::env::consts::ARCH != "x86_64" {
         return Outcome::Skipped("a POWER host is emulated on x86-64 machines alone, so nothing was tried".to_owned());
@@ -74,7 +75,13 @@ pub fn usual(workspace: &Workspace, tally: &mut Tally) -> Outcome {
             false => Outcome::Skipped(format!("{why}, so nothing was tried")),
         };
     }
-    cases(workspace, tally, Place::Emulated(Machine::PowerNv8, Pages::Small), None)
+    let place = Place::Emulated(Machine::PowerNv8, Pages::Small);
+    cases(workspace, tally, place, None, Effort::Usual)
+}
+
+/// Whether there are compilers of C for POWER in either byte order; where we may, they are installed.
+pub fn has_compilers() -> bool {
+    see_to(&[For::Interface]).is_ok()
 }
 
 /// Whether this machine is a POWER host itself.
@@ -95,7 +102,7 @@ fn step_name(place: Place) -> &'static str {
 }
 
 /// Runs the cases of a host as tests.
-fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, word: Option<&str>) -> Outcome {
+fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, word: Option<&str>, effort: Effort) -> Outcome {
     match made(workspace, place, "debug") {
         Ok(Made { pteg, kernel }) => {
             let mut command = workspace.cargo(&[
@@ -111,6 +118,9 @@ fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, word: Option<&s
                 .args(word)
                 .env("PTEG_BIN", pteg)
                 .env("PTEG_POWER_HOST", place.to_string());
+            if effort == Effort::Long {
+                command.env("PTEG_POWER_HOST_LONG", "1");
+            }
             if let Some(kernel) = kernel {
                 command.env("PTEG_POWER_HOST_KERNEL", kernel);
             }
@@ -203,58 +213,29 @@ fn shell(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode, Faile
     Ok(ExitCode::from(u8::from(!status.success())))
 }
 
-/// Runs lines, each called by a name, on every host that is wanted, and shows what they print. The exit status is that of the
-/// first that fails.
-fn lines(workspace: &Workspace, arguments: &Arguments, lines: &[(&str, &str)]) -> Result<ExitCode, Failed> {
-    let profile = if arguments.work == Work::Bench {
-        "release"
-    } else {
-        "debug"
-    };
+/// Runs a line on every host that is wanted, and shows what it prints. The exit status is that of the first that fails.
+fn run(workspace: &Workspace, arguments: &Arguments, line: &str) -> Result<ExitCode, Failed> {
     let cache = Cache::from_environment()?;
     let mut worst = 0;
     for &place in &arguments.places {
         let Place::Emulated(machine, pages) = place else {
-            let Made { pteg, .. } = made(workspace, place, profile)?;
-            for (_, line) in lines {
-                let status = native(line, &pteg)?;
-                if status != ExitCode::SUCCESS {
-                    return Ok(status);
-                }
-            }
-            continue;
+            let Made { pteg, .. } = made(workspace, place, "debug")?;
+            return Ok(native(line, &pteg)?);
         };
-        let (setup, mut root) = emulated(workspace, arguments, (machine, pages), profile)?;
-        for (name, line) in lines {
-            root.script(name, line);
-        }
-        if arguments.work == Work::Bench {
-            for file in FIGURES.iter().flat_map(|figure| figure.files) {
-                root.needed(file, &cache, &Stderr::new())?;
-            }
-        }
+        let (setup, mut root) = emulated(workspace, arguments, (machine, pages), "debug")?;
+        root.script(LINE, line);
         let packed = root.pack(&cache, &Stderr::new())?;
         say(&format!("    booting {place}"));
         let mut host = Host::boot(&setup, &packed)?;
-        for (name, _) in lines {
-            if *name != LINE {
-                say(&format!("{place}: {name}"));
-            }
-            let ran = host.run(name, arguments.patience, say)?;
-            for line in &ran.kernel {
-                eprintln!("the host's kernel: {line}");
-            }
-            let status = ran.status.unwrap_or(1);
-            worst = if worst == 0 { status } else { worst };
+        let ran = host.run(LINE, arguments.patience, say)?;
+        for line in &ran.kernel {
+            eprintln!("the host's kernel: {line}");
         }
+        let status = ran.status.unwrap_or(1);
+        worst = if worst == 0 { status } else { worst };
         host.power_off()?;
     }
     Ok(ExitCode::from(u8::try_from(worst).unwrap_or(1)))
-}
-
-fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode, Failed> {
-    let figures: Vec<(&str, &str)> = FIGURES.iter().map(|figure| (figure.name, figure.command)).collect();
-    lines(workspace, arguments, &figures)
 }
 
 /// Runs a line on this machine, with the user's terminal and `pteg` in `PATH`.

@@ -25,6 +25,12 @@ const COMPILERS: &[Needed] = &[
     needed("libc6-dev-ppc64el-cross", "/usr/powerpc64le-linux-gnu/lib/libc.a"),
 ];
 
+/// What tells the numbers of KVM's interface in either byte order, beside that.
+const BIG_ENDIAN: &[Needed] = &[
+    needed("gcc-powerpc64-linux-gnu", "powerpc64-linux-gnu-gcc"),
+    needed("libc6-dev-ppc64-cross", "/usr/powerpc64-linux-gnu/lib/libc.a"),
+];
+
 /// What builds a kernel for POWER, beside that.
 const KERNEL: &[Needed] = &[
     needed("make", "make"),
@@ -58,6 +64,8 @@ pub enum For {
     Kernels,
     /// Emulating.
     Emulation,
+    /// Comparing the interface of KVM with C's.
+    Interface,
 }
 
 /// Whether this process may install packages.
@@ -71,11 +79,13 @@ pub fn see_to(purposes: &[For]) -> Result<(), Failed> {
     let missing: Vec<&str> = purposes
         .iter()
         .flat_map(|purpose| match purpose {
-            For::Programs => COMPILERS,
-            For::DebianRust => LIBRARIES,
-            For::Kernels => KERNEL,
-            For::Emulation => EMULATOR,
+            For::Programs => [COMPILERS, &[]],
+            For::DebianRust => [LIBRARIES, &[]],
+            For::Kernels => [KERNEL, &[]],
+            For::Emulation => [EMULATOR, &[]],
+            For::Interface => [COMPILERS, BIG_ENDIAN],
         })
+        .flatten()
         .filter(|needed| !is_there(needed.sign, &libraries))
         .map(|needed| needed.package)
         .collect();
