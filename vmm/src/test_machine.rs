@@ -178,6 +178,7 @@ pub(crate) fn machine_of(
         partition: modes,
         table: Current::new(Table::new(Order::MIN).unwrap()),
         shadow: Box::new(NoShadow),
+        console_pin: None,
     };
     let traits = Traits {
         carriers,
