@@ -27,15 +27,19 @@ impl KernelXics {
         vm.create_device(&mut create).map(|device| Self { device })
     }
 
-    /// Whether KVM-PR's vCPUs can use it. On a host that runs with XIVE the kernel makes a device of another kind under the same
-    /// name, which only KVM-HV's hypercalls know. That kind can be told the number of servers, and the real one cannot.
-    pub fn is_for_pr(&self) -> bool {
+    /// Whether guests of KVM-PR can use it, found out with `vm`, a machine without vCPUs that is of no other use afterwards.
+    ///
+    /// They cannot on a host that runs with XIVE. A kernel that has KVM-HV then makes a device of another kind under the same
+    /// name, which answers KVM-HV's guests only; that kind can be told the number of servers, and the real one cannot. A kernel
+    /// without makes the real one and lets no vCPU connect.
+    pub fn is_for_pr(&self, vm: &VmFd) -> bool {
         let servers = kvm_device_attr {
             group: KVM_DEV_XICS_GRP_CTRL,
             attr: KVM_DEV_XICS_NR_SERVERS.into(),
             ..Default::default()
         };
-        self.device.has_device_attr(&servers).is_err()
+        let connects = || vm.create_vcpu(0).and_then(|vcpu| self.connect(&vcpu, 0));
+        self.device.has_device_attr(&servers).is_err() && connects().is_ok()
     }
 
     /// Makes `vcpu`, which has not run, the server `server`: from here on the kernel answers its interrupt hypercalls, and

@@ -1,5 +1,5 @@
-//! Asks `/dev/kvm` of a POWER machine what it can do. It makes a machine without memory and without processors, and
-//! drops it.
+//! Asks `/dev/kvm` of a POWER machine what it can do. It makes a machine without memory and, for one question,
+//! with a processor, and drops it.
 
 use std::ffi::c_ulong;
 use std::io;
@@ -38,9 +38,9 @@ pub(super) fn ask() -> Kvm {
     })
 }
 
-/// Whether the interrupt controller that the kernel says it has works on `machine`, which loses its own by the question.
+/// Whether the interrupt controller that the kernel says it has works on `machine`, which is of no other use afterwards.
 fn has_xics(machine: &VmFd, number: c_ulong) -> bool {
-    machine.check_extension_raw(number) > 0 && KernelXics::new(machine).is_ok_and(|xics| xics.is_for_pr())
+    machine.check_extension_raw(number) > 0 && KernelXics::new(machine).is_ok_and(|xics| xics.is_for_pr(machine))
 }
 
 /// Its number in the kernel's interface.

@@ -15,12 +15,7 @@ use crate::machine::CONSOLE_INTERRUPT;
 
 /// The RTAS calls of the interrupt sources. The kernel answers them where it can read and write the 88 bytes that its own
 /// form of an argument buffer has; the others come to us.
-const CALLS: [RtasCall; 4] = [
-    RtasCall::SetXive,
-    RtasCall::GetXive,
-    RtasCall::IntOff,
-    RtasCall::IntOn,
-];
+const CALLS: [RtasCall; 4] = [RtasCall::SetXive, RtasCall::GetXive, RtasCall::IntOff, RtasCall::IntOn];
 
 /// The controller of one guest, there as long as somebody has it.
 pub(super) struct Irqchip {
