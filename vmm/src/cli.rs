@@ -142,6 +142,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "HOW", value_enum, default_value_t = AccelArg::Auto, hide_default_value = true)]
     pub(crate) accel: AccelArg,
 
+    /// Whose interrupt controller serves the guest [default: auto]
+    ///
+    /// Whose interrupt controller serves the guest's interrupts: the one in the host's kernel (kernel), which KVM calls without
+    /// leaving the kernel, or pteg's own (user). auto takes the kernel's where the processors are KVM's and it has one; kernel
+    /// ends with status 2 where that is not so. Default: auto. Example: --irqchip user
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = IrqchipArg::Auto, hide_default_value = true)]
+    pub(crate) irqchip: IrqchipArg,
+
     /// Let KVM answer the hypercalls about the page table
     ///
     /// Let the host's kernel answer the hypercalls about the page table that it knows, to compare: H_ENTER, H_REMOVE,
@@ -215,6 +223,17 @@ pub(crate) enum AccelArg {
     Emulated,
     /// The processors of a POWER machine
     Kvm,
+}
+
+/// The values of `--irqchip`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IrqchipArg {
+    /// The kernel's where there is one
+    Auto,
+    /// The kernel's, under KVM
+    Kernel,
+    /// pteg's own, everywhere
+    User,
 }
 
 /// Checks `--smp`.
@@ -316,7 +335,8 @@ mod tests {
         let args = run_args(&[]).unwrap();
         assert_eq!((args.smp, args.mem, args.hpt_order), (1, Size::from_mib(1024), None));
         assert_eq!(args.threads, None);
-        assert_eq!((args.image, args.kernel, args.accel), (None, None, AccelArg::Auto));
+        assert_eq!((args.image, args.kernel), (None, None));
+        assert_eq!((args.accel, args.irqchip), (AccelArg::Auto, IrqchipArg::Auto));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hpt::Order;
 
-use crate::cli::{AccelArg, RunArgs};
+use crate::cli::{AccelArg, IrqchipArg, RunArgs};
 use crate::offer::{Feature, Offer};
 use crate::size::Size;
 
@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) order: Order,
     /// What runs the processors.
     pub(crate) accel: AccelArg,
+    /// Whose interrupt controller serves the guest.
+    pub(crate) irqchip: IrqchipArg,
     /// Whether the host's kernel answers the hypercalls about the table that it knows.
     #[cfg_attr(not(target_arch = "powerpc64"), expect(dead_code, reason = "there is no KVM for it"))]
     pub(crate) kernel_hcalls: bool,
@@ -159,6 +161,7 @@ impl Config {
             order,
             largest_order: order.max(larger(Order::for_ram(memory.bytes()))),
             accel: args.accel,
+            irqchip: args.irqchip,
             offer: Offer::without(&hidden),
             kernel_hcalls: args.kernel_hcalls,
             check_duplicates: args.check_duplicates,
@@ -198,6 +201,7 @@ mod tests {
             threads: None,
             hpt_order,
             accel: AccelArg::Auto,
+            irqchip: IrqchipArg::Auto,
             kernel_hcalls: false,
             hide: Vec::new(),
             check_duplicates: false,

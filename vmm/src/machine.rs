@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use devices::interrupt::Interrupt;
 use devices::rtc::Rtc;
 use devices::vty::Vty;
 use devices::xics::{FIRST_SOURCE, Trigger, Xics};
@@ -27,8 +28,8 @@ pub(crate) struct Machine {
     pub(crate) ram: Arc<GuestRam>,
     /// The hashed page table.
     pub(crate) hpt: Arc<Hpt>,
-    /// The interrupt controller.
-    pub(crate) xics: Arc<Xics>,
+    /// The interrupt controller; `None` if the accelerator has one, which answers the guest by itself.
+    pub(crate) xics: Option<Arc<Xics>>,
     /// The console.
     pub(crate) console: Vty,
     /// The clock.
@@ -59,6 +60,8 @@ pub(crate) struct Parts {
     pub(crate) table: Arc<Current>,
     /// Drops what processors hold of the table.
     pub(crate) shadow: Box<dyn Shadow>,
+    /// Fires [`CONSOLE_INTERRUPT`], if the processors come with an interrupt controller; without it the machine has its own.
+    pub(crate) console_pin: Option<Box<dyn Interrupt>>,
 }
 
 /// How a machine is to be.
@@ -89,13 +92,19 @@ impl Machine {
             partition,
             table,
             shadow,
+            console_pin,
         } = parts;
         let servers = wires.len();
         let processors = Arc::new(Processors::new(wires, traits.carriers));
-        let xics = Arc::new(Xics::new(servers, &[Trigger::Edge], Arc::clone(&processors) as Arc<_>));
-        let pin = xics
-            .edge_pin(CONSOLE_INTERRUPT)
-            .expect("the first source is edge-triggered");
+        let (xics, pin) = match console_pin {
+            Some(pin) => (None, pin),
+            None => {
+                let xics = Arc::new(Xics::new(servers, &[Trigger::Edge], Arc::clone(&processors) as Arc<_>));
+                let pin = xics.edge_pin(CONSOLE_INTERRUPT);
+                let pin = pin.expect("the first source is edge-triggered");
+                (Some(xics), Box::new(pin) as Box<dyn Interrupt>)
+            }
+        };
         let watcher = Arc::clone(&partition);
         ram.watch(Box::new(move |real, bytes| watcher.wrote(real, bytes)));
         let space = RealSpace {
@@ -110,7 +119,7 @@ impl Machine {
             hpt: Arc::new(hpt),
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
-            console: Vty::new(output, Box::new(pin)),
+            console: Vty::new(output, pin),
             rtc: Rtc::new(),
             made: Instant::now(),
             unknown_instructions: Mutex::default(),

@@ -200,7 +200,7 @@ impl Setup<'_> {
 
     #[cfg(target_arch = "powerpc64")]
     fn run_on_kvm(self, host: &Host) -> Result<ExitCode, Error> {
-        let kvm = Kvm::new(self.config, &self.ram)?;
+        let kvm = Kvm::new(self.config, &self.ram, self.choice.irqchip)?;
         let processor = kvm.processor_kind(host)?;
         self.launch(kvm, processor)
     }

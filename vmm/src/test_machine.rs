@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use devices::interrupt::Interrupt;
 use hpt::{Current, NoShadow, Order, Table};
 use power::hcall::{Hcall, Status};
 use power::msr::Msr;
@@ -182,12 +183,29 @@ pub(crate) fn machine_of(
     modes: Arc<Modes>,
     output: Box<dyn Write + Send>,
 ) -> Machine {
+    machine_from(wires, carriers, modes, output, None)
+}
+
+/// A machine of a processor that comes with an interrupt controller, whose source of the console `pin` fires.
+pub(crate) fn machine_with_irqchip(pin: Box<dyn Interrupt>) -> Machine {
+    let wires: Vec<Arc<dyn Wire>> = vec![Arc::new(NoWire)];
+    machine_from(wires, 1, Arc::default(), Box::new(Paper::default()), Some(pin))
+}
+
+fn machine_from(
+    wires: Vec<Arc<dyn Wire>>,
+    carriers: usize,
+    modes: Arc<Modes>,
+    output: Box<dyn Write + Send>,
+    console_pin: Option<Box<dyn Interrupt>>,
+) -> Machine {
     let ram = Arc::new(GuestRam::new(Size::from_bytes(RAM)).unwrap());
     let parts = Parts {
         wires,
         partition: modes,
         table: Current::new(Table::new(Order::MIN).unwrap()),
         shadow: Box::new(NoShadow),
+        console_pin,
     };
     let traits = Traits {
         carriers,

@@ -3,7 +3,7 @@
 //! `kvm-ioctls` leaves out on powerpc64 what it has not been tried with. `PpcVm` and `PpcVcpu` add it to its
 //! `VmFd` and `VcpuFd`; `Interrupter` and `ImmediateExit` reach a vCPU from other threads than the one that runs it,
 //! and a signal (`Thread`) gets it out of the guest. `Bed` is where a vCPU waits for an interrupt outside the guest,
-//! `KvmMemory` is guest memory as KVM has it.
+//! `KvmMemory` is guest memory as KVM has it, `KernelXics` the kernel's interrupt controller.
 //! `timebase` and `synchronize_instructions` are the host processor's own. What the numbers mean is the caller's
 //! business. Empty on other architectures.
 
@@ -29,6 +29,7 @@ mod thread;
 mod vcpu;
 #[expect(unsafe_code, reason = "ioctls")]
 mod vm;
+mod xics;
 
 pub use bed::{Bed, MSR_FP};
 pub use immediate_exit::ImmediateExit;
@@ -40,6 +41,7 @@ pub use segments::{clear_slb, sdr1, set_sdr1};
 pub use thread::{Thread, catch_signal};
 pub use vcpu::{Hypercall, PpcVcpu};
 pub use vm::PpcVm;
+pub use xics::KernelXics;
 
 use kvm_ioctls::Error;
 

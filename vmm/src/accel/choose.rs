@@ -1,9 +1,9 @@
-//! Which accelerator runs the guest, and why: a judgement of facts about the host, and of nothing else.
+//! Which accelerator runs the guest, with whose interrupt controller, and why: a judgement of facts about the host, and of nothing else.
 //!
 //! [`obstacle`] knows what keeps KVM-PR from running a guest, with what would remove it; `pteg doctor` says the same.
 
 use crate::boot::{ProcessorKind, UnknownProcessor};
-use crate::cli::AccelArg;
+use crate::cli::{AccelArg, IrqchipArg};
 use crate::config::Config;
 use crate::host::{Architecture, Capability, Host, Kvm, Mmu, Platform, Refusal};
 
@@ -16,11 +16,22 @@ pub(crate) enum Chosen {
     Kvm,
 }
 
+/// Whose interrupt controller serves the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Irqchip {
+    /// That of the host's kernel, without leaving the kernel.
+    Kernel,
+    /// The machine's.
+    Ours,
+}
+
 /// What the user wants of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
     /// `--accel`.
     pub(crate) accel: AccelArg,
+    /// `--irqchip`.
+    pub(crate) irqchip: IrqchipArg,
     /// Processors of the guest.
     pub(crate) processors: u32,
     /// A flag that only emulated processors know, and why.
@@ -32,6 +43,7 @@ impl Wish {
     pub(crate) const fn any() -> Self {
         Self {
             accel: AccelArg::Auto,
+            irqchip: IrqchipArg::Auto,
             processors: 1,
             emulated_only: None,
         }
@@ -48,6 +60,7 @@ impl Wish {
         };
         Self {
             accel: config.accel,
+            irqchip: config.irqchip,
             processors: config.processors,
             emulated_only,
         }
@@ -59,16 +72,35 @@ impl Wish {
 pub(crate) struct Choice {
     /// What runs the processors.
     pub(crate) accelerator: Chosen,
+    /// Whose interrupt controller it comes with.
+    #[cfg_attr(
+        not(any(test, target_arch = "powerpc64")),
+        expect(dead_code, reason = "there is no KVM to have one")
+    )]
+    pub(crate) irqchip: Irqchip,
     /// That and the reason, as one sentence for the user.
     pub(crate) why: String,
     /// Whether the guest's `sc 1` must be replaced before it starts.
     pub(crate) patch_sc1: bool,
 }
 
-/// The user wants KVM, and KVM cannot.
+/// The user wants what cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--accel kvm: {0}; {remedy}", remedy = .0.remedy())]
-pub(crate) struct ChooseError(Obstacle);
+pub(crate) enum ChooseError {
+    /// KVM.
+    #[error("--accel kvm: {0}; {remedy}", remedy = .0.remedy())]
+    Kvm(Obstacle),
+    /// The kernel's interrupt controller, with processors that are not KVM's. The sentence says why they are not.
+    #[error("--irqchip kernel: only KVM has it, and pteg is {0}; leave --irqchip out, or give --accel kvm")]
+    NoKvm(String),
+    /// The kernel's interrupt controller, which it does not have.
+    #[error(
+        "--irqchip kernel: this kernel's KVM-PR has no interrupt controller ({}); give --irqchip user, or boot a kernel built \
+         with CONFIG_KVM_XICS, on a POWER9 without hypervisor with xive=off on its command line",
+        Capability::Xics.name()
+    )]
+    NoXics,
+}
 
 /// What keeps KVM from running the guest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -193,20 +225,37 @@ pub(crate) fn loses_sc1(host: &Host) -> bool {
 /// Takes what the user wants, or the best that works on `host`.
 ///
 /// # Errors
-/// When it is to be KVM and cannot: what is in the way, and what to change.
+/// When it is to be KVM, or the kernel's interrupt controller, and cannot: what is in the way, and what to change.
 pub(crate) fn choose(wish: &Wish, host: &Host) -> Result<Choice, ChooseError> {
-    let emulated = |why| Choice {
-        accelerator: Chosen::Emulated,
-        why,
-        patch_sc1: false,
-    };
     if wish.accel == AccelArg::Emulated {
-        return Ok(emulated("emulating POWER8 processors, as asked".into()));
+        return emulated(wish, "emulating POWER8 processors, as asked".into());
     }
     match obstacle(host).or_else(|| of_wish(wish, host)) {
-        None => Ok(kvm(host)),
-        Some(obstacle) if wish.accel == AccelArg::Kvm => Err(ChooseError(obstacle)),
-        Some(obstacle) => Ok(emulated(format!("emulating POWER8 processors: {obstacle}"))),
+        None => kvm(wish, host),
+        Some(obstacle) if wish.accel == AccelArg::Kvm => Err(ChooseError::Kvm(obstacle)),
+        Some(obstacle) => emulated(wish, format!("emulating POWER8 processors: {obstacle}")),
+    }
+}
+
+fn emulated(wish: &Wish, why: String) -> Result<Choice, ChooseError> {
+    if wish.irqchip == IrqchipArg::Kernel {
+        return Err(ChooseError::NoKvm(why));
+    }
+    Ok(Choice {
+        accelerator: Chosen::Emulated,
+        irqchip: Irqchip::Ours,
+        why,
+        patch_sc1: false,
+    })
+}
+
+/// The kernel's controller spares each interrupt two ways through this program, so it is taken where it is.
+fn irqchip(wish: &Wish, host: &Host) -> Result<Irqchip, ChooseError> {
+    let is_there = matches!(&host.kvm, Kvm::Opens(answers) if answers.capabilities.contains(&Capability::Xics));
+    match wish.irqchip {
+        IrqchipArg::Kernel if !is_there => Err(ChooseError::NoXics),
+        IrqchipArg::Auto | IrqchipArg::Kernel if is_there => Ok(Irqchip::Kernel),
+        _ => Ok(Irqchip::Ours),
     }
 }
 
@@ -222,7 +271,7 @@ fn of_wish(wish: &Wish, host: &Host) -> Option<Obstacle> {
     }
 }
 
-fn kvm(host: &Host) -> Choice {
+fn kvm(wish: &Wish, host: &Host) -> Result<Choice, ChooseError> {
     let patch_sc1 = loses_sc1(host);
     let processor = host.cpu.name.as_deref().unwrap_or("POWER");
     let note = if patch_sc1 {
@@ -230,11 +279,12 @@ fn kvm(host: &Host) -> Choice {
     } else {
         ""
     };
-    Choice {
+    Ok(Choice {
         accelerator: Chosen::Kvm,
+        irqchip: irqchip(wish, host)?,
         why: format!("running on KVM-PR and this machine's processors ({processor}){note}"),
         patch_sc1,
-    }
+    })
 }
 
 #[cfg(test)]

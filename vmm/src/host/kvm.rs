@@ -1,10 +1,11 @@
-//! Asks `/dev/kvm` of a POWER machine what it can do. It makes a machine without memory and without processors, and
-//! drops it.
+//! Asks `/dev/kvm` of a POWER machine what it can do. It makes a machine without memory and, for one question,
+//! with a processor, and drops it.
 
 use std::ffi::c_ulong;
 use std::io;
 
-use kvm_ioctls::{Cap, Kvm as Device};
+use kvm_ioctls::{Cap, Kvm as Device, VmFd};
+use kvm_ppc::KernelXics;
 
 use super::kvm_answers::Answers;
 use super::{Capability, Kvm, Refusal};
@@ -24,9 +25,10 @@ pub(super) fn ask() -> Kvm {
     // With two KVMs in the kernel, only a machine knows which of them answers.
     let has = |&capability: &Capability| {
         let number = number(capability);
-        0 < match &machine {
-            Ok(machine) => machine.check_extension_raw(number),
-            Err(_) => device.check_extension_raw(number),
+        match &machine {
+            Ok(machine) if capability == Capability::Xics => has_xics(machine, number),
+            Ok(machine) => machine.check_extension_raw(number) > 0,
+            Err(_) => device.check_extension_raw(number) > 0,
         }
     };
     Kvm::Opens(Answers {
@@ -34,6 +36,11 @@ pub(super) fn ask() -> Kvm {
         most_processors: u32::try_from(device.get_max_vcpus()).unwrap_or(u32::MAX),
         pr_machine: machine.as_ref().map(|_| ()).map_err(Refusal::of),
     })
+}
+
+/// Whether the interrupt controller that the kernel says it has works on `machine`, which is of no other use afterwards.
+fn has_xics(machine: &VmFd, number: c_ulong) -> bool {
+    machine.check_extension_raw(number) > 0 && KernelXics::new(machine).is_ok_and(|xics| xics.is_for_pr(machine))
 }
 
 /// Its number in the kernel's interface.

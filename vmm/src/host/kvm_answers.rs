@@ -23,7 +23,7 @@ pub(crate) enum Capability {
     ImmediateExit,
     /// Pages of the host that go away leave the guest, too.
     SyncMmu,
-    /// The kernel can emulate an interrupt controller (not needed: pteg has its own).
+    /// The kernel can emulate an interrupt controller for guests of the kind PR (not needed: pteg has its own).
     Xics,
 }
 

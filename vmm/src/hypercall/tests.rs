@@ -1,6 +1,7 @@
 //! Hypercalls as a guest makes them, through the dispatcher.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use power::hcall::{Status, access, set_mode};
 use power::msr::Msr;
@@ -9,7 +10,7 @@ use power::msr::lpcr;
 use super::*;
 use crate::accel::Partition as _;
 use crate::stop::Ending;
-use crate::test_machine::{Modes, Paper, RAM, Registers, machine, machine_with};
+use crate::test_machine::{Modes, Paper, RAM, Registers, machine, machine_with, machine_with_irqchip};
 
 #[test]
 fn an_unknown_number_is_h_function() {
@@ -427,4 +428,32 @@ fn random_numbers_differ() {
     first.call(&machine, 0, Hcall::Random, []);
     second.call(&machine, 0, Hcall::Random, []);
     assert_ne!(first.gprs[4], second.gprs[4]);
+}
+
+#[test]
+fn where_the_processors_come_with_an_interrupt_controller_the_console_fires_its_pin() {
+    let edges = Arc::new(AtomicUsize::new(0));
+    let pin = Arc::clone(&edges);
+    let machine = machine_with_irqchip(Box::new(move || {
+        pin.fetch_add(1, Ordering::Relaxed);
+    }));
+    machine.console.push_input(b"a");
+    assert_eq!(edges.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn where_the_processors_come_with_an_interrupt_controller_nobody_else_answers_for_it() {
+    let machine = machine_with_irqchip(Box::new(|| {}));
+    let mut cpu = Registers::default();
+    for call in [
+        Hcall::Ipi,
+        Hcall::Ipoll,
+        Hcall::Xirr,
+        Hcall::XirrX,
+        Hcall::Cppr,
+        Hcall::Eoi,
+    ] {
+        cpu.call(&machine, 0, call, [0, 0]);
+        cpu.assert_answer(Status::Hardware);
+    }
 }

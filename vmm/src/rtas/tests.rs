@@ -10,7 +10,7 @@ use crate::machine::{CONSOLE_INTERRUPT, Machine};
 use crate::offer::{Feature, Offer};
 use crate::processors::Start;
 use crate::stop::Ending;
-use crate::test_machine::{Paper, RAM, Registers, machine, machine_with};
+use crate::test_machine::{Paper, RAM, Registers, machine, machine_with, machine_with_irqchip};
 
 /// Where the test's buffer lies.
 const BUFFER: u64 = 0x10_0000;
@@ -35,6 +35,7 @@ fn raw<const N: usize>(machine: &Machine, token: u32, inputs: &[u32]) -> [u32; N
 }
 
 const SUCCESS: u32 = 0;
+const HARDWARE: u32 = -1_i32 as u32;
 const PARAMETER: u32 = -3_i32 as u32;
 
 #[test]
@@ -188,6 +189,17 @@ fn an_interrupt_source_goes_where_it_was_sent() {
         [PARAMETER]
     );
     assert_eq!(rtas(&machine, RtasCall::IntOff, &[77]), [PARAMETER]);
+}
+
+/// The kernel leaves to us what it cannot read, and we know nothing of its sources.
+#[test]
+fn where_the_processors_come_with_an_interrupt_controller_its_calls_fail_here() {
+    let machine = machine_with_irqchip(Box::new(|| {}));
+    let call = |call, inputs: &[u32]| rtas::<1>(&machine, call, inputs)[0];
+    assert_eq!(call(RtasCall::SetXive, &[CONSOLE_INTERRUPT, 0, 5]), HARDWARE);
+    for of_source in [RtasCall::GetXive, RtasCall::IntOff, RtasCall::IntOn] {
+        assert_eq!(call(of_source, &[CONSOLE_INTERRUPT]), HARDWARE, "{of_source}");
+    }
 }
 
 #[test]

@@ -35,6 +35,11 @@ fn wrong_flags_are_told_what_is_right() {
         (&["run", "debian", "--mem", "1K"], &["1 KiB", "multiple of 16 MiB"]),
         (&["run", "debian", "--mem", "10T"], &["10 TiB", "this machine has"]),
         (&["run", "debian", "--accel", "magic"], &["--accel", "emulated"]),
+        (&["run", "debian", "--irqchip", "magic"], &["--irqchip", "kernel"]),
+        (
+            &["run", "debian", "--accel", "emulated", "--irqchip", "kernel"],
+            &["--irqchip kernel", "only KVM", "leave --irqchip out"],
+        ),
         (&["run", "debian", "--colour"], &["--colour", "--help"]),
         (&["run", "debian", "--kernel", "vmlinux"], &["cannot be used with"]),
         (&["walk"], &["walk"]),

@@ -195,6 +195,60 @@ fn a_host_that_says_little_of_itself_is_asked_no_more() {
     assert_eq!((choice.accelerator, choice.patch_sc1), (Chosen::Kvm, false));
 }
 
+/// The same machine with a kernel whose interrupt controller is not for KVM-PR.
+fn without_xics() -> Host {
+    let mut answers = answers(&power8());
+    answers
+        .capabilities
+        .retain(|&capability| capability != Capability::Xics);
+    with_kvm(Kvm::Opens(answers))
+}
+
+#[test]
+fn the_kernels_interrupt_controller_is_taken_where_kvm_has_it_and_it_is_not_unwanted() {
+    use Irqchip::{Kernel, Ours};
+    for (accel, irqchip, host, chosen) in [
+        (AccelArg::Auto, IrqchipArg::Auto, power8(), Kernel),
+        (AccelArg::Kvm, IrqchipArg::Auto, power8(), Kernel),
+        (AccelArg::Auto, IrqchipArg::Kernel, power8(), Kernel),
+        (AccelArg::Kvm, IrqchipArg::User, power8(), Ours),
+        (AccelArg::Kvm, IrqchipArg::Auto, without_xics(), Ours),
+        (AccelArg::Kvm, IrqchipArg::User, without_xics(), Ours),
+        (AccelArg::Emulated, IrqchipArg::Auto, power8(), Ours),
+        (AccelArg::Auto, IrqchipArg::User, x86(), Ours),
+    ] {
+        let wish = Wish {
+            irqchip,
+            ..wish(accel, 1)
+        };
+        assert_eq!(choose(&wish, &host).unwrap().irqchip, chosen, "{wish:?}");
+    }
+}
+
+#[test]
+fn the_kernels_interrupt_controller_that_cannot_be_is_an_error_that_says_what_to_change() {
+    for (accel, host, words) in [
+        (AccelArg::Emulated, power8(), &["as asked", "give --accel kvm"][..]),
+        (AccelArg::Auto, x86(), &["x86_64", "leave --irqchip out"]),
+        (
+            AccelArg::Kvm,
+            without_xics(),
+            &["KVM_CAP_IRQ_XICS", "--irqchip user", "xive=off"],
+        ),
+    ] {
+        let wish = Wish {
+            irqchip: IrqchipArg::Kernel,
+            ..wish(accel, 1)
+        };
+        let said = choose(&wish, &host).unwrap_err().to_string();
+        assert!(said.starts_with("--irqchip kernel: "), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for word in words {
+            assert!(said.contains(word), "no {word:?} in {said:?}");
+        }
+    }
+}
+
 #[test]
 fn what_only_emulated_processors_have_is_a_reason_to_emulate() {
     let wish = |accel| Wish {

@@ -3,6 +3,7 @@
 //!
 //! - `processor` is one processor, `wire` how others reach it.
 //! - `errand` is what a processor does for us inside the guest: it flushes shadows; `prices` says when that is the better way.
+//! - `irqchip` is the kernel's interrupt controller, if that is to serve the guest; else ours moves each wire's line.
 //! - `shared` is what they have in common; `registers` and `segments` are what KVM has of the guest.
 //! - The page table's protocol is `hpt`'s: the kernel's walker marks late ([`hpt::Marking::LateBytes`]), and its shadows go by
 //!   real page, through KVM's own mapping of guest memory.
@@ -11,6 +12,7 @@
 
 mod engine;
 mod errand;
+mod irqchip;
 mod prices;
 mod processor;
 mod registers;
@@ -23,6 +25,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use devices::interrupt::Interrupt;
 use hpt::{Current, Discard, Kick, Marking, Shootdown, Table};
 use kvm_bindings::{KVM_CAP_PPC_PAPR, kvm_ppc_smmu_info};
 use kvm_ioctls::{VcpuFd, VmFd};
@@ -30,6 +33,7 @@ use kvm_ppc::{KvmMemory, PpcVcpu as _, PpcVm as _};
 use power::hcall::Hcall;
 use vmm_sys_util::errno;
 
+use super::choose::Irqchip as Chosen;
 use super::{Accelerator, Partition, Wire};
 use crate::boot::{ProcessorKind, Translation, UnknownProcessor};
 use crate::config::Config;
@@ -37,6 +41,7 @@ use crate::host::Host;
 use crate::machine::Parts;
 use crate::memory::{GuestRam, MemoryError};
 use errand::Errands;
+use irqchip::{ConsolePin, Irqchip};
 pub(crate) use processor::KvmProcessor;
 use shared::{Modes, Shared};
 use wire::KvmWire;
@@ -101,7 +106,8 @@ pub(crate) struct Kvm {
     shared: Arc<Shared>,
     pvr: u32,
     smmu: kvm_ppc_smmu_info,
-    _vm: VmFd,
+    irqchip: Option<Arc<Irqchip>>,
+    _vm: Arc<VmFd>,
 }
 
 /// Drops the kernel's shadows of guest memory.
@@ -124,13 +130,14 @@ impl Kick for Ring {
 }
 
 impl Kvm {
-    /// The processors of `config` on `ram`.
-    pub(crate) fn new(config: &Config, ram: &GuestRam) -> Result<Self, KvmError> {
+    /// The processors of `config` on `ram`, with the kernel's interrupt controller if that is the `chosen` one.
+    pub(crate) fn new(config: &Config, ram: &GuestRam, chosen: Chosen) -> Result<Self, KvmError> {
         kvm_ppc::catch_signal().map_err(KvmError::Signal)?;
         let kvm = kvm_ioctls::Kvm::new().map_err(refused("opening /dev/kvm"))?;
         let vm = kvm
             .create_vm_with_type(TYPE_PR)
             .map_err(refused("making a guest of KVM-PR"))?;
+        let vm = Arc::new(vm);
         for call in ALWAYS_OURS {
             vm.enable_hcall(call.number(), false)
                 .map_err(refused("taking hypercalls over"))?;
@@ -139,11 +146,18 @@ impl Kvm {
             vm.enable_hcall(call.number(), config.kernel_hcalls)
                 .map_err(refused("taking the hypercalls of the page table over"))?;
         }
+        let irqchip = match chosen {
+            Chosen::Kernel => Some(Arc::new(Irqchip::new(Arc::clone(&vm))?)),
+            Chosen::Ours => None,
+        };
         let (mut vcpus, mut wires) = (Vec::new(), Vec::new());
         for number in 0..config.processors {
             let vcpu = vm.create_vcpu(number.into()).map_err(refused("making a processor"))?;
             vcpu.enable_cap(KVM_CAP_PPC_PAPR, [0; 4])
                 .map_err(refused("making a processor of a partition"))?;
+            if let Some(irqchip) = &irqchip {
+                irqchip.connect(&vcpu, number)?;
+            }
             let exit = vcpu.immediate_exit().map_err(KvmError::Handles)?;
             let interrupter = vcpu.interrupter().map_err(KvmError::Handles)?;
             wires.push(Arc::new(KvmWire::new(exit, interrupter)));
@@ -179,6 +193,7 @@ impl Kvm {
             vcpus: vcpus.into_iter().map(|vcpu| Mutex::new(Some(vcpu))).collect(),
             wires,
             shared,
+            irqchip,
             _vm: vm,
         })
     }
@@ -195,11 +210,13 @@ impl Accelerator for Kvm {
 
     fn parts(&self) -> Parts {
         let wires = self.wires.iter();
+        let pin = |irqchip: &Arc<Irqchip>| Box::new(ConsolePin(Arc::clone(irqchip))) as Box<dyn Interrupt>;
         Parts {
             wires: wires.map(|wire| Arc::clone(wire) as Arc<dyn Wire>).collect(),
             partition: Arc::clone(&self.shared.modes) as Arc<dyn Partition>,
             table: Arc::clone(&self.shared.table),
             shadow: Box::new(Arc::clone(&self.shared.shootdown)),
+            console_pin: self.irqchip.as_ref().map(pin),
         }
     }
 
