@@ -46,7 +46,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  pteg run debian\n  pteg run --kernel vmlinux --initrd initrd.img --append 'quiet' --mem 2G --smp 4"
     )]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
 
     /// Say what this machine can do for guests, and what to change
     ///
@@ -60,7 +60,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(self) -> Result<ExitCode, run::Error> {
         match self {
-            Self::Run(args) => run::run(args),
+            Self::Run(args) => run::run(*args),
             Self::Doctor(args) => doctor::run(&args).map_err(run::Error::Doctor),
         }
     }
@@ -319,7 +319,7 @@ mod tests {
         match Cli::try_parse_from(args) {
             Ok(Cli {
                 command: Command::Run(args),
-            }) => Ok(args),
+            }) => Ok(*args),
             Ok(other) => panic!("{other:?}"),
             Err(error) => Err(Answer(error).sentence()),
         }
