@@ -73,10 +73,6 @@ pub(crate) struct Choice {
     /// What runs the processors.
     pub(crate) accelerator: Chosen,
     /// Whose interrupt controller it comes with.
-    #[cfg_attr(
-        not(any(test, target_arch = "powerpc64")),
-        expect(dead_code, reason = "there is no KVM to have one")
-    )]
     pub(crate) irqchip: Irqchip,
     /// That and the reason, as one sentence for the user.
     pub(crate) why: String,
