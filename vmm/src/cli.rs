@@ -36,6 +36,7 @@ Exit status:
 
 /// What the user wants.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, once")]
 pub(crate) enum Command {
     /// Start a guest; without an image, list the images
     ///

@@ -209,6 +209,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
         "--threads",
         "--hpt-order",
         "--accel",
+        "--irqchip",
         "--stats",
         "--stats-json",
         "--hpt-report",
@@ -220,7 +221,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 11, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 12, "{long}");
     let (status, top, _) = run(&["--help"]);
     assert!(status == Some(0) && top.contains("Exit status"), "{top}");
 }

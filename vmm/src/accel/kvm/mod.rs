@@ -33,7 +33,7 @@ use kvm_ppc::{KvmMemory, PpcVcpu as _, PpcVm as _};
 use power::hcall::Hcall;
 use vmm_sys_util::errno;
 
-use super::choose::Irqchip as Chosen;
+use super::choose;
 use super::{Accelerator, Partition, Wire};
 use crate::boot::{ProcessorKind, Translation, UnknownProcessor};
 use crate::config::Config;
@@ -131,7 +131,7 @@ impl Kick for Ring {
 
 impl Kvm {
     /// The processors of `config` on `ram`, with the kernel's interrupt controller if that is the `chosen` one.
-    pub(crate) fn new(config: &Config, ram: &GuestRam, chosen: Chosen) -> Result<Self, KvmError> {
+    pub(crate) fn new(config: &Config, ram: &GuestRam, chosen: choose::Irqchip) -> Result<Self, KvmError> {
         kvm_ppc::catch_signal().map_err(KvmError::Signal)?;
         let kvm = kvm_ioctls::Kvm::new().map_err(refused("opening /dev/kvm"))?;
         let vm = kvm
@@ -147,8 +147,8 @@ impl Kvm {
                 .map_err(refused("taking the hypercalls of the page table over"))?;
         }
         let irqchip = match chosen {
-            Chosen::Kernel => Some(Arc::new(Irqchip::new(Arc::clone(&vm))?)),
-            Chosen::Ours => None,
+            choose::Irqchip::Kernel => Some(Arc::new(Irqchip::new(Arc::clone(&vm))?)),
+            choose::Irqchip::Ours => None,
         };
         let (mut vcpus, mut wires) = (Vec::new(), Vec::new());
         for number in 0..config.processors {
