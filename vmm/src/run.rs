@@ -159,9 +159,6 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     };
     let ram = Arc::new(GuestRam::new(config.memory)?);
     let checks = Checks::new(config.check_duplicates, config.check_walkers).map_err(Error::Threads)?;
-    if config.accel == AccelArg::Auto {
-        terminal::say(&format!("pteg: {}", choice.why));
-    }
     let setup = Setup {
         config,
         choice,
@@ -217,6 +214,9 @@ impl Setup<'_> {
             offer: config.offer,
         };
         let entry = boot::load(&self.files, &about, &self.ram)?;
+        if config.accel == AccelArg::Auto {
+            terminal::say(&format!("pteg: {}", self.choice.why));
+        }
         let stop = Arc::new(Stop::default());
         let terminal = Terminal::take(&stop).map_err(Error::Terminal)?;
         let traits = Traits {

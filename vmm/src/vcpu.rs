@@ -219,7 +219,7 @@ const STARTED: &str = "a processor that has run has been made";
 
 /// Whether a processor that sleeps, or is about to, shall not.
 fn has_reason_to_run<P: Processor>(cpu: &P, machine: &Machine, server: usize) -> bool {
-    machine.processors.by_server(server).is_prodded() || cpu.msr().has(Msr::EE) && cpu.interrupt_pending()
+    machine.processors.by_server(server).is_prodded() || cpu.interrupt_pending() && cpu.msr().has(Msr::EE)
 }
 
 /// Lets a processor that sees to its own sleep sleep here, in its carrier's hands. To the others it does not run meanwhile.

@@ -12,9 +12,9 @@ use vmm_sys_util::ioctl::ioctl_with_ptr;
 
 use crate::{Result, checked, pow, requests};
 
-/// MSR\[FP\]: floating-point available. `KVM_SET_REGS` with it makes KVM-PR load the guest's floating-point registers over
-/// those of the *calling thread*, so no registers with it may be passed.
-pub const MSR_FP: u64 = 1 << 13;
+/// The bits of MSR that `KVM_SET_REGS` of KVM-PR may be given: SF, EE, PR, ME, IR, DR, RI and LE. With FP, or with TM, it loads
+/// the guest's floating-point and vector registers over those of the *calling thread*; with POW it halts.
+pub const MSR_PLAIN: u64 = 1 << 63 | 1 << 15 | 1 << 14 | 1 << 12 | 1 << 5 | 1 << 4 | 1 << 1 | 1;
 
 /// Doublewords of `kvm_regs`, which has no others.
 const WORDS: usize = size_of::<kvm_regs>() / size_of::<u64>();
@@ -39,7 +39,7 @@ impl Default for Bed {
 }
 
 impl Bed {
-    /// Gives the vCPU the registers `regs` without FP, and halts in the kernel until it has an interrupt, or until
+    /// Gives the vCPU the registers `regs`, of MSR no more than [`MSR_PLAIN`], and halts in the kernel until it has an interrupt, or until
     /// somebody has called [`Self::turn_out`] and then sent the calling thread a signal. `is_needed` is asked once, before:
     /// who turns it out has made it true by then. It may also return for nothing.
     ///
@@ -53,8 +53,8 @@ impl Bed {
         self.make(regs, is_needed);
         let passed: *const kvm_regs = self.words.as_ptr().cast();
         // D3. SAFETY: the number names `kvm_regs`, which the kernel reads at `passed`; `words` has its size and alignment and
-        // lives as long as `self`. The kernel writes nothing there, and what other threads change there is atomic. Without FP
-        // it does not touch this thread's registers.
+        // lives as long as `self`. The kernel writes nothing there, and what other threads change there is atomic. With these bits of
+        // MSR it does not touch this thread's registers.
         let answer = unsafe { ioctl_with_ptr(vcpu, requests::KVM_SET_REGS(), passed) };
         checked(answer).map(drop)
     }
@@ -74,7 +74,7 @@ impl Bed {
                 word.store(value, Ordering::Relaxed);
             }
         }
-        pow::fall_asleep(&self.words[MSR], words[MSR] & !MSR_FP, is_needed);
+        pow::fall_asleep(&self.words[MSR], words[MSR] & MSR_PLAIN, is_needed);
     }
 }
 
@@ -88,11 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_gets_the_registers_with_pow_and_without_fp() {
+    fn the_kernel_gets_the_registers_with_pow_and_plain_bits() {
         let bed = Bed::default();
         let regs = kvm_regs {
             pc: 1,
-            msr: MSR_FP | 1 << 63,
+            // With FP, VEC and TM.
+            msr: 1 << 63 | 1 << 13 | 1 << 25 | 1 << 32,
             gpr: std::array::from_fn(|number| 100 + number as u64),
             ..Default::default()
         };

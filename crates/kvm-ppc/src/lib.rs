@@ -31,7 +31,7 @@ mod vcpu;
 mod vm;
 mod xics;
 
-pub use bed::{Bed, MSR_FP};
+pub use bed::{Bed, MSR_PLAIN};
 pub use immediate_exit::ImmediateExit;
 pub use interrupter::{Interrupter, Line};
 pub use memory::KvmMemory;

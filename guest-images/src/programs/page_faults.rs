@@ -11,7 +11,7 @@ mod layout;
 mod steps;
 
 use layout::{ALL_PAGES, Page, SEGMENT_SIZES, Segment, SegmentBytes};
-use steps::{Access, FOUND, MODE_PROBLEM, MODE_SUPERVISOR, Outcome, Steps};
+use steps::{Access, FOUND, MODE_DATA, MODE_PROBLEM, MODE_SUPERVISOR, Outcome, Steps};
 
 /// Memory that nobody else uses: two places where a page of any size may lie.
 const HERE: u64 = 0x200_0000;
@@ -30,6 +30,7 @@ pub(super) fn source() -> String {
     let protected = [0x200, 0x201].map(|vsid| Segment::new(SegmentBytes::Mib256, vsid));
     protection(&mut steps, protected);
     reference_and_change(&mut steps, Segment::new(SegmentBytes::Mib256, 0x210));
+    data_alone(&mut steps, Segment::new(SegmentBytes::Mib256, 0x215));
     both_hashes(&mut steps, Segment::new(SegmentBytes::Tib1, 0x220));
     segments(&mut steps);
     bulk_removal(&mut steps, Segment::new(SegmentBytes::Mib256, 0x240));
@@ -170,6 +171,26 @@ fn reference_and_change(steps: &mut Steps, segment: Segment) {
     store(steps, FOUND);
     steps.expect_reference_and_change("R and C after another store", true, true);
     steps.remove(what, &segment, page, at);
+    steps.drop_segment(&segment);
+}
+
+/// A page is gone for those as well who translate the addresses of data alone (6.4.1: MSR\[IR\] and MSR\[DR\] are apart).
+fn data_alone(steps: &mut Steps, segment: Segment) {
+    let (page, at) = (ALL_PAGES[0], segment.first_address());
+    let what = "translation of data alone";
+    steps.set_segment(&segment, page);
+    steps.poke(HERE, 0x66);
+    steps.prepare_real_code();
+    for _ in 0..2 {
+        steps.enter(what, &segment, page, at, HERE | 2);
+        for mode in [MODE_DATA, MODE_SUPERVISOR] {
+            steps.access(what, Access::Load, at, mode, Outcome::Done(0x66));
+        }
+        steps.remove(what, &segment, page, at);
+        for mode in [MODE_DATA, MODE_SUPERVISOR] {
+            steps.access(what, Access::Load, at, mode, Outcome::NotFound);
+        }
+    }
     steps.drop_segment(&segment);
 }
 

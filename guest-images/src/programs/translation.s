@@ -1,7 +1,7 @@
 # A program that runs with translation: its own memory where it is, and a segment for pages whose entries it chooses.
 
-# Where that segment is. Its first eight pages have a group each, one behind the other.
-.equ TOUCHED,0x50000000
+# Where that segment is: where a hypervisor may have something of its own, were it a real address. Its first eight pages have a group each, one behind the other.
+.equ TOUCHED,1<<46
 .equ TOUCHED_VSID,0x300
 .equ OWN_VSID,0x99
 # Doubleword 0 of each of those pages, which differ only below the AVPN.
@@ -78,7 +78,9 @@ translate:
     slbmte  r3,r4
     li      r3,TOUCHED_VSID
     sldi    r3,r3,12
-    lis     r4,(TOUCHED+0x8000000)>>16
+    li      r4,TOUCHED>>32
+    sldi    r4,r4,32
+    oris    r4,r4,0x800
     ori     r4,r4,1
     slbmte  r3,r4
     isync

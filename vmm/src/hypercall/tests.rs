@@ -408,17 +408,12 @@ fn an_interrupt_between_processors_is_accepted_and_ended() {
 }
 
 #[test]
-fn the_guest_is_told_that_no_flush_is_needed() {
-    use power::hcall::cpu_characteristics as bits;
+fn the_guest_is_told_what_its_processors_do_ahead() {
     let machine = machine(1);
     let mut cpu = Registers::default();
     cpu.call(&machine, 0, Hcall::GetCpuCharacteristics, []);
     cpu.assert_answer(Status::Success);
-    assert_eq!(
-        cpu.gprs[5] & (bits::FAVOUR_SECURITY | bits::FLUSH_COUNT_CACHE | bits::FLUSH_LINK_STACK),
-        0
-    );
-    assert_ne!(cpu.gprs[5] & bits::NO_L1D_FLUSH_ON_ENTRY, 0);
+    assert_eq!(cpu.gprs[4..6], machine.partition.characteristics());
 }
 
 #[test]

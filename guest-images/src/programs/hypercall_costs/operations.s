@@ -195,7 +195,8 @@ remove:
 
 # Loads from page r22.
 touch:
-    lis     r4,TOUCHED>>16
+    li      r4,TOUCHED>>32
+    sldi    r4,r4,32
     sldi    r5,r22,12
     ldx     r4,r4,r5
     blr

@@ -7,6 +7,8 @@ use crate::programs::script::{Operand, Script};
 const CODE: u64 = 0x1_0000;
 const CODE_VSID: u64 = 0x99;
 const STORE: u64 = CODE + 0x10;
+/// Where a load lies at its real address.
+const REAL_CODE: u64 = 0x400_0000;
 
 /// An MSR to access memory with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,9 @@ pub(super) struct Mode(u64);
 pub(super) const MODE_SUPERVISOR: Mode = Mode(0x8000_0000_0000_1030);
 /// The same with PR, which forces EE.
 pub(super) const MODE_PROBLEM: Mode = Mode(0x8000_0000_0000_d030);
+
+/// Data by their effective addresses, instructions by their real ones.
+pub(super) const MODE_DATA: Mode = Mode(0x8000_0000_0000_1010);
 
 impl Mode {
     pub(super) fn name(self) -> &'static str {
@@ -91,6 +96,14 @@ impl Steps {
         Self(script)
     }
 
+    /// Prepares accesses in [`MODE_DATA`].
+    pub(super) fn prepare_real_code(&mut self) {
+        const LWZ_R3_R4: u64 = 0x8064_0000;
+        const SC: u64 = 0x4400_0002;
+        self.poke(REAL_CODE, LWZ_R3_R4);
+        self.poke(REAL_CODE + 4, SC);
+    }
+
     /// Does these steps only where the processor has such pages.
     pub(super) fn only_with(&mut self, page: Page, steps: impl FnOnce(&mut Self)) {
         let shifts = page.shifts().map(|shift| Operand::Number(shift.into()));
@@ -117,6 +130,7 @@ impl Steps {
     /// One access, and all that it leaves in the registers.
     pub(super) fn access(&mut self, what: &str, access: Access, at: u64, mode: Mode, outcome: Outcome) {
         let (name, from, value) = match access {
+            Access::Load if mode == MODE_DATA => ("load", REAL_CODE, 0),
             Access::Load => ("load", CODE, 0),
             Access::Store(value) => ("store", STORE, value),
             Access::Fetch => ("fetch", at, 0),

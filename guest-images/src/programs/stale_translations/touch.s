@@ -13,7 +13,8 @@ work:
     std     r0,16(r1)
     stdu    r1,-64(r1)
     bl      translate
-    lis     r3,TOUCHED>>16
+    li      r3,TOUCHED>>32
+    sldi    r3,r3,32
     addi    r6,r30,-1
     sldi    r6,r6,7
     lis     r4,boards@ha

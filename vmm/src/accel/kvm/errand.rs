@@ -6,24 +6,29 @@
 //! emulates `tlbie` for whoever executes it in the guest. So the processor in whose hypercall a page goes can be sent to execute one
 //! for each page, and comes back by a hypercall of ours. `prices` knows when that is the better way.
 //!
-//! *Return.* Given registers with MSR\[FP\], `KVM_SET_REGS` loads the guest's floating-point registers over those of the calling
-//! thread. So a processor whose registers have it is sent to an `rfid` that takes it there. SRR0 and SRR1 are then what `sc 1`
-//! leaves in them on any machine (Power ISA v2.07B, Book III-S, 6.5.14).
+//! *Return.* Given registers with MSR\[FP\] or MSR\[TM\], `KVM_SET_REGS` loads the guest's floating-point and vector registers over
+//! those of the calling thread. So a processor whose MSR has more than [`MSR_PLAIN`] is sent to an `rfid` that takes it there. SRR0 and
+//! SRR1 are then what `sc 1` leaves in them on any machine (Power ISA v2.07B, Book III-S, 6.5.14).
 //!
-//! In real mode the kernel does not walk the table, so a processor on an errand counts as outside the guest. Nothing can get it off
-//! its way: MSR\[EE\] is clear, and the guest cannot store to the page.
+//! In real mode the kernel does not walk the table, so a processor on an errand counts as outside the guest. MSR\[EE\] is clear, and
+//! the guest cannot store to the page. It has one way to get a processor off its errand: to map KVM's "magic page" over it, which
+//! we do not see. Whoever comes back with another hypercall than ours, or does not come back, is given up; the guest harms itself alone.
+//!
+//! *Where.* `KVM_SET_REGS` leaves the segments of the translated guest in the processor, so the errand must not use an effective address
+//! that the guest may have used. Real mode drops the four highest bits of an address; with [`ALIAS`] in them it is one that no
+//! operating system uses.
 
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use hpt::{Batch, Grace, Invalidation, Shadow as _};
 use kvm_bindings::kvm_regs;
 use kvm_ioctls::{Error, VcpuExit, VcpuFd};
-use kvm_ppc::{KvmMemory, MSR_FP, PpcVcpu as _};
+use kvm_ppc::{KvmMemory, MSR_PLAIN, MSR_POW, PpcVcpu as _};
 use power::msr::Msr;
 use power::page::PageSize;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -38,9 +43,11 @@ use super::wire::KvmWire;
 
 /// Real address of the page, far above any memory.
 const PAGE: u64 = 1 << 46;
-/// Pages of one flush at most.
-pub(super) const MOST: usize = 64;
-/// Where the lists of addresses begin, in the page; one of [`MOST`] doublewords for each processor.
+/// The highest bits of its effective address.
+const ALIAS: u64 = 7 << 60;
+/// `tlbie`s of one errand at most.
+const MOST: usize = 64;
+/// Where the lists of operands begin, in the page; one of [`MOST`] doublewords for each processor.
 const LISTS: usize = 0x1000;
 /// The page's size: lists for 64 processors, and a whole page of any host.
 const BYTES: usize = 0x1_0000;
@@ -58,11 +65,14 @@ const RFID: u32 = 0x4c00_0024;
 /// The hypercall at the end of a flush: a number that nobody has given a meaning.
 const DONE: u64 = 0xf7f4;
 
-/// Real address of the instructions for a flush of `count` pages.
+/// An errand takes microseconds; a host that runs others may make it seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Address of the instructions for `count` `tlbie`s.
 const fn flush(count: usize) -> u64 {
-    PAGE + 8 * (MOST - count) as u64
+    (ALIAS | PAGE) + 8 * (MOST - count) as u64
 }
-/// Real address of `rfid`.
+/// Address of `rfid`.
 const RETURN: u64 = flush(0) + 4;
 
 /// The page.
@@ -105,7 +115,7 @@ impl Errands {
         for (place, operand) in (MOST - operands.len()..).zip(operands) {
             store(&self.ours, list + 8 * place, &operand.to_be_bytes());
         }
-        PAGE + list as u64
+        (ALIAS | PAGE) + list as u64
     }
 }
 
@@ -116,16 +126,17 @@ fn store(page: &MmapRegion, offset: usize, bytes: &[u8]) {
         .expect("the page has room for all processors");
 }
 
-/// Registers for a processor that is to go on with `regs`, and the guest's floating-point registers if it had them.
+/// Registers for a processor that is to go on with `regs`, but for POW, in which it would halt.
 pub(super) fn going_on(regs: kvm_regs) -> kvm_regs {
-    if regs.msr & MSR_FP == 0 {
-        return regs;
+    let msr = regs.msr & !MSR_POW;
+    if msr & !MSR_PLAIN == 0 {
+        return kvm_regs { msr, ..regs };
     }
     kvm_regs {
         pc: RETURN,
         msr: REAL_MODE,
         srr0: regs.pc,
-        srr1: regs.msr,
+        srr1: msr,
         ..regs
     }
 }
@@ -169,7 +180,7 @@ impl Flusher {
     /// Has the processor execute a `tlbie` for each page of `batch`; whether it has done them all.
     fn send(&self, batch: &Batch) -> bool {
         let mut engine = lock(&self.engine);
-        let mut operands = batch.items().map(operand);
+        let mut operands = batch.items().flat_map(operands);
         loop {
             let some: ArrayVec<_, MOST> = operands.by_ref().take(MOST).collect();
             if some.is_empty() {
@@ -192,40 +203,57 @@ impl Flusher {
             ..regs
         };
         vcpu.set_regs(&there)?;
+        let call = vcpu.papr_hcall().ok_or_else(strayed)?;
         // The kernel completes the guest's hypercall first: r3 to r12 come from its answer.
         let mut results = [0; 9];
         results[8] = list;
-        if let Some(call) = vcpu.papr_hcall() {
-            call.answer(DONE, &results);
-        }
+        call.answer(DONE, &results);
+        let since = Instant::now();
         loop {
             match vcpu.run() {
                 Ok(VcpuExit::PaprHcall) => break,
-                // Whoever has rung has left a reason where it is found later; the errand is short.
-                Ok(VcpuExit::Intr) => self.wire.answer(),
-                Err(error) if is_interruption(error) => self.wire.answer(),
+                Ok(VcpuExit::Intr) => {}
+                Err(error) if is_interruption(error) => {}
                 Err(error) => return Err(error),
-                Ok(_) => return Err(Error::new(Errno::NOEXEC.raw_os_error())),
+                Ok(_) => return Err(strayed()),
             }
+            if since.elapsed() > PATIENCE {
+                return Err(strayed());
+            }
+            // Whoever has rung has left a reason where it is found later.
+            self.wire.answer();
+        }
+        let number = vcpu.papr_hcall().map(|call| call.number());
+        if number != Some(DONE) {
+            return Err(strayed());
         }
         vcpu.set_regs(&going_on(regs))
     }
 }
 
+/// The processor is not where it was sent.
+fn strayed() -> Error {
+    Error::new(Errno::NOEXEC.raw_os_error())
+}
+
 /// RB for a page as KVM-PR reads it (Power ISA v2.07B, Book III-S, 5.9.3.3, as far as it goes there): the low 64 bits of the virtual
-/// address, L, and for 64 KiB an LP of 1 above it.
-fn operand(page: &Invalidation) -> u64 {
+/// address, L, and for 64 KiB an LP of 1 above it. And once more as the page is called when MSR\[IR\] and MSR\[DR\] differ: KVM-PR puts the
+/// number of its 256 MiB into the lowest bits of its virtual page number then.
+fn operands(page: &Invalidation) -> [u64; 2] {
     const L: u64 = 1;
     const LP_64K: u64 = 0x1000;
     let Invalidation::Page { page, actual, .. } = page else {
         unreachable!("everything is no page")
     };
-    let address = (page.va_over_4k() as u64) << 12;
-    match actual {
-        PageSize::Size4K => address,
-        PageSize::Size64K => address & !0xffff | LP_64K | L,
-        PageSize::Size16M => address & !0xff_ffff | L,
-    }
+    let number = page.va_over_4k();
+    [number, number | number >> 16].map(|number| {
+        let address = (number as u64) << 12;
+        match actual {
+            PageSize::Size4K => address,
+            PageSize::Size64K => address & !0xffff | LP_64K | L,
+            PageSize::Size16M => address & !0xff_ffff | L,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -246,12 +274,12 @@ mod tests {
     #[test]
     fn a_flush_begins_so_far_before_its_end_as_it_has_pages() {
         let words = words(&Errands::new().unwrap());
-        assert_eq!(flush(MOST), PAGE);
+        assert_eq!(flush(MOST), ALIAS | PAGE);
         for count in [0, 1, MOST] {
-            let first = ((flush(count) - PAGE) / 4) as usize;
+            let first = ((flush(count) - flush(MOST)) / 4) as usize;
             assert_eq!(words[first..].iter().filter(|&&word| word == TLBIE_R0).count(), count);
         }
-        assert_eq!(words[((RETURN - PAGE) / 4) as usize], RFID);
+        assert_eq!(words[((RETURN - flush(MOST)) / 4) as usize], RFID);
     }
 
     #[test]
@@ -260,45 +288,54 @@ mod tests {
         for server in [0, 63] {
             let list = errands.list(server, &[7, 8]);
             let mut last = [0; 16];
-            let offset = (list - PAGE) as usize + 8 * (MOST - 2);
+            let offset = (list - flush(MOST)) as usize + 8 * (MOST - 2);
             errands.ours.as_volatile_slice().read_slice(&mut last, offset).unwrap();
             assert_eq!(u128::from_be_bytes(last), 7 << 64 | 8);
-            assert!(offset + 16 <= BYTES && list >= PAGE + LISTS as u64);
+            assert!(offset + 16 <= BYTES && list >= flush(MOST) + LISTS as u64);
         }
     }
 
     #[test]
-    fn the_operand_has_the_low_part_of_the_virtual_address_and_the_size() {
-        let name = |base, actual, vsid, offset| {
-            operand(&Invalidation::Page {
-                page: Vpn::new(vsid, SegmentSize::Size256M, base, offset).align_to(actual),
+    fn the_operands_have_the_low_part_of_the_virtual_address_and_the_size() {
+        let names = |base, actual, offset| {
+            operands(&Invalidation::Page {
+                page: Vpn::new(0x12_3456_789a, SegmentSize::Size256M, base, offset).align_to(actual),
                 actual,
                 real: 0,
             })
         };
         use PageSize::{Size4K, Size16M, Size64K};
-        let vsid = 0x12_3456_789a;
-        // 78 bits of which 14 do not fit.
-        assert_eq!(name(Size4K, Size4K, vsid, 0x123_5000), 0x2345_6789_a123_5000);
-        assert_eq!(name(Size64K, Size64K, vsid, 0x123_5000), 0x2345_6789_a123_1001);
-        assert_eq!(name(Size16M, Size16M, vsid, 0x123_5000), 0x2345_6789_a100_0001);
+        // 78 bits of which 14 do not fit; and the segment's number over that of the page.
+        let expected = [0x2345_6789_a123_5000, (0x12_3456_789a_1235_u64 | 0x12_3456_789a) << 12];
+        assert_eq!(names(Size4K, Size4K, 0x123_5000), expected);
+        assert_eq!(names(Size64K, Size64K, 0x123_5000)[0], 0x2345_6789_a123_1001);
+        assert_eq!(names(Size16M, Size16M, 0x123_5000)[0], 0x2345_6789_a100_0001);
+        assert_eq!(names(Size16M, Size16M, 0x123_5000)[1], expected[1] & !0xff_ffff | 1);
     }
 
     #[test]
-    fn only_registers_with_fp_go_another_way() {
-        let regs = kvm_regs {
+    fn registers_that_the_kernel_may_not_be_given_go_another_way() {
+        let plain = kvm_regs {
             pc: 0x1234,
-            msr: Msr::SF | Msr::ME,
+            msr: MSR_PLAIN,
             srr0: 5,
             ..Default::default()
         };
-        assert_eq!(going_on(regs), regs);
-        let with_fp = kvm_regs {
-            msr: regs.msr | MSR_FP,
-            ..regs
+        assert_eq!(going_on(plain), plain);
+        let dozing = kvm_regs {
+            msr: MSR_PLAIN | MSR_POW,
+            ..plain
         };
-        let there = going_on(with_fp);
-        assert_eq!((there.pc, there.msr & MSR_FP), (RETURN, 0));
-        assert_eq!((there.srr0, there.srr1), (with_fp.pc, with_fp.msr));
+        assert_eq!(going_on(dozing), plain);
+        const TM: u64 = 1 << 32;
+        for bit in [Msr::FP, TM] {
+            let more = kvm_regs {
+                msr: plain.msr | bit,
+                ..plain
+            };
+            let there = going_on(more);
+            assert_eq!((there.pc, there.msr & !MSR_PLAIN), (RETURN, 0));
+            assert_eq!((there.srr0, there.srr1), (more.pc, more.msr));
+        }
     }
 }

@@ -215,10 +215,13 @@ impl Processor for KvmProcessor {
     fn doze(&mut self, wakes: &dyn Fn() -> bool) {
         let values = self.regs().values;
         let mut engine = lock(&self.engine);
+        if engine.broken().is_some() {
+            return;
+        }
         let dozed = self.wire.bed.doze(&engine.vcpu, &values, wakes);
         engine.note("halting", dozed);
         drop(engine);
-        // POW may be left in what the kernel has, and FP is not there.
+        // POW may be left in what the kernel has, and some bits are not there.
         self.regs().are_changed = true;
     }
 
