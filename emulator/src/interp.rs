@@ -95,7 +95,7 @@ fn execute_one(core: &mut Core, blocks: &Blocks, block: BlockId) -> Stop {
         macro_rules! store {
             ($int:ty, $value:ident => $result:expr) => {{
                 let ea = reg!(op.b).wrapping_add(reg!(op.c)).wrapping_add(op.imm as u64);
-                let $value = <$int>::truncate(reg!(op.a));
+                let $value = <$int as Scalar>::truncate(reg!(op.a));
                 ok!(core.store::<$int>(ea, $result))
             }};
         }

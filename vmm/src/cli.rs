@@ -31,12 +31,11 @@ Exit status:
   0    the guest powered off, or Ctrl-A X ended it
   1    the guest could not be started, asked for a reboot, or ended in a way that it did not choose; doctor found
        something to change
-  2    wrong use, or an input that no machine could run
+  2    wrong use, an input that no machine could run, or a flag that insists on what this machine has not
   128+N  signal N (SIGINT, SIGTERM, SIGHUP, SIGQUIT) stopped the guest";
 
 /// What the user wants.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, once")]
 pub(crate) enum Command {
     /// Start a guest; without an image, list the images
     ///
@@ -154,9 +153,9 @@ pub(crate) struct RunArgs {
     /// Let KVM answer the hypercalls about the page table
     ///
     /// Let the host's kernel answer the hypercalls about the page table that it knows, to compare: H_ENTER, H_REMOVE,
-    /// H_BULK_REMOVE and H_PROTECT. The guest is offered nothing that works beside them (H_BLOCK_REMOVE, another size of the
-    /// table), and with several processors it may meet translations that it has removed. Needs --accel kvm. Default: pteg
-    /// answers them.
+    /// H_BULK_REMOVE and H_PROTECT. The guest is not offered what would work beside them (H_BLOCK_REMOVE, another size of the
+    /// table), with several processors it may meet translations that it has removed, and it must be one to trust: the kernel
+    /// lets it write what only pteg should. Needs --accel kvm. Default: pteg answers them.
     #[arg(long)]
     pub(crate) kernel_hcalls: bool,
 

@@ -82,7 +82,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// 2 for an input that is wrong, 1 for a machine that cannot.
+    /// 2 for an input that is wrong or insists on what is not there, 1 for a machine that cannot.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let is_input = match self {
             Self::Config(_) | Self::Accelerator(_) => true,

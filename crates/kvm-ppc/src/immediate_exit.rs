@@ -40,11 +40,6 @@ impl ImmediateExit {
         self.byte().swap(0, Ordering::SeqCst);
     }
 
-    /// Whether the vCPU is kept out.
-    pub fn is_set(&self) -> bool {
-        self.byte().load(Ordering::SeqCst) != 0
-    }
-
     fn byte(&self) -> &AtomicU8 {
         let byte = self.page.as_mut_ptr().wrapping_add(offset_of!(kvm_run, immediate_exit));
         // SAFETY: the mapping has a whole `kvm_run`, can be written, and lives as long as `self`. In this process it

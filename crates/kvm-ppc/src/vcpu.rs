@@ -1,7 +1,7 @@
 //! A vCPU's part, and the hypercall that it has stopped at.
 
 use kvm_bindings::{
-    KVM_EXIT_PAPR_HCALL, KVM_REG_SIZE_MASK, KVM_REG_SIZE_U32, KVM_REG_SIZE_U64, kvm_enable_cap, kvm_guest_debug,
+    KVM_EXIT_PAPR_HCALL, KVM_REG_SIZE_MASK, KVM_REG_SIZE_U32, KVM_REG_SIZE_U64, kvm_enable_cap,
     kvm_run__bindgen_ty_1__bindgen_ty_16 as papr_hcall, kvm_sregs,
 };
 use kvm_ioctls::{Error, VcpuFd};
@@ -26,9 +26,6 @@ pub trait PpcVcpu {
     /// that SDR1 says there, as long as this vCPU may run with it: all of that memory must be there for it, and
     /// only be used as memory that others write.
     unsafe fn set_sregs(&self, sregs: &kvm_sregs) -> Result<()>;
-
-    /// Single-steps or watches the guest: `KVM_SET_GUEST_DEBUG`.
-    fn set_guest_debug(&self, debug: &kvm_guest_debug) -> Result<()>;
 
     /// A register of 4 or 8 bytes; `EINVAL` for others: `KVM_GET_ONE_REG`.
     fn read_one_reg(&self, id: u64) -> Result<u64>;
@@ -69,12 +66,6 @@ impl PpcVcpu for VcpuFd {
         // SAFETY: the number names the type that the kernel reads, and `sregs` is one; what the kernel does at
         // SDR1 the caller answers for.
         let answer = unsafe { ioctl_with_ref(self, requests::KVM_SET_SREGS(), sregs) };
-        checked(answer).map(drop)
-    }
-
-    fn set_guest_debug(&self, debug: &kvm_guest_debug) -> Result<()> {
-        // SAFETY: the number names the type that the kernel reads, and `debug` is one.
-        let answer = unsafe { ioctl_with_ref(self, requests::KVM_SET_GUEST_DEBUG(), debug) };
         checked(answer).map(drop)
     }
 

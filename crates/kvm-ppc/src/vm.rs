@@ -2,15 +2,13 @@
 
 use std::ffi::c_char;
 use std::mem;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use kvm_bindings::{
-    KVM_CAP_PPC_ENABLE_HCALL, KVM_IRQFD_FLAG_DEASSIGN, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1,
-    kvm_irqfd, kvm_ppc_cpu_char, kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
+    KVM_CAP_PPC_ENABLE_HCALL, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1, kvm_ppc_cpu_char,
+    kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Error, VmFd};
-use vmm_sys_util::eventfd::EventFd;
 use vmm_sys_util::ioctl::{ioctl_with_mut_ref, ioctl_with_ref};
 
 use crate::{INVALID, KvmMemory, Result, checked, requests};
@@ -40,12 +38,6 @@ pub trait PpcVm {
 
     /// Sets the line of interrupt source `source` of the kernel's interrupt controller: `KVM_IRQ_LINE`.
     fn irq_line(&self, source: u32, high: bool) -> Result<()>;
-
-    /// From now on `event` fires interrupt source `source` of the kernel's interrupt controller: `KVM_IRQFD`.
-    fn register_irqfd(&self, event: &EventFd, source: u32) -> Result<()>;
-
-    /// Undoes [`register_irqfd`](Self::register_irqfd).
-    fn unregister_irqfd(&self, event: &EventFd, source: u32) -> Result<()>;
 }
 
 impl PpcVm for VmFd {
@@ -112,26 +104,4 @@ impl PpcVm for VmFd {
         let answer = unsafe { ioctl_with_ref(self, requests::KVM_IRQ_LINE(), &line) };
         checked(answer).map(drop)
     }
-
-    fn register_irqfd(&self, event: &EventFd, source: u32) -> Result<()> {
-        set_irqfd(self, event, source, 0)
-    }
-
-    fn unregister_irqfd(&self, event: &EventFd, source: u32) -> Result<()> {
-        set_irqfd(self, event, source, KVM_IRQFD_FLAG_DEASSIGN)
-    }
-}
-
-fn set_irqfd(vm: &VmFd, event: &EventFd, source: u32, flags: u32) -> Result<()> {
-    // A descriptor is not negative.
-    let irqfd = kvm_irqfd {
-        fd: event.as_raw_fd() as u32,
-        gsi: source,
-        flags,
-        ..Default::default()
-    };
-    // SAFETY: the number names the type that the kernel reads, and `irqfd` is one. The kernel takes a reference of its
-    // own to the event.
-    let answer = unsafe { ioctl_with_ref(vm, requests::KVM_IRQFD(), &irqfd) };
-    checked(answer).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Accelerator, Case, File, On, Pages, Place};
+use crate::{Accelerator, Case, File, Machine, On, Pages, Place};
 
 const USUAL: Case = Case::USUAL;
 
@@ -118,6 +118,36 @@ pub const CASES: &[Case] = &[
     program!("hypercalls", "", ""),
     program!("page_faults", "", ""),
     program!("smp", "--smp 4", ""),
+    Case {
+        name: "smp_passes_with_the_interrupt_controller_of_pteg",
+        command: "for order in be le; do pteg run --accel $accel --irqchip user --smp 2 --mem 64M --kernel smp-$order || exit; \
+                  done",
+        files: &[File::Program("smp")],
+        on: On::One(Accelerator::Kvm),
+        verdicts: &[("smp", 2)],
+        patience: Duration::from_secs(600),
+        ..USUAL
+    },
+    Case {
+        name: "smp_passes_with_the_interrupt_controller_of_the_kernel",
+        command: "for order in be le; do pteg run --accel $accel --irqchip kernel --smp 2 --mem 64M --kernel smp-$order || exit; \
+                  done",
+        files: &[File::Program("smp")],
+        on: On::One(Accelerator::Kvm),
+        verdicts: &[("smp", 2)],
+        // A POWER9 has another controller below it, in whose place the kernel's is of no use to KVM-PR.
+        places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, _)),
+        patience: Duration::from_secs(600),
+        ..USUAL
+    },
+    Case {
+        name: "the_interrupt_controller_of_the_kernel_is_kvms",
+        command: "pteg run --accel emulated --irqchip kernel --mem 64M --kernel smp-le",
+        files: &[File::Program("smp")],
+        status: 2,
+        says: &["only KVM has it"],
+        ..USUAL
+    },
     program!("hypercall_costs", "--append 'ops=10 rounds=3'", ""),
     Case {
         name: "hypercall_costs_passes_where_the_kernel_answers",
@@ -171,6 +201,17 @@ pub const CASES: &[Case] = &[
         "guest: pages of 4 KiB",
         false
     ),
+    Case {
+        name: "linux_comes_to_userspace_with_the_interrupt_controller_of_pteg",
+        is_long: true,
+        command: "pteg run --accel $accel --irqchip user --smp 2 --mem 512M --kernel debian-6.12.vmlinux \
+                  --initrd userspace.initrd --append 'console=hvc0 quiet pteg.console=pipe'",
+        files: &[File::Kernel("debian:6.12"), USERSPACE],
+        on: On::One(Accelerator::Kvm),
+        says: &["guest: 2 processors", "guest: is well"],
+        patience: Duration::from_secs(900),
+        ..USUAL
+    },
     linux!(
         "linux_6_1_with_large_pages_comes_to_userspace",
         "debian",

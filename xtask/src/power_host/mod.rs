@@ -76,7 +76,27 @@ pub fn usual(workspace: &Workspace, tally: &mut Tally) -> Outcome {
         };
     }
     let place = Place::Emulated(Machine::PowerNv8, Pages::Small);
-    cases(workspace, tally, place, None, Effort::Usual)
+    match units(workspace, tally) {
+        Ok(Outcome::Passed) => cases(workspace, tally, place, None, Effort::Usual),
+        Ok(outcome) => outcome,
+        Err(Failed(why)) => Outcome::Failed(why),
+    }
+}
+
+/// Runs the unit tests of what is compiled for POWER alone, under QEMU as programs by themselves: they need no host.
+fn units(workspace: &Workspace, tally: &mut Tally) -> Result<Outcome, Failed> {
+    let toolchain = Toolchain::new(workspace)?;
+    let tests: [&[&str]; 2] = [
+        &["test", "--locked", "--package", "kvm-ppc", "--lib"],
+        &["test", "--locked", "--package", "vmm", "--bin", "pteg", "accel::kvm"],
+    ];
+    for arguments in tests {
+        match run_tests(&mut toolchain.cargo(workspace, arguments), tally) {
+            Outcome::Passed => {}
+            outcome => return Ok(outcome),
+        }
+    }
+    Ok(Outcome::Passed)
 }
 
 /// Whether there are compilers of C for POWER in either byte order; where we may, they are installed.

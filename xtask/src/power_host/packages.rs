@@ -42,8 +42,14 @@ const KERNEL: &[Needed] = &[
     needed("xz-utils", "xz"),
 ];
 
-/// What the host is emulated with.
-const EMULATOR: &[Needed] = &[needed("qemu-system-ppc", "qemu-system-ppc64")];
+/// What the host is emulated with, and programs for it by themselves.
+const EMULATOR: &[Needed] = &[
+    needed("qemu-system-ppc", "qemu-system-ppc64"),
+    needed("qemu-user-static", RUNNER),
+];
+
+/// What runs a program for POWER on another machine.
+pub const RUNNER: &str = "qemu-ppc64le-static";
 
 /// What Debian's own Rust compiler is linked with and many a system has already.
 const LIBRARIES: &[Needed] = &[

@@ -13,7 +13,7 @@ use std::process::Command;
 use guest_images::{Archive, Cache, PackageName, Stderr};
 
 use super::failed::Failed;
-use super::packages::{For, see_to};
+use super::packages::{For, RUNNER, see_to};
 use crate::workspace::Workspace;
 
 /// What is built for.
@@ -68,6 +68,7 @@ impl Toolchain {
                 "CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_RUSTFLAGS",
                 "-C target-feature=+crt-static",
             )
+            .env("CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_RUNNER", RUNNER)
             .env("CC_powerpc64le_unknown_linux_gnu", "powerpc64le-linux-gnu-gcc")
             .env("AR_powerpc64le_unknown_linux_gnu", "powerpc64le-linux-gnu-ar");
         if let Some(rustc) = &self.rustc {

@@ -61,7 +61,7 @@ pub fn all() -> Vec<Fact> {
     all
 }
 
-fn of_ioctls() -> [Fact; 28] {
+fn of_ioctls() -> [Fact; 26] {
     numbers! {
         KVM_GET_API_VERSION => KVM_GET_API_VERSION,
         KVM_CREATE_VM => KVM_CREATE_VM,
@@ -81,12 +81,10 @@ fn of_ioctls() -> [Fact; 28] {
         KVM_GET_DEVICE_ATTR => KVM_GET_DEVICE_ATTR,
         KVM_HAS_DEVICE_ATTR => KVM_HAS_DEVICE_ATTR,
         requests::KVM_IRQ_LINE => KVM_IRQ_LINE,
-        requests::KVM_IRQFD => KVM_IRQFD,
         requests::KVM_SET_REGS => KVM_SET_REGS,
         requests::KVM_GET_SREGS => KVM_GET_SREGS,
         requests::KVM_SET_SREGS => KVM_SET_SREGS,
         requests::KVM_INTERRUPT => KVM_INTERRUPT,
-        requests::KVM_SET_GUEST_DEBUG => KVM_SET_GUEST_DEBUG,
         requests::KVM_ENABLE_CAP => KVM_ENABLE_CAP,
         requests::KVM_PPC_GET_SMMU_INFO => KVM_PPC_GET_SMMU_INFO,
         requests::KVM_PPC_GET_CPU_CHAR => KVM_PPC_GET_CPU_CHAR,

@@ -265,7 +265,11 @@ mod tests {
     fn words(errands: &Errands) -> Vec<u32> {
         let word = |number: usize| {
             let mut bytes = [0; 4];
-            errands.ours.as_volatile_slice().read_slice(&mut bytes, 4 * number).unwrap();
+            errands
+                .ours
+                .as_volatile_slice()
+                .read_slice(&mut bytes, 4 * number)
+                .unwrap();
             u32::from_be_bytes(bytes)
         };
         (0..2 * MOST + 2).map(word).collect()
