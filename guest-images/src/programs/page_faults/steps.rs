@@ -8,7 +8,7 @@ const CODE: u64 = 0x1_0000;
 const CODE_VSID: u64 = 0x99;
 const STORE: u64 = CODE + 0x10;
 /// Where a load lies at its real address.
-const REAL_CODE: u64 = 0x400_0000;
+const REAL_CODE: u64 = 0x2ff_0000;
 
 /// An MSR to access memory with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
