@@ -12,7 +12,8 @@
 //!
 //! In real mode the kernel does not walk the table, so a processor on an errand counts as outside the guest. MSR\[EE\] is clear, and
 //! the guest cannot store to the page. It has one way to get a processor off its errand: to map KVM's "magic page" over it, which
-//! we do not see. Whoever comes back with another hypercall than ours, or does not come back, is given up; the guest harms itself alone.
+//! we do not see. Whoever comes back with another hypercall than ours is given up, and so is who has not come back when somebody rings
+//! later; the guest harms itself alone.
 //!
 //! *Where.* `KVM_SET_REGS` leaves the segments of the translated guest in the processor, so the errand must not use an effective address
 //! that the guest may have used. Real mode drops the four highest bits of an address; with [`ALIAS`] in them it is one that no
@@ -65,7 +66,7 @@ const RFID: u32 = 0x4c00_0024;
 /// The hypercall at the end of a flush: a number that nobody has given a meaning.
 const DONE: u64 = 0xf7f4;
 
-/// An errand takes microseconds; a host that runs others may make it seconds.
+/// An errand takes microseconds; a host that runs others may make it seconds. Who rings after that finds a processor that has strayed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Address of the instructions for `count` `tlbie`s.
