@@ -183,12 +183,23 @@ impl Core {
                 self.fetch.drop_virtual(*page, actual.bytes());
                 self.pages.invalidate(*page, *actual);
             }
+            Invalidation::Real { .. } => self.forget_real(),
             Invalidation::All => {
                 self.tlb.flush_translated();
                 self.fetch.flush();
                 self.pages.clear();
+                self.forget_real();
                 self.footprint.clear();
             }
+        }
+    }
+
+    /// Drops every translation that was made without the table, whatever its address: there are few, and they are made at no cost.
+    fn forget_real(&mut self) {
+        if self.footprint.has_real() {
+            self.tlb.flush_real();
+            self.fetch.flush_real();
+            self.footprint.clear_real();
         }
     }
 }
