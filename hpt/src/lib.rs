@@ -7,6 +7,7 @@
 //! - [`Frames`] says what may be done to each 4 KiB of RAM, and which were stored to.
 //! - [`Shadow`] is what a change asks of the processors; [`Shootdown`] is the answer of processors
 //!   that are threads with a [`Seat`] each, and [`Discard`] a way to take translations from them while they run.
+//! - [`Notifier`] knows the ranges of real addresses that somebody is about to take away, and tells each [`Listener`].
 //!
 //! Knows nothing of KVM, registers or devices: what it needs from above are the traits [`RealMap`],
 //! [`Shadow`], [`Kick`] and [`Discard`]. The protocols are in `docs/concurrency.md`.
@@ -33,7 +34,9 @@ mod late_walk;
 mod lock;
 mod marks;
 mod memory;
+mod notify;
 mod order;
+mod patience;
 mod port;
 mod protect;
 mod read;
@@ -66,7 +69,11 @@ pub use histogram::Histogram;
 pub use late_walk::Late;
 pub use marks::Marking;
 pub use memory::AllocateTable;
+pub use notify::{
+    Announced, BeginError, InFlight, Lease, Listener, Notifier, RegisterError, Registration, Sequence, Why,
+};
 pub use order::{Order, ParseOrderError};
+pub use patience::{Abandoned, Endless, Patience};
 pub use port::{Hpt, OwnFlush, Port};
 pub use read::Entries;
 pub use real::{RealKind, RealMap};
