@@ -19,15 +19,19 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::dirty::Dirty;
 use crate::rights::{Right, Rights};
-use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, lock, wait_a_while};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, PoisonError, lock};
 use crate::{Abandoned, Access, BeginError, Notifier, Patience, Why};
 
 /// log2 of a frame's size in bytes.
 pub(crate) const FRAME_SHIFT: u32 = 12;
 const FRAME: u64 = 1 << FRAME_SHIFT;
+
+/// How often who sleeps asks whether its patience is over.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What a processor may do at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,8 +157,14 @@ impl Frames {
     pub fn narrow(&self, range: Range<u64>, right: Right, patience: &dyn Patience) -> Result<(), BeginError> {
         let range = whole_frames(&range);
         let in_flight = self.notifier.begin(range.clone(), Why::Protect, patience)?;
-        let add = |frames| drop(self.state.fetch_add(frames * NARROWED, Ordering::Relaxed));
-        self.rights.narrow(&range, right, add, |frames| self.widened(frames));
+        self.rights.narrow(
+            &range,
+            right,
+            |frames| {
+                self.state.fetch_add(frames * NARROWED, Ordering::Relaxed);
+            },
+            |frames| self.widened(frames),
+        );
         drop(in_flight);
         self.wake(|waiting| waiting.epoch += 1);
         Ok(())
@@ -239,7 +249,8 @@ impl Frames {
         if patience.is_over() {
             return Err(Abandoned);
         }
-        drop(wait_a_while(&self.changed, waiting));
+        let woken = self.changed.wait_timeout(waiting, ASK_AGAIN);
+        drop(woken.unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }
 }

@@ -41,22 +41,6 @@ pub(crate) fn zeroed(words: u64) -> Box<[AtomicU64]> {
         .collect()
 }
 
-/// Sleeps until it is woken, but not for long: for waiters who give up when their patience is over, of which nobody wakes them.
-#[cfg(not(loom))]
-pub(crate) fn wait_a_while<'m, T>(condvar: &Condvar, guard: MutexGuard<'m, T>) -> MutexGuard<'m, T> {
-    const A_WHILE: std::time::Duration = std::time::Duration::from_millis(10);
-    condvar
-        .wait_timeout(guard, A_WHILE)
-        .unwrap_or_else(PoisonError::into_inner)
-        .0
-}
-
-/// The model has no time.
-#[cfg(loom)]
-pub(crate) fn wait_a_while<'m, T>(condvar: &Condvar, guard: MutexGuard<'m, T>) -> MutexGuard<'m, T> {
-    condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Locks `mutex`. What it guards is left whole at every step, so a panic of another holder does not
 /// make it unusable.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

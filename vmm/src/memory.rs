@@ -61,7 +61,7 @@ impl GuestRam {
         let mapped = map(&file, size)?;
         let region = GuestRegionMmap::new(mapped, GuestAddress(0)).expect("a region from 0 ends below 2^64");
         let memory = GuestMemoryMmap::from_regions(vec![region]).expect("one region overlaps nothing");
-        let notifier = Notifier::new(vec![0..size.bytes()]);
+        let notifier = Notifier::new(Vec::from_iter([0..size.bytes()]));
         Ok(Self {
             memory: Arc::new(memory),
             file,
