@@ -40,6 +40,7 @@ mod read;
 mod real;
 mod remove;
 mod resize;
+mod reverse;
 mod seat;
 mod shadow;
 mod shootdown;
@@ -48,6 +49,7 @@ mod sync;
 mod table;
 #[cfg(test)]
 mod testing;
+mod unmap;
 mod walk;
 mod withdraw;
 
@@ -75,4 +77,5 @@ pub use shadow::{Batch, Full, Grace, Invalidation, NoShadow, Shadow};
 pub use shootdown::{Kick, Shootdown};
 pub use survey::Survey;
 pub use table::{Hpte, PteIndex, Table};
+pub use unmap::{Unmapped, Unmapper};
 pub use walk::{Access, Translation, WalkFault};
