@@ -1,14 +1,14 @@
-//! How long somebody who waits is willing to: until a signal has come, or the VM is being killed.
+//! Waiting that can be given up: because a signal came, or the virtual machine is being killed.
 
 use crate::sync::{AtomicBool, Ordering};
 
-/// Asked now and then by who waits, or works in steps, on behalf of another.
+/// How long somebody waits. Who waits asks again every few milliseconds, also with locks held: the answer waits for nobody.
 pub trait Patience: Sync {
-    /// Whether to give up.
+    /// Whether to give up. Once true it stays true.
     fn is_over(&self) -> bool;
 }
 
-/// Never gives up.
+/// Waits until it is done.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Endless;
 
@@ -18,14 +18,14 @@ impl Patience for Endless {
     }
 }
 
-/// Over when it is true.
+/// Over when it is set.
 impl Patience for AtomicBool {
     fn is_over(&self) -> bool {
         self.load(Ordering::Relaxed)
     }
 }
 
-/// Whoever waited has given up.
+/// Somebody's [`Patience`] was over before the work was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("given up")]
+#[error("given up before it was done")]
 pub struct Abandoned;

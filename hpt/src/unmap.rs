@@ -9,6 +9,8 @@
 //! - *An entry with R clear* that nobody has locked has no shadow, and who gets one later sees the range in flight.
 //! - *One with R clear that is locked* may be in the midst of `H_CLEAR_REF`, whose flush is pending: it is named.
 //!
+//! What processors hold without the table, of real mode, is named as well, once a step.
+//!
 //! It goes in steps, each with one grace period and one flush of all that it has named: as many names as a batch has room for in place,
 //! so that no memory is ever needed; a bounded number of entries and words looked at, and a bounded time. Between two steps nothing is
 //! held, and patience is asked.
@@ -111,6 +113,7 @@ impl Unmapper {
             patience,
             done: Unmapped::default(),
             named: 0,
+            real: None,
             begun: Instant::now(),
             looks: 0,
             until_clock: CLOCK,
@@ -143,6 +146,9 @@ struct Sweep<'s> {
     done: Unmapped,
     /// Names so far, in all steps.
     named: u64,
+    /// The ranges that have begun in this step, with what lies between them: what processors hold of them without the table goes
+    /// with one name. They hold little of that, and keep account of it as a whole.
+    real: Option<Range<u64>>,
     /// When the step began.
     begun: Instant,
     /// What the step has looked at.
@@ -156,7 +162,10 @@ impl Sweep<'_> {
         // The last page of each size that was looked at: neighbouring ranges share large ones.
         let mut last = [None; PageSize::ALL.len()];
         for range in ranges.into_iter().filter(|range| !range.is_empty()) {
-            self.name_real_mode(&range)?;
+            self.real = Some(match self.real.take() {
+                Some(real) => real.start.min(range.start)..real.end.max(range.end),
+                None => range.clone(),
+            });
             let range = range.start..range.end.min(map.ram_bytes());
             if range.is_empty() {
                 continue;
@@ -169,12 +178,6 @@ impl Sweep<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Names what processors hold of `range` without the table.
-    fn name_real_mode(&mut self, range: &Range<u64>) -> Result<(), Ended> {
-        let _ = range;
-        self.make_room(1)
     }
 
     fn look_at_pages(&mut self, map: &ReverseMap, size: PageSize, pages: Range<usize>) -> Result<(), Ended> {
@@ -225,7 +228,8 @@ impl Sweep<'_> {
 
     /// Sees to it that `more` names fit into the batch.
     fn make_room(&mut self, more: usize) -> Result<(), Ended> {
-        if self.unmapper.batch.len() + more > Unmapper::NAMES {
+        // One more: that of real mode.
+        if self.unmapper.batch.len() + more + 1 > Unmapper::NAMES {
             return self.next_step();
         }
         Ok(())
@@ -267,6 +271,12 @@ impl Sweep<'_> {
         self.done.longest_step = self.done.longest_step.max(length);
         self.looks = 0;
         self.until_clock = CLOCK;
+        if let Some(range) = self.real.take() {
+            self.unmapper.batch.push(Invalidation::Real {
+                real: range.start,
+                bytes: range.end - range.start,
+            });
+        }
         if self.unmapper.batch.is_empty() {
             return;
         }
