@@ -88,7 +88,12 @@ impl Unmapper {
     /// What a step looks at, at most: entries, and words of the map that name none.
     pub const LOOKS: u32 = 8192;
     /// How long a step looks, at most, without the wait for processors: it ends with the first run of entries, or of words, past it.
-    pub const STEP: Duration = Duration::from_micros(200);
+    pub const STEP: Duration = if cfg!(loom) {
+        // A model knows no time.
+        Duration::MAX
+    } else {
+        Duration::from_micros(200)
+    };
 
     /// Returns when no processor holds a translation, by the table or of real mode, of any byte of `ranges` that it made
     /// before the call: before ranges were put in flight that every processor looks for before it remembers one. The guest's entries stay
@@ -347,3 +352,6 @@ impl Table {
         (!is_unused).then(|| named(at, v, r).unwrap_or(Invalidation::All))
     }
 }
+
+#[cfg(test)]
+mod tests;

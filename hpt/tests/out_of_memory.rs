@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hpt::{Access, Batch, Current, Grace, Hpt, Invalidation, Marking, Order, Port, RealKind, RealMap, Shadow, Table};
+use hpt::{
+    Access, Batch, Current, Endless, Grace, Hpt, Invalidation, Marking, Order, Port, RealKind, RealMap, Shadow, Table,
+};
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
 
@@ -73,6 +75,7 @@ impl RealMap for Everything {
 struct Told {
     pages: AtomicUsize,
     everything: AtomicUsize,
+    real: AtomicUsize,
     largest: AtomicUsize,
 }
 
@@ -81,6 +84,7 @@ impl Shadow for Told {
         for item in batch.items() {
             let count = match item {
                 Invalidation::Page { .. } => &self.pages,
+                Invalidation::Real { .. } => &self.real,
                 Invalidation::All => &self.everything,
             };
             count.fetch_add(1, Ordering::Relaxed);
@@ -119,6 +123,39 @@ fn enter_all(hpt: &Hpt, port: &mut Port) {
     }
 }
 
+/// A machine with a reverse map, whose entries have all been used, and what its processors are told.
+fn used_machine(entries: u64) -> (Arc<Hpt>, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    let table = Table::new(Order::MIN)
+        .expect("256 KiB")
+        .with_reverse_map(entries << 12)
+        .expect("small");
+    let hpt = Hpt::new(Current::new(table), Box::new(Everything), Box::new(Arc::clone(&told)));
+    let hpt = Arc::new(hpt);
+    enter_all(&hpt, &mut hpt.port());
+    (hpt, told)
+}
+
+#[test]
+fn to_unmap_takes_no_memory() {
+    let (hpt, told) = used_machine(ENTRIES);
+    let mut unmapper = hpt.unmapper();
+    let most = ENTRIES.min(4096);
+    LEFT.with(|allocations| allocations.set(0));
+    let unmapped = unmapper.unmap([0..most << 12], &Endless);
+    let all = unmapper.unmap([0..ENTRIES << 12], &Endless);
+    LEFT.with(|allocations| allocations.set(usize::MAX));
+    let unmapped = unmapped.expect("endless patience");
+    assert_eq!(
+        (unmapped.entries, unmapped.untouched, unmapped.everything),
+        (most, 0, false)
+    );
+    assert!(unmapped.flushes >= most / 192 && unmapped.steps >= unmapped.flushes);
+    let all = all.expect("endless patience");
+    assert_eq!(all.everything, ENTRIES > 4096);
+    assert!(told.largest.load(Ordering::Relaxed) <= 192);
+}
+
 /// Evicts all entries with `left` allocations granted. Returns the number of early flushes.
 fn evict_with(marking: Marking, left: usize) -> (u64, Arc<Told>) {
     let told = Arc::new(Told::default());
@@ -129,10 +166,13 @@ fn evict_with(marking: Marking, left: usize) -> (u64, Arc<Told>) {
     let mut next = 0;
     let mut in_order = true;
     LEFT.with(|allocations| allocations.set(left));
-    let evicted = port.evict(|_| 0..ENTRIES, |at, old| {
-        in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
-        next += 1;
-    });
+    let evicted = port.evict(
+        |_| 0..ENTRIES,
+        |at, old| {
+            in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
+            next += 1;
+        },
+    );
     LEFT.with(|allocations| allocations.set(usize::MAX));
     assert!(in_order, "each entry as it was, in order");
     assert_eq!((evicted as u64, next), (ENTRIES, ENTRIES));

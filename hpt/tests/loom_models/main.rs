@@ -18,4 +18,5 @@ mod remove;
 mod resize;
 mod search;
 mod shootdown;
+mod unmap;
 mod walk;

@@ -38,7 +38,7 @@ impl Emulated {
         order: Order,
         stale: Option<StaleReport>,
     ) -> Result<Self, hpt::AllocateTable> {
-        let table = Current::new(Table::new(order)?);
+        let table = Current::new(Table::new(order)?.with_reverse_map(ram.size().bytes())?);
         let timebase = Timebase::new();
         let shared = Shared::new(
             Arc::clone(ram.mapping()),
