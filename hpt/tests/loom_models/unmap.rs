@@ -204,7 +204,7 @@ fn an_entry_whose_r_is_being_cleared_is_found() {
 #[test]
 fn an_entry_that_is_being_protected_is_found_or_its_user_sees_the_range() {
     for noted in [false, true] {
-        explore(2, 300, move || {
+        explore(1, 100, move || {
             let world = World::new(1, true);
             if noted {
                 assert!(world.visit(1));
