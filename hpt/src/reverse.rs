@@ -304,7 +304,7 @@ impl Chain<'_> {
 
 impl Drop for Chain<'_> {
     fn drop(&mut self) {
-        if let Some(bookmark) = self.bookmark.take() {
+        if let Some(bookmark) = &self.bookmark {
             self.map.bookmarks.remove(bookmark);
         }
     }
@@ -359,7 +359,7 @@ impl Bookmarks {
         }
     }
 
-    fn remove(&self, bookmark: Bookmark) {
+    fn remove(&self, bookmark: &Bookmark) {
         let mut places = lock(&self.places);
         places[bookmark.0] = None;
         self.count.fetch_sub(1, Ordering::Relaxed);

@@ -127,7 +127,7 @@ impl Unmapper {
             Some(map) => sweep.look_through(map, ranges),
             None => Err(Ended::Everything),
         };
-        sweep.end(ended)
+        sweep.end(&ended)
     }
 }
 
@@ -292,7 +292,7 @@ impl Sweep<'_> {
     }
 
     /// Ends the last step, as `ended` says.
-    fn end(mut self, ended: Result<(), Ended>) -> Result<Unmapped, Abandoned> {
+    fn end(mut self, ended: &Result<(), Ended>) -> Result<Unmapped, Abandoned> {
         match ended {
             // The entries may have been moved, with nobody left in the guest who uses them.
             Ok(()) if self.table.reverse().is_some() && self.table.is_retired() => self.done.everything = true,
@@ -348,8 +348,8 @@ impl Table {
         // Acquire: an entry that is not locked has no flush pending.
         let v = HpteV::from_raw(u64::from_be(self.v(at).load(Ordering::Acquire)));
         // Without V it was found unused when it was hidden, or is not published yet.
-        let is_unused = !r.is_referenced() && !(v.is_valid() && v.is_locked());
-        (!is_unused).then(|| named(at, v, r).unwrap_or(Invalidation::All))
+        let is_used = r.is_referenced() || (v.is_valid() && v.is_locked());
+        is_used.then(|| named(at, v, r).unwrap_or(Invalidation::All))
     }
 }
 

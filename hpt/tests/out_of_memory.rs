@@ -4,6 +4,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::iter::once;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -142,8 +143,8 @@ fn to_unmap_takes_no_memory() {
     let mut unmapper = hpt.unmapper();
     let most = ENTRIES.min(4096);
     LEFT.with(|allocations| allocations.set(0));
-    let unmapped = unmapper.unmap([0..most << 12], &Endless);
-    let all = unmapper.unmap([0..ENTRIES << 12], &Endless);
+    let unmapped = unmapper.unmap(once(0..most << 12), &Endless);
+    let all = unmapper.unmap(once(0..ENTRIES << 12), &Endless);
     LEFT.with(|allocations| allocations.set(usize::MAX));
     let unmapped = unmapped.expect("endless patience");
     assert_eq!(

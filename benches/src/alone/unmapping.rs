@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::iter::once;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -121,12 +122,13 @@ impl World {
         }
     }
 
-    /// Is the processor that is inside until it is kicked, and goes back, until `over`.
-    fn visit(&self, over: &AtomicBool) {
+    /// Is the processor that is inside until it is kicked, and goes back, until `over`; says when it is there.
+    fn visit(&self, is_inside: &AtomicBool, over: &AtomicBool) {
         let Some(shootdown) = &self.shootdown else { return };
         let seat = shootdown.seat(0);
         while !over.load(Ordering::Relaxed) {
             seat.enter(|_| ());
+            is_inside.store(true, Ordering::Release);
             while !self.kicked.swap(false, Ordering::Acquire) && !over.load(Ordering::Relaxed) {
                 std::hint::spin_loop();
             }
@@ -284,17 +286,20 @@ fn used(count: u64, way: Way, processors: &[usize]) -> f64 {
     for &page in &pages {
         table.walk(page, Access::Load, false).expect("it is mapped");
     }
-    let over = AtomicBool::new(false);
+    let (is_inside, over) = (AtomicBool::new(false), AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(|| {
             pinning::stay_on(processors[1]);
-            world.visit(&over);
+            world.visit(&is_inside, &over);
         });
+        while !is_inside.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
         let shootdown = world.shootdown.as_ref().expect("there is a holder");
         let began = Instant::now();
         match way {
             Way::Unmap => {
-                let unmapped = world.hpt.unmapper().unmap([0..count << 12], &Endless);
+                let unmapped = world.hpt.unmapper().unmap(once(0..count << 12), &Endless);
                 black_box(unmapped.expect("endless patience"));
             }
             Way::OneByOne => {
@@ -326,7 +331,7 @@ fn delay(unmapping: bool, processors: &[usize]) -> f64 {
             pinning::stay_on(processors[1]);
             let mut unmapper = world.hpt.unmapper();
             while unmapping && !over.load(Ordering::Relaxed) {
-                let unmapped = unmapper.unmap([0..DELAYED], &Endless).expect("endless patience");
+                let unmapped = unmapper.unmap(once(0..DELAYED), &Endless).expect("endless patience");
                 assert!(!unmapped.everything && unmapped.entries >= DELAYED >> 12);
             }
         });

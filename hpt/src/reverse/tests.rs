@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::iter::once;
 use std::ops::Range;
 
 use power::hcall::{Status, access, block_remove, bulk_remove};
@@ -170,7 +171,7 @@ fn when_too_many_have_places_in_chains_one_more_is_told_so() {
         .collect();
     let mut one_more = table.reverse().unwrap().chain(frame);
     assert_eq!(one_more.run(|_| ()), Run::NoBookmark);
-    let unmapped = machine.hpt.unmapper().unmap([0x5000..0x6000], &Endless).unwrap();
+    let unmapped = machine.hpt.unmapper().unmap(once(0x5000..0x6000), &Endless).unwrap();
     assert!(unmapped.everything);
     drop(walks);
     assert_eq!(one_more.run(|_| ()), Run::More);
@@ -285,7 +286,7 @@ fn play(machine: &Machine, port: &mut Port, step: &Step) {
             let _ = port.bulk_remove(&mut asked);
         }
         Step::Block { ptex } => {
-            let mut asked = std::array::from_fn(|n| block_remove::REQUEST | ptex / 8 * 8 + n as u64);
+            let mut asked = std::array::from_fn(|n| block_remove::REQUEST | (ptex / 8 * 8 + n as u64));
             let _ = port.block_remove(0, &mut asked);
         }
         Step::Evict { ref ptexes } => {
@@ -361,7 +362,7 @@ proptest! {
             play(&machine, &mut port, step);
         }
         check_links(&machine.hpt.table());
-        check_unmapping(&machine, &[0..RAM_END]);
+        check_unmapping(&machine, std::slice::from_ref(&(0..RAM_END)));
         let all = machine.hpt.table().order().entries();
         port.evict(|_| 0..all, |_, _| ());
         check_links(&machine.hpt.table());

@@ -1,3 +1,4 @@
+use std::iter::once;
 use std::sync::atomic::AtomicUsize;
 
 use power::hcall::{Status, access};
@@ -41,7 +42,7 @@ fn used_entries_are_named_others_are_not_and_the_guest_sees_no_difference() {
     machine.map(page(3, SMALL), SMALL, 0x6000);
     machine.touch(page(1, SMALL), Access::Store);
     machine.touch(page(3, SMALL), Access::Load);
-    let unmapped = machine.hpt.unmapper().unmap([0x5fff..0x6000], &Endless).unwrap();
+    let unmapped = machine.hpt.unmapper().unmap(once(0x5fff..0x6000), &Endless).unwrap();
     let named = Asked::Invalidate(whole(page(1, SMALL), SMALL, 0x5000));
     assert_eq!(machine.asked(), [named, real(0x5fff..0x6000), Asked::EndOfBatch]);
     assert_eq!((unmapped.entries, unmapped.untouched), (2, 1));
@@ -88,7 +89,7 @@ fn names_beyond_a_batch_take_more_steps_whether_of_one_page_or_of_many() {
     for own in [false, true] {
         let machine = machine();
         use_many(&machine, 1000, own);
-        let unmapped = machine.hpt.unmapper().unmap([0..RAM_END], &Endless).unwrap();
+        let unmapped = machine.hpt.unmapper().unmap(once(0..RAM_END), &Endless).unwrap();
         assert_eq!(
             (unmapped.entries, unmapped.untouched, unmapped.everything),
             (1000, 0, false)
@@ -108,7 +109,7 @@ fn names_beyond_a_batch_take_more_steps_whether_of_one_page_or_of_many() {
 fn after_4096_names_everything_goes_and_the_rest_is_not_looked_at() {
     let machine = machine();
     use_many(&machine, 6000, false);
-    let unmapped = machine.hpt.unmapper().unmap([0..RAM_END], &Endless).unwrap();
+    let unmapped = machine.hpt.unmapper().unmap(once(0..RAM_END), &Endless).unwrap();
     assert!(unmapped.everything && unmapped.entries < 4200, "{unmapped:?}");
     let asked = machine.asked();
     assert!(asked.contains(&Asked::Invalidate(Invalidation::All)));
@@ -118,7 +119,7 @@ fn after_4096_names_everything_goes_and_the_rest_is_not_looked_at() {
 #[test]
 fn without_a_reverse_map_everything_goes() {
     for machine in crate::testing::machines() {
-        let unmapped = machine.hpt.unmapper().unmap([0..1], &Endless).unwrap();
+        let unmapped = machine.hpt.unmapper().unmap(once(0..1), &Endless).unwrap();
         assert!(unmapped.everything);
         assert_eq!(machine.asked(), machine.withdrawn(vec![Invalidation::All]));
     }
@@ -129,7 +130,7 @@ struct Times(AtomicUsize);
 
 impl Patience for Times {
     fn is_over(&self) -> bool {
-        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) == 0
+        self.0.fetch_sub(1, Ordering::Relaxed) == 0
     }
 }
 
@@ -139,14 +140,14 @@ fn who_loses_patience_between_two_steps_holds_nothing_and_may_begin_again() {
     use_many(&machine, 1000, false);
     let mut unmapper = machine.hpt.unmapper();
     for questions in 0..4 {
-        let abandoned = unmapper.unmap([0..RAM_END], &Times(AtomicUsize::new(questions)));
+        let abandoned = unmapper.unmap(once(0..RAM_END), &Times(AtomicUsize::new(questions)));
         assert_eq!(abandoned, Err(Abandoned));
         let asked = machine.asked();
         assert_eq!(asked.last(), Some(&Asked::EndOfBatch), "what was named is flushed");
         let flushes = asked.iter().filter(|&&asked| asked == Asked::EndOfBatch).count();
         assert!(flushes <= questions + 1);
     }
-    assert_eq!(unmapper.unmap([0..RAM_END], &Endless).unwrap().entries, 1000);
+    assert_eq!(unmapper.unmap(once(0..RAM_END), &Endless).unwrap().entries, 1000);
     let mut port = machine.port();
     let all = machine.hpt.table().order().entries();
     assert_eq!(port.evict(|_| 0..all, |_, _| ()), 1000);
@@ -162,7 +163,7 @@ fn an_entry_that_is_locked_is_not_waited_for_and_is_named_if_r_may_just_have_bee
     let named = Asked::Invalidate(whole(page(1, SMALL), SMALL, 0x5000));
     let mut unmapper = machine.hpt.unmapper();
     let mut asked = || {
-        unmapper.unmap([0x5000..0x6000], &Endless).unwrap();
+        unmapper.unmap(once(0x5000..0x6000), &Endless).unwrap();
         machine.asked()[0]
     };
     assert_eq!(asked(), named);
@@ -184,7 +185,7 @@ fn an_entry_whose_flush_is_pending_is_named_again() {
     let mut entry = table.lock(table.index(ptex).unwrap(), HpteV::is_valid).unwrap();
     entry.hide();
     assert!(entry.close());
-    machine.hpt.unmapper().unmap([0x5000..0x6000], &Endless).unwrap();
+    machine.hpt.unmapper().unmap(once(0x5000..0x6000), &Endless).unwrap();
     assert_eq!(
         machine.asked()[0],
         Asked::Invalidate(whole(page(1, SMALL), SMALL, 0x5000))
@@ -209,11 +210,15 @@ impl Patience for Resize<'_> {
 fn a_resize_in_the_midst_of_it_has_made_everything_go() {
     let machine = machine();
     use_many(&machine, 300, false);
-    let unmapped = machine.hpt.unmapper().unmap([0..RAM_END], &Resize(&machine)).unwrap();
+    let unmapped = machine
+        .hpt
+        .unmapper()
+        .unmap(once(0..RAM_END), &Resize(&machine))
+        .unwrap();
     assert!(unmapped.everything && unmapped.flushes < 4, "{unmapped:?}");
     let used = machine.map(page(1, SMALL), SMALL, 0x5000);
     machine.touch(page(1, SMALL), Access::Load);
-    let unmapped = machine.hpt.unmapper().unmap([0..RAM_END], &Endless).unwrap();
+    let unmapped = machine.hpt.unmapper().unmap(once(0..RAM_END), &Endless).unwrap();
     assert_eq!((unmapped.entries, unmapped.everything), (1, false), "{used}");
 }
 
@@ -221,11 +226,11 @@ fn a_resize_in_the_midst_of_it_has_made_everything_go() {
 fn unmappers_that_come_and_go_share_their_counters() {
     let machine = machine();
     for _ in 0..100 {
-        machine.hpt.unmapper().unmap([0..1], &Endless).unwrap();
+        machine.hpt.unmapper().unmap(once(0..1), &Endless).unwrap();
     }
     let mut two = [machine.hpt.unmapper(), machine.hpt.unmapper()];
     for unmapper in &mut two {
-        unmapper.unmap([0..1], &Endless).unwrap();
+        unmapper.unmap(once(0..1), &Endless).unwrap();
     }
     assert_eq!(machine.hpt.counts().unmaps, 102);
 }
@@ -240,6 +245,6 @@ fn an_entry_added_by_every_call_is_found() {
         .unwrap();
     assert_eq!(machine.port().protect(3, 9, 0), Status::Success);
     assert!(machine.port().clear_mod(0, 9).is_ok());
-    let unmapped = machine.hpt.unmapper().unmap([0x5000..0x5001], &Endless).unwrap();
+    let unmapped = machine.hpt.unmapper().unmap(once(0x5000..0x5001), &Endless).unwrap();
     assert_eq!((unmapped.entries, unmapped.untouched), (1, 1));
 }

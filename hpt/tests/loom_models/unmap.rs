@@ -1,6 +1,7 @@
 //! Models of the reverse map and of unmapping (`reverse.rs`, `unmap.rs`): whoever has put a range in flight and unmapped it
 //! owns the memory, whatever is done to the entries that map it meanwhile.
 
+use std::iter::once;
 use std::sync::Arc;
 
 use hpt::{Access, Current, Endless, Footprint, Hpt, Kick, Order, Port, Shootdown, Table};
@@ -227,7 +228,7 @@ fn two_who_unmap_one_page_both_find_its_user() {
                 let unmapped = world
                     .hpt
                     .unmapper()
-                    .unmap([0..RAM], &Endless)
+                    .unmap(once(0..RAM), &Endless)
                     .expect("endless patience");
                 assert_eq!(unmapped.entries, 2);
             })
