@@ -14,6 +14,7 @@ mod elide;
 mod footprint;
 mod gate;
 mod kernel_walker;
+mod notify;
 mod remove;
 mod resize;
 mod search;
