@@ -12,6 +12,7 @@ mod combine;
 mod duplicates;
 mod elide;
 mod footprint;
+mod frames;
 mod gate;
 mod kernel_walker;
 mod notify;
