@@ -12,7 +12,7 @@ use devices::vty::Vty;
 use devices::xics::{FIRST_SOURCE, Trigger, Xics};
 use hpt::{Current, DuplicateReport, Hpt, Order, RealKind, RealMap, Shadow};
 
-use crate::accel::{Partition, Wire};
+use crate::accel::{KernelMemory, Partition, Wire};
 use crate::hypercall::Tally;
 use crate::memory::GuestRam;
 use crate::offer::Offer;
@@ -65,6 +65,8 @@ pub(crate) struct Parts {
     pub(crate) shadow: Box<dyn Shadow>,
     /// Fires [`CONSOLE_INTERRUPT`], if the processors come with an interrupt controller; without it the machine has its own.
     pub(crate) console_pin: Option<Box<dyn Interrupt>>,
+    /// The kernel, if that walks the table.
+    pub(crate) kernel: Option<Arc<dyn KernelMemory>>,
 }
 
 /// How a machine is to be.
@@ -96,6 +98,7 @@ impl Machine {
             table,
             shadow,
             console_pin,
+            kernel,
         } = parts;
         let servers = wires.len();
         let processors = Arc::new(Processors::new(wires, traits.carriers));
@@ -118,9 +121,10 @@ impl Machine {
         if let Some(report) = traits.duplicates {
             hpt = hpt.with_duplicate_check(report);
         }
+        let hpt = Arc::new(hpt);
         Self {
-            hpt: Arc::new(hpt),
-            upkeep: Upkeep::new(Arc::clone(&ram), Arc::clone(&stop)),
+            upkeep: Upkeep::new(&ram, &hpt, kernel, &stop),
+            hpt,
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, pin),

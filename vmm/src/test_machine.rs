@@ -206,6 +206,7 @@ fn machine_from(
         table: Current::new(Table::new(Order::MIN).unwrap()),
         shadow: Box::new(NoShadow),
         console_pin,
+        kernel: None,
     };
     let traits = Traits {
         carriers,

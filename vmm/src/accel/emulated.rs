@@ -83,6 +83,7 @@ impl Accelerator for Emulated {
             table: Arc::clone(&self.table),
             shadow: Box::new(Arc::clone(&self.shootdown)),
             console_pin: None,
+            kernel: None,
         }
     }
 
