@@ -3,12 +3,14 @@
 //! A processor is inside its seat exactly while it runs guest code; what the table took away meanwhile is
 //! dropped on the way in.
 
+mod forgetting;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use emulator::{Cpu, Line, Shared, StaleReport, Timebase};
-use hpt::{Current, Footprint, Invalidation, Kick, Order, Shootdown, Table};
+use hpt::{Current, Footprint, Hpt, Invalidation, Kick, Listener, Order, Shootdown, Table};
 use power::hcall::cpu_characteristics;
 use power::msr::Msr;
 use power::spr::Spr;
@@ -16,6 +18,7 @@ use power::spr::Spr;
 use super::{Accelerator, Exit, Partition, Processor, Wire};
 use crate::machine::Parts;
 use crate::memory::GuestRam;
+use forgetting::Forgetting;
 
 /// The emulated processors of one machine.
 pub(crate) struct Emulated {
@@ -38,7 +41,7 @@ impl Emulated {
         order: Order,
         stale: Option<StaleReport>,
     ) -> Result<Self, hpt::AllocateTable> {
-        let table = Current::new(Table::new(order)?);
+        let table = Current::new(Table::new(order)?.with_reverse_map(ram.size().bytes())?);
         let timebase = Timebase::new();
         let shared = Shared::new(
             Arc::clone(ram.mapping()),
@@ -69,6 +72,11 @@ impl Accelerator for Emulated {
     type Processor = EmulatedProcessor;
 
     fn parts(&self) -> Parts {
+        let shared = Arc::clone(&self.shared);
+        let listener = |hpt: &Arc<Hpt>| {
+            let hpt = Arc::clone(hpt);
+            Arc::new(Forgetting { hpt, shared }) as Arc<dyn Listener>
+        };
         Parts {
             wires: self
                 .lines
@@ -83,6 +91,7 @@ impl Accelerator for Emulated {
             table: Arc::clone(&self.table),
             shadow: Box::new(Arc::clone(&self.shootdown)),
             console_pin: None,
+            listener: Some(Box::new(listener)),
             kernel: None,
         }
     }

@@ -126,8 +126,8 @@ impl Upkeep {
     }
 
     fn frames_log(&self, what: &str) -> Result<DirtyLog, UpkeepError> {
-        let frames = self.ram.frames();
-        let log = self.flusher.with(|unmapper| frames.harvest(unmapper, &*self.stop));
+        let mut unmapper = self.hpt.unmapper();
+        let log = self.ram.frames().harvest(&mut unmapper, &*self.stop);
         log.map_err(|error| match error {
             HarvestError::Abandoned => UpkeepError::gone(what),
             HarvestError::OutOfMemory => UpkeepError::not_possible(format!("{what}: {error}; try again later")),

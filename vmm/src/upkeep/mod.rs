@@ -3,7 +3,7 @@
 //! - `discard` gives memory back to the host; `hints` knows what the guest has no use for.
 //! - `dirty` says which frames were stored to.
 //! - `dump` writes an image of all memory as it is at one moment, `image` is its file.
-//! - `flusher` takes translations from the processors, for all of them and for who asks for that alone.
+//! - `unmap` takes translations away and nothing else.
 //! - `error` is what a user is told.
 //!
 //! Which translations must go, and how, is `hpt`'s ([`hpt::Frames`], [`hpt::Unmapper`]); who asks for all this is
@@ -14,28 +14,27 @@ mod dirty;
 mod discard;
 mod dump;
 mod error;
-mod flusher;
 mod hints;
 mod image;
 #[cfg(test)]
 mod tests;
+mod unmap;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use hpt::{BeginError, Hpt, Registration};
+use hpt::{BeginError, Hpt};
 
 pub(crate) use dirty::Harvest;
 pub(crate) use discard::{Discarded, Which};
 pub(crate) use dump::Dumped;
 pub(crate) use error::{Kind, UpkeepError};
-pub(crate) use flusher::Unmapping;
 pub(crate) use hints::Usage;
+pub(crate) use unmap::Unmapping;
 
 use crate::accel::KernelMemory;
 use crate::memory::GuestRam;
 use crate::stop::Stop;
-use flusher::Flusher;
 use hints::Hints;
 
 /// Bytes of a frame: what the guest's smallest pages map.
@@ -45,13 +44,11 @@ const FRAME: u64 = 4096;
 pub(crate) struct Upkeep {
     ram: Arc<GuestRam>,
     stop: Arc<Stop>,
-    flusher: Arc<Flusher>,
+    hpt: Arc<Hpt>,
     /// The kernel, if that walks the table.
     kernel: Option<Arc<dyn KernelMemory>>,
     hints: Hints,
     busy: Mutex<Busy>,
-    /// For as long as others may announce ranges. `None` if the kernel hears of what happens to its mapping.
-    _registration: Option<Registration>,
 }
 
 /// What is going on that does not go together with something else.
@@ -82,19 +79,13 @@ impl Upkeep {
         kernel: Option<Arc<dyn KernelMemory>>,
         stop: &Arc<Stop>,
     ) -> Self {
-        let flusher = Arc::new(Flusher::new(Arc::clone(hpt)));
-        let registration = kernel.is_none().then(|| {
-            let registered = ram.notifier().register(Arc::clone(&flusher) as Arc<_>, &hpt::Endless);
-            registered.expect("a machine that is being made has memory for one listener")
-        });
         Self {
             ram: Arc::clone(ram),
             stop: Arc::clone(stop),
-            flusher,
+            hpt: Arc::clone(hpt),
             kernel,
             hints: Hints::new(ram.size().bytes(), Arc::clone(ram.notifier())),
             busy: Mutex::default(),
-            _registration: registration,
         }
     }
 

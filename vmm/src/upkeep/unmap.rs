@@ -1,10 +1,9 @@
-//! Takes translations from the processors: of ranges that somebody announces, and of ranges that a user names.
+//! Takes translations from the processors and nothing else: for tests, and to see what it costs.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hpt::{Abandoned, Announced, Hpt, Listener, Patience, Unmapped, Unmapper};
+use hpt::Abandoned;
 
 use super::{Upkeep, UpkeepError};
 
@@ -23,40 +22,6 @@ pub(crate) struct Unmapping {
     pub(crate) longest_step: Duration,
     /// How long it took.
     pub(crate) took: Duration,
-}
-
-/// As many unmappers as there are threads at a time.
-pub(super) struct Flusher {
-    hpt: Arc<Hpt>,
-    idle: Mutex<Vec<Unmapper>>,
-}
-
-impl Flusher {
-    pub(super) fn new(hpt: Arc<Hpt>) -> Self {
-        Self {
-            hpt,
-            idle: Mutex::default(),
-        }
-    }
-
-    /// Lends an unmapper.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Unmapper) -> T) -> T {
-        const UNPOISONED: &str = "nothing panics with it locked";
-        let idle = self.idle.lock().expect(UNPOISONED).pop();
-        let mut unmapper = idle.unwrap_or_else(|| self.hpt.unmapper());
-        let result = work(&mut unmapper);
-        self.idle.lock().expect(UNPOISONED).push(unmapper);
-        result
-    }
-}
-
-impl Listener for Flusher {
-    fn start(&self, announced: &Announced, patience: &dyn Patience) -> Result<(), Abandoned> {
-        self.with(|unmapper| unmapper.unmap([announced.range.clone()], patience))
-            .map(|Unmapped { .. }| ())
-    }
-
-    fn end(&self, _: &Announced) {}
 }
 
 impl Upkeep {
@@ -79,8 +44,9 @@ impl Upkeep {
             });
         }
         let unmapped = self
-            .flusher
-            .with(|unmapper| unmapper.unmap(ranges.iter().cloned(), &*self.stop))
+            .hpt
+            .unmapper()
+            .unmap(ranges.iter().cloned(), &*self.stop)
             .map_err(|Abandoned| UpkeepError::gone(WHAT))?;
         Ok(Unmapping {
             entries: unmapped.entries,
