@@ -40,7 +40,7 @@ impl Emulated {
     ) -> Result<Self, hpt::AllocateTable> {
         let table = Current::new(Table::new(order)?);
         let timebase = Timebase::new();
-        let shared = Shared::new(Arc::clone(ram.mapping()), Arc::clone(&table), timebase);
+        let shared = Shared::new(Arc::clone(ram.mapping()), Arc::clone(&table), timebase.clone());
         let lines: Vec<_> = (0..count).map(|_| Arc::new(Line::default())).collect();
         let footprints: Vec<Arc<Footprint>> = lines.iter().map(|_| Arc::default()).collect();
         let processors = lines.iter().zip(&footprints).map(|(line, footprint)| {
@@ -72,7 +72,7 @@ impl Accelerator for Emulated {
                 .collect(),
             partition: Arc::new(SharedModes {
                 shared: Arc::clone(&self.shared),
-                timebase: self.timebase,
+                timebase: self.timebase.clone(),
                 changing: Mutex::new(()),
             }),
             table: Arc::clone(&self.table),
@@ -249,6 +249,14 @@ impl Partition for SharedModes {
 
     fn timebase(&self) -> u64 {
         self.timebase.now()
+    }
+
+    fn hold_time(&self) {
+        self.timebase.stand_still();
+    }
+
+    fn release_time(&self) {
+        self.timebase.go_on();
     }
 
     fn wrote(&self, real: u64, bytes: u64) {
