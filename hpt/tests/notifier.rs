@@ -20,7 +20,9 @@ fn notifier() -> Arc<Notifier> {
 }
 
 fn begin(notifier: &Arc<Notifier>, range: Range<u64>) -> InFlight {
-    notifier.begin(range, Why::Discard, &Endless).unwrap()
+    notifier
+        .begin(range, Why::Discard, &Endless)
+        .expect("patience and memory")
 }
 
 /// What a listener was told.
@@ -51,28 +53,30 @@ impl Diary {
         })
     }
 
-    fn note(&self, told: Told) -> Result<(), Abandoned> {
-        self.told.lock().unwrap().push(told.clone());
-        (self.then)(&told)
+    fn note(&self, told: &Told) -> Result<(), Abandoned> {
+        let note = told.clone();
+        self.told.lock().expect("no panic in here").push(note);
+        (self.then)(told)
     }
 
     fn read(&self) -> Vec<Told> {
-        std::mem::take(&mut self.told.lock().unwrap())
+        std::mem::take(&mut self.told.lock().expect("no panic in here"))
     }
 }
 
 impl Listener for Diary {
     fn start(&self, announced: &Announced, _: &dyn Patience) -> Result<(), Abandoned> {
-        self.note(Start(announced.range.clone()))
+        self.note(&Start(announced.range.clone()))
     }
 
     fn end(&self, announced: &Announced) {
-        self.note(End(announced.range.clone())).unwrap();
+        self.note(&End(announced.range.clone())).expect("asked for nothing");
     }
 }
 
 fn register(notifier: &Arc<Notifier>, listener: &Arc<Diary>) -> Registration {
-    notifier.register(Arc::<Diary>::clone(listener), &Endless).unwrap()
+    let listener = Arc::<Diary>::clone(listener);
+    notifier.register(listener, &Endless).expect("patience and memory")
 }
 
 /// Over when it has been asked so often.
