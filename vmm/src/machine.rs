@@ -14,7 +14,7 @@ use hpt::{
     Current, DuplicateReport, Endless, Hpt, Listener, Order, RealKind, RealMap, RegisterError, Registration, Shadow,
 };
 
-use crate::accel::{Partition, Wire};
+use crate::accel::{KernelMemory, Partition, Wire};
 use crate::hypercall::Tally;
 use crate::memory::GuestRam;
 use crate::offer::Offer;
@@ -71,6 +71,8 @@ pub(crate) struct Parts {
     pub(crate) console_pin: Option<Box<dyn Interrupt>>,
     /// Makes who sees to it that processors forget where memory was that somebody takes away; `None` if the host's kernel does.
     pub(crate) listener: Option<MakeListener>,
+    /// The kernel, if that walks the table.
+    pub(crate) kernel: Option<Arc<dyn KernelMemory>>,
 }
 
 /// Makes a listener for the machine's table.
@@ -109,6 +111,7 @@ impl Machine {
             shadow,
             console_pin,
             listener,
+            kernel,
         } = parts;
         let servers = wires.len();
         let processors = Arc::new(Processors::new(wires, traits.carriers));
@@ -140,8 +143,8 @@ impl Machine {
             .map(|listener| ram.notifier().register(listener, &Endless))
             .transpose()?;
         Ok(Self {
+            upkeep: Upkeep::new(&ram, &hpt, kernel, &stop),
             hpt,
-            upkeep: Upkeep::new(Arc::clone(&ram), Arc::clone(&stop)),
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, pin),

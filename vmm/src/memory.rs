@@ -90,6 +90,17 @@ impl GuestRam {
         &self.memory
     }
 
+    /// What the mapping maps. Whoever writes there says so afterwards ([`Self::changed`]).
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The `bytes` bytes at `real` were changed, not through this object and not by a processor: decoded instructions are void,
+    /// and the frames are dirty.
+    pub(crate) fn changed(&self, real: u64, bytes: u64) {
+        self.tell(real, bytes);
+    }
+
     /// Where those who take some of it away say so.
     pub(crate) fn notifier(&self) -> &Arc<Notifier> {
         &self.notifier

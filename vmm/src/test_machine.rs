@@ -207,6 +207,7 @@ fn machine_from(
         shadow: Box::new(NoShadow),
         console_pin,
         listener: None,
+        kernel: None,
     };
     let traits = Traits {
         carriers,

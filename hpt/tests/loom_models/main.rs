@@ -15,6 +15,7 @@ mod footprint;
 mod frames;
 mod gate;
 mod kernel_walker;
+mod notify;
 mod remove;
 mod resize;
 mod search;

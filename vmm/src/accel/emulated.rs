@@ -92,6 +92,7 @@ impl Accelerator for Emulated {
             shadow: Box::new(Arc::clone(&self.shootdown)),
             console_pin: None,
             listener: Some(Box::new(listener)),
+            kernel: None,
         }
     }
 
