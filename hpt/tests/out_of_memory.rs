@@ -35,7 +35,7 @@ impl Shadow for Told {
     fn invalidate(&self, batch: &Batch) -> Grace {
         for item in batch.items() {
             let count = match item {
-                Invalidation::Page { .. } => &self.pages,
+                Invalidation::Page { .. } | Invalidation::Real { .. } => &self.pages,
                 Invalidation::All => &self.everything,
             };
             count.fetch_add(1, Ordering::Relaxed);
@@ -84,10 +84,13 @@ fn evict_with(marking: Marking, left: usize) -> (u64, Arc<Told>) {
     let mut next = 0;
     let mut in_order = true;
     let evicted = with_allocations(left, || {
-        port.evict(|_| 0..ENTRIES, |at, old| {
-            in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
-            next += 1;
-        })
+        port.evict(
+            |_| 0..ENTRIES,
+            |at, old| {
+                in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
+                next += 1;
+            },
+        )
     });
     assert!(in_order, "each entry as it was, in order");
     assert_eq!((evicted as u64, next), (ENTRIES, ENTRIES));
