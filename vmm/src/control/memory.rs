@@ -268,6 +268,7 @@ pub(super) fn dump(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
         bytes,
         written,
         saved_first,
+        paused: _,
         took,
     } = context.machine.upkeep.dump(&path)?;
     Ok(Answer::json(&DumpReport {
