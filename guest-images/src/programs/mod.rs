@@ -132,6 +132,11 @@ impl Program {
             source: |_| include_str!("echo.s").to_owned(),
         },
         Self {
+            name: "ticks",
+            description: "says the time base about every millisecond; takes ticks=",
+            source: |_| include_str!("ticks.s").to_owned(),
+        },
+        Self {
             name: "hypercalls",
             description: "the page table's hypercalls and the console's: words, statuses, bad arguments",
             source: |_| hypercalls::source(),
