@@ -120,7 +120,7 @@ pub struct Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self {
             name: "hello",
             description: "a greeting from a guest without an operating system",
