@@ -66,10 +66,14 @@ impl Upkeep {
                  start the guest with --accel emulated to dump it while it runs"
             )));
         }
-        let began = Instant::now();
         let _under_way = self.begin_dump()?;
+        let image = Image::new(path, self.ram.size().bytes()).map_err(|error| no_file(path, &error))?;
+        self.dump_to(image, path)
+    }
+
+    pub(super) fn dump_to(&self, image: Image, path: &Path) -> Result<Dumped, UpkeepError> {
+        let began = Instant::now();
         let bytes = self.ram.size().bytes();
-        let image = Image::new(path, bytes).map_err(|error| no_file(path, &error))?;
         let copier = Arc::new(Copier::new(Arc::clone(&self.ram), image));
         let frames = self.ram.frames();
         frames.set_handler(Some(Arc::clone(&copier) as Arc<_>));
