@@ -3,9 +3,10 @@
 #[cfg(not(loom))]
 mod real {
     pub(crate) use std::hint::spin_loop;
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, fence};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::thread::yield_now;
+    pub(crate) use std::thread_local;
 
     /// How often a waiter looks before it gives its processor away.
     pub(crate) const SPINS: u32 = 100;
@@ -16,9 +17,10 @@ mod real {
 #[cfg(loom)]
 mod real {
     pub(crate) use loom::hint::spin_loop;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use loom::thread::yield_now;
+    pub(crate) use loom::thread_local;
 
     /// The model has no time: one look of each kind is as good as many.
     pub(crate) const SPINS: u32 = 1;
@@ -31,6 +33,13 @@ use std::sync::atomic::AtomicU64 as UnmodelledU64;
 
 pub(crate) use std::sync::PoisonError;
 pub(crate) use std::sync::atomic::Ordering;
+
+/// Words that are zero.
+pub(crate) fn zeroed(words: u64) -> Box<[AtomicU64]> {
+    std::iter::repeat_with(|| AtomicU64::new(0))
+        .take(words as usize)
+        .collect()
+}
 
 /// Locks `mutex`. What it guards is left whole at every step, so a panic of another holder does not
 /// make it unusable.

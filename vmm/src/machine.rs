@@ -10,14 +10,17 @@ use devices::interrupt::Interrupt;
 use devices::rtc::Rtc;
 use devices::vty::Vty;
 use devices::xics::{FIRST_SOURCE, Trigger, Xics};
-use hpt::{Current, DuplicateReport, Hpt, Order, RealKind, RealMap, Shadow};
+use hpt::{
+    Current, DuplicateReport, Endless, Hpt, Listener, Order, RealKind, RealMap, RegisterError, Registration, Shadow,
+};
 
-use crate::accel::{Partition, Wire};
+use crate::accel::{KernelMemory, Partition, Wire};
 use crate::hypercall::Tally;
 use crate::memory::GuestRam;
 use crate::offer::Offer;
 use crate::processors::Processors;
 use crate::stop::{Ending, Stop};
+use crate::upkeep::Upkeep;
 
 /// Interrupt source of the console.
 pub(crate) const CONSOLE_INTERRUPT: u32 = FIRST_SOURCE;
@@ -40,6 +43,8 @@ pub(crate) struct Machine {
     pub(crate) partition: Arc<dyn Partition>,
     /// Where the run ends.
     pub(crate) stop: Arc<Stop>,
+    /// What is done to its memory while it runs.
+    pub(crate) upkeep: Upkeep,
     /// What of the hypercalls is on offer.
     pub(crate) offer: Offer,
     /// Where hypercalls are timed, if they are.
@@ -48,6 +53,8 @@ pub(crate) struct Machine {
     pub(crate) made: Instant,
     unknown_instructions: Mutex<BTreeMap<u32, u64>>,
     instructions: Mutex<BTreeMap<usize, u64>>,
+    /// The processors hear of memory that is taken away for as long as this is there.
+    _listening: Option<Registration>,
 }
 
 /// What an accelerator brings to a machine.
@@ -62,7 +69,14 @@ pub(crate) struct Parts {
     pub(crate) shadow: Box<dyn Shadow>,
     /// Fires [`CONSOLE_INTERRUPT`], if the processors come with an interrupt controller; without it the machine has its own.
     pub(crate) console_pin: Option<Box<dyn Interrupt>>,
+    /// Makes who sees to it that processors forget where memory was that somebody takes away; `None` if the host's kernel does.
+    pub(crate) listener: Option<MakeListener>,
+    /// The kernel, if that walks the table.
+    pub(crate) kernel: Option<Arc<dyn KernelMemory>>,
 }
+
+/// Makes a listener for the machine's table.
+pub(crate) type MakeListener = Box<dyn FnOnce(&Arc<Hpt>) -> Arc<dyn Listener>>;
 
 /// How a machine is to be.
 pub(crate) struct Traits {
@@ -80,19 +94,24 @@ pub(crate) struct Traits {
 
 impl Machine {
     /// A machine of `parts` around `ram`, whose console writes to `output`.
+    ///
+    /// # Errors
+    /// The host has no memory for the processors' listener.
     pub(crate) fn new(
         ram: Arc<GuestRam>,
         parts: Parts,
         traits: Traits,
         output: Box<dyn Write + Send>,
         stop: Arc<Stop>,
-    ) -> Self {
+    ) -> Result<Self, RegisterError> {
         let Parts {
             wires,
             partition,
             table,
             shadow,
             console_pin,
+            listener,
+            kernel,
         } = parts;
         let servers = wires.len();
         let processors = Arc::new(Processors::new(wires, traits.carriers));
@@ -106,7 +125,10 @@ impl Machine {
             }
         };
         let watcher = Arc::clone(&partition);
-        ram.watch(Box::new(move |real, bytes| watcher.wrote(real, bytes)));
+        ram.serve(
+            Box::new(move |real, bytes| watcher.wrote(real, bytes)),
+            Arc::clone(&stop) as Arc<_>,
+        );
         let space = RealSpace {
             ram: Arc::clone(&ram),
             partition: Arc::clone(&partition),
@@ -115,8 +137,14 @@ impl Machine {
         if let Some(report) = traits.duplicates {
             hpt = hpt.with_duplicate_check(report);
         }
-        Self {
-            hpt: Arc::new(hpt),
+        let hpt = Arc::new(hpt);
+        let listener = listener.map(|make| make(&hpt));
+        let listening = listener
+            .map(|listener| ram.notifier().register(listener, &Endless))
+            .transpose()?;
+        Ok(Self {
+            upkeep: Upkeep::new(&ram, &hpt, kernel, &stop),
+            hpt,
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, pin),
@@ -129,7 +157,8 @@ impl Machine {
             processors,
             partition,
             stop,
-        }
+            _listening: listening,
+        })
     }
 
     /// The console's output is broken: nobody could see what the guest does, so the run ends.

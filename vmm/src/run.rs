@@ -58,6 +58,9 @@ pub(crate) enum Error {
     /// The hashed page table.
     #[error("making the hashed page table")]
     Table(#[from] hpt::AllocateTable),
+    /// Guest memory, and who is to hear what becomes of it.
+    #[error(transparent)]
+    Listener(#[from] hpt::RegisterError),
     /// What is to be started.
     #[error(transparent)]
     Boot(#[from] BootError),
@@ -92,6 +95,7 @@ impl Error {
             Self::Boot(BootError::Seed(_)) => false,
             Self::Boot(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
+            Self::Listener(_) => false,
             Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Report(_) => false,
         };
         ExitCode::from(if is_input { 2 } else { 1 })
@@ -232,7 +236,7 @@ impl Setup<'_> {
             traits,
             Box::new(io::stdout()),
             Arc::clone(&stop),
-        ));
+        )?);
         self.requests
             .answer(&self.reports.page, Arc::clone(&machine))
             .map_err(Error::Threads)?;

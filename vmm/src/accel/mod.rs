@@ -9,9 +9,11 @@ pub(crate) mod emulated;
 pub(crate) mod kvm;
 
 use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
-use hpt::OwnFlush;
+use hpt::{Access, OwnFlush};
 use power::msr::Msr;
 use power::spr::Spr;
 
@@ -35,6 +37,13 @@ pub(crate) enum Exit {
     Hypercall,
     /// Somebody wants its attention.
     Attention,
+    /// Memory that it needs is withheld. Its next instruction is the one that needs it: nothing of that has been done.
+    Withheld {
+        /// Real address.
+        real: u64,
+        /// What it would do there.
+        access: Access,
+    },
     /// It can neither go on nor take an interrupt.
     Checkstop(String),
 }
@@ -93,6 +102,23 @@ pub(crate) trait Wire: Send + Sync {
     fn wake(&self) {}
     /// Puts its external interrupt line up or down.
     fn set_external(&self, level: bool);
+}
+
+/// A kernel that walks the guest's table for the processors: what it does for those who take guest memory away or watch it.
+/// That memory was taken out of the file behind it the kernel finds out by itself.
+pub(crate) trait KernelMemory: Send + Sync {
+    /// Drops every translation of the real addresses `range`.
+    fn unmap(&self, range: &Range<u64>);
+    /// Begins to note the pages that the guest stores to, or ends it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn log_stores(&self, on: bool) -> io::Result<()>;
+    /// The pages of the host that the guest has stored to since the last call, or the start: one bit for each, from real address 0 up.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn stored(&self) -> io::Result<Vec<u64>>;
 }
 
 /// What all processors share.

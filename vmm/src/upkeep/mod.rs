@@ -1,0 +1,130 @@
+//! What is done to a guest's memory while it runs: taken back, watched, copied.
+//!
+//! - `discard` gives memory back to the host; `hints` knows what the guest has no use for.
+//! - `dirty` says which frames were stored to.
+//! - `dump` writes an image of all memory as it is at one moment, `image` is its file.
+//! - `unmap` takes translations away and nothing else.
+//! - `error` is what a user is told.
+//!
+//! Which translations must go, and how, is `hpt`'s ([`hpt::Frames`], [`hpt::Unmapper`]); who asks for all this is
+//! `control`'s. These calls wait, so none may be made by a processor's thread but [`Upkeep::note_usage`]; all give up when the
+//! run ends.
+
+mod dirty;
+mod discard;
+mod dump;
+mod error;
+mod hints;
+mod image;
+#[cfg(test)]
+mod tests;
+mod unmap;
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use hpt::{BeginError, Hpt};
+
+pub(crate) use dirty::Harvest;
+pub(crate) use discard::{Discarded, Which};
+pub(crate) use dump::Dumped;
+pub(crate) use error::{Kind, UpkeepError};
+pub(crate) use hints::Usage;
+pub(crate) use unmap::Unmapping;
+
+use crate::accel::KernelMemory;
+use crate::memory::GuestRam;
+use crate::stop::Stop;
+use hints::Hints;
+
+/// Bytes of a frame: what the guest's smallest pages map.
+const FRAME: u64 = 4096;
+
+/// Whoever works on the memory of one guest.
+pub(crate) struct Upkeep {
+    ram: Arc<GuestRam>,
+    stop: Arc<Stop>,
+    hpt: Arc<Hpt>,
+    /// The kernel, if that walks the table.
+    kernel: Option<Arc<dyn KernelMemory>>,
+    hints: Hints,
+    busy: Mutex<Busy>,
+}
+
+/// What is going on that does not go together with something else.
+#[derive(Default)]
+struct Busy {
+    /// Discards under way.
+    discards: usize,
+    /// A dump is being written.
+    dump: bool,
+    tracking: Tracking,
+}
+
+/// Whether stores are noted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tracking {
+    #[default]
+    Off,
+    On,
+    /// Somebody starts, harvests or stops.
+    InHand,
+}
+
+impl Upkeep {
+    /// That of `ram`, whose translations are those of `hpt`, until `stop`. `kernel` if it walks the table.
+    pub(crate) fn new(
+        ram: &Arc<GuestRam>,
+        hpt: &Arc<Hpt>,
+        kernel: Option<Arc<dyn KernelMemory>>,
+        stop: &Arc<Stop>,
+    ) -> Self {
+        Self {
+            ram: Arc::clone(ram),
+            stop: Arc::clone(stop),
+            hpt: Arc::clone(hpt),
+            kernel,
+            hints: Hints::new(ram.size().bytes(), Arc::clone(ram.notifier())),
+            busy: Mutex::default(),
+        }
+    }
+
+    /// The guest says what it needs of the `range` of RAM. When it says that it needs it, nobody discards that any more once
+    /// this returns. For a processor in its hypercall.
+    pub(crate) fn note_usage(&self, usage: Usage, range: &Range<u64>) {
+        self.hints.note(usage, range, &*self.stop);
+    }
+
+    /// The `ranges`, if `what` can be done to each: whole frames of RAM, and some.
+    fn check(&self, what: &str, ranges: &[Range<u64>]) -> Result<(), UpkeepError> {
+        let end = self.ram.size().bytes();
+        for Range { start, end: behind } in ranges {
+            let wrong = |why: String| {
+                UpkeepError::bad_request(format!("{what}: {start:#x}-{behind:#x}: {why}"))
+            };
+            if start >= behind {
+                return Err(wrong("a range begins before it ends".to_owned()));
+            }
+            if start % FRAME != 0 || behind % FRAME != 0 {
+                return Err(wrong(format!("a range is whole pages of {FRAME} bytes")));
+            }
+            if *behind > end {
+                return Err(wrong(format!("the guest's memory ends at {end:#x}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn busy(&self) -> MutexGuard<'_, Busy> {
+        self.busy.lock().expect("nothing panics with it locked")
+    }
+}
+
+/// What a user is told of a range that could not be announced.
+fn not_announced(what: &str, error: BeginError) -> UpkeepError {
+    match error {
+        BeginError::Abandoned => UpkeepError::gone(what),
+        BeginError::OutOfMemory => UpkeepError::not_possible(format!("{what}: {error}; try again when the host has some")),
+        BeginError::Outside => UpkeepError::bad_request(format!("{what}: {error}")),
+    }
+}
