@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use devices::interrupt::Interrupt;
 use devices::rtc::Rtc;
@@ -18,6 +18,7 @@ use crate::accel::{KernelMemory, Partition, Wire};
 use crate::hypercall::Tally;
 use crate::memory::GuestRam;
 use crate::offer::Offer;
+use crate::pause::{NotPaused, Pause};
 use crate::processors::Processors;
 use crate::stop::{Ending, Stop};
 use crate::upkeep::Upkeep;
@@ -43,6 +44,8 @@ pub(crate) struct Machine {
     pub(crate) partition: Arc<dyn Partition>,
     /// Where the run ends.
     pub(crate) stop: Arc<Stop>,
+    /// Where its processors wait while it is paused.
+    pub(crate) pause: Pause,
     /// What is done to its memory while it runs.
     pub(crate) upkeep: Upkeep,
     /// What of the hypercalls is on offer.
@@ -52,7 +55,6 @@ pub(crate) struct Machine {
     /// When it was made.
     pub(crate) made: Instant,
     unknown_instructions: Mutex<BTreeMap<u32, u64>>,
-    instructions: Mutex<BTreeMap<usize, u64>>,
     /// The processors hear of memory that is taken away for as long as this is there.
     _listening: Option<Registration>,
 }
@@ -145,13 +147,13 @@ impl Machine {
         Ok(Self {
             upkeep: Upkeep::new(&ram, &hpt, kernel, &stop),
             hpt,
+            pause: Pause::new(servers),
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, pin),
             rtc: Rtc::new(),
             made: Instant::now(),
             unknown_instructions: Mutex::default(),
-            instructions: Mutex::default(),
             ram,
             xics,
             processors,
@@ -179,20 +181,25 @@ impl Machine {
         }
     }
 
-    /// Adds what processor `server` has executed to the report at the end.
-    pub(crate) fn note_instructions(&self, server: usize, count: u64) {
-        self.instructions
-            .lock()
-            .expect("nothing panics with the report locked")
-            .insert(server, count);
+    /// Instructions executed, by processor, when it last left the guest; those that the guest never started are not in it.
+    pub(crate) fn instructions(&self) -> BTreeMap<usize, u64> {
+        let each = self.processors.iter().enumerate();
+        each.filter_map(|(server, processor)| Some((server, processor.instructions()?)))
+            .collect()
     }
 
-    /// Instructions executed, by processor; those that the guest never started are not in it.
-    pub(crate) fn instructions(&self) -> BTreeMap<usize, u64> {
-        self.instructions
-            .lock()
-            .expect("nothing panics with the report locked")
-            .clone()
+    /// Pauses it, if it is not paused: no processor runs from here on until [`Self::resume`] or the end of the run.
+    ///
+    /// # Errors
+    /// Processors are not out of their hypercalls within `patience`: then it runs on. Or the run is over.
+    pub(crate) fn pause(&self, patience: Duration) -> Result<(), NotPaused> {
+        let ring = |server| self.processors.by_server(server).call_out();
+        self.pause.pause(patience, ring, || self.partition.hold_time())
+    }
+
+    /// Resumes it, if it is paused.
+    pub(crate) fn resume(&self) {
+        self.pause.resume(|| self.partition.release_time());
     }
 
     /// Instructions that no processor knew, with how often each was met.

@@ -47,7 +47,7 @@ impl Emulated {
             Arc::clone(ram.mapping()),
             Arc::clone(ram.frames()),
             Arc::clone(&table),
-            timebase,
+            timebase.clone(),
         );
         let lines: Vec<_> = (0..count).map(|_| Arc::new(Line::default())).collect();
         let footprints: Vec<Arc<Footprint>> = lines.iter().map(|_| Arc::default()).collect();
@@ -85,7 +85,7 @@ impl Accelerator for Emulated {
                 .collect(),
             partition: Arc::new(SharedModes {
                 shared: Arc::clone(&self.shared),
-                timebase: self.timebase,
+                timebase: self.timebase.clone(),
                 changing: Mutex::new(()),
             }),
             table: Arc::clone(&self.table),
@@ -265,6 +265,14 @@ impl Partition for SharedModes {
 
     fn timebase(&self) -> u64 {
         self.timebase.now()
+    }
+
+    fn hold_time(&self) {
+        self.timebase.stand_still();
+    }
+
+    fn release_time(&self) {
+        self.timebase.go_on();
     }
 
     fn wrote(&self, real: u64, bytes: u64) {

@@ -134,6 +134,10 @@ pub(crate) trait Partition: Send + Sync {
     fn characteristics(&self) -> [u64; 2];
     /// The time base now.
     fn timebase(&self) -> u64;
+    /// Makes the time base stand still, if it can; no processor runs now. For one caller at a time.
+    fn hold_time(&self) {}
+    /// The time base goes on where it stood, if it stood.
+    fn release_time(&self) {}
     /// Guest memory was written by somebody other than a processor: instructions that were decoded
     /// from these bytes are void.
     fn wrote(&self, real: u64, bytes: u64);
