@@ -6,6 +6,7 @@
 //! - [`Marking`] is how those that walk a table set R and C in it: as [`Table::walk`] does, or as KVM's walker.
 //! - [`Shadow`] is what a change asks of the processors; [`Shootdown`] is the answer of processors
 //!   that are threads with a [`Seat`] each, and [`Discard`] a way to take translations from them while they run.
+//! - [`Notifier`] knows the ranges of real addresses that somebody is about to take away, and tells each [`Listener`].
 //!
 //! Knows nothing of KVM, registers or devices: what it needs from above are the traits [`RealMap`],
 //! [`Shadow`], [`Kick`] and [`Discard`]. The protocols are in `docs/concurrency.md`.
@@ -30,13 +31,16 @@ mod late_walk;
 mod lock;
 mod marks;
 mod memory;
+mod notify;
 mod order;
+mod patience;
 mod port;
 mod protect;
 mod read;
 mod real;
 mod remove;
 mod resize;
+mod reverse;
 mod seat;
 mod shadow;
 mod shootdown;
@@ -45,6 +49,7 @@ mod sync;
 mod table;
 #[cfg(test)]
 mod testing;
+mod unmap;
 mod walk;
 mod withdraw;
 
@@ -59,7 +64,11 @@ pub use histogram::Histogram;
 pub use late_walk::Late;
 pub use marks::Marking;
 pub use memory::AllocateTable;
+pub use notify::{
+    Announced, BeginError, InFlight, Lease, Listener, Notifier, RegisterError, Registration, Sequence, Why,
+};
 pub use order::{Order, ParseOrderError};
+pub use patience::{Abandoned, Endless, Patience};
 pub use port::{Hpt, OwnFlush, Port};
 pub use read::Entries;
 pub use real::{RealKind, RealMap};
@@ -68,4 +77,5 @@ pub use shadow::{Batch, Full, Grace, Invalidation, NoShadow, Shadow};
 pub use shootdown::{Kick, Shootdown};
 pub use survey::Survey;
 pub use table::{Hpte, PteIndex, Table};
+pub use unmap::{Unmapped, Unmapper};
 pub use walk::{Access, Translation, WalkFault};

@@ -6,6 +6,7 @@ mod real {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, fence};
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::thread::yield_now;
+    pub(crate) use std::thread_local;
 
     /// How often a waiter looks before it gives its processor away.
     pub(crate) const SPINS: u32 = 100;
@@ -19,6 +20,7 @@ mod real {
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, fence};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use loom::thread::yield_now;
+    pub(crate) use loom::thread_local;
 
     /// The model has no time: one look of each kind is as good as many.
     pub(crate) const SPINS: u32 = 1;
