@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hpt::{Footprint, View};
+use hpt::{Access, Admission, Footprint, View};
 use power::msr::Msr;
 
 use crate::code_pages::Subscription;
@@ -59,6 +59,8 @@ pub struct Core {
     pub(crate) table: View,
     /// The interrupt of the instruction that returned [`Fault`].
     pub(crate) trap: Option<Trap>,
+    /// Memory that the instruction which returned [`Fault`] needs and does not get: real address and what it would do there.
+    pub(crate) withheld: Option<(u64, Access)>,
     /// Epoch of the code when it was last looked at.
     pub(crate) epoch: u64,
     /// Processor number, as PIR and the interrupt server.
@@ -161,6 +163,7 @@ impl Core {
             subscription,
             footprint,
             trap: None,
+            withheld: None,
             server,
             self_check: None,
             unknown: BTreeMap::new(),
@@ -235,6 +238,19 @@ impl Core {
     pub(crate) fn raise<T>(&mut self, trap: Trap) -> Result<T, Fault> {
         self.trap = Some(trap);
         Err(Fault)
+    }
+
+    /// Asks what may be done at `real`, which an instruction has found for `access`; the footprint knows of it. Whether it may be
+    /// remembered that stores go there. If nothing may be done, the instruction ends here and is executed again later.
+    #[inline]
+    pub(crate) fn admit(&mut self, real: u64, access: Access) -> Result<bool, Fault> {
+        match self.shared.frames.admit(real, access) {
+            Admission::Granted { store } => Ok(store),
+            Admission::Refused => {
+                self.withheld = Some((real, access));
+                Err(Fault)
+            }
+        }
     }
 
     /// Takes an interrupt whose return address is `pc`.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hpt::{Footprint, Invalidation};
+use hpt::{Access, Footprint, Invalidation};
 use power::insn::Word;
 use power::msr::Msr;
 
@@ -34,6 +34,14 @@ pub enum Exit {
     Hypercall,
     /// Somebody rang the processor's [`Line`].
     Attention,
+    /// Memory that an instruction needs is withheld from it: it has not been executed, the program counter is at it. Who runs the processor has it
+    /// leave its seat, waits with [`hpt::Frames::wait_for`], and runs it again.
+    Withheld {
+        /// Real address of the byte.
+        real: u64,
+        /// What the instruction would do there.
+        access: Access,
+    },
     /// The processor cannot go on, for this reason.
     Checkstop(String),
 }
@@ -122,9 +130,13 @@ impl Cpu {
         }
     }
 
-    /// Delivers the interrupt that an instruction at `pc` raised. The processor stops when its
+    /// Delivers the interrupt that an instruction at `pc` raised, or leaves for the memory that it needs. The processor stops when its
     /// handlers raise interrupts before their first instruction has completed.
     fn deliver_fault(&mut self, pc: u64) -> Option<Exit> {
+        if let Some((real, access)) = self.core.withheld.take() {
+            self.core.pc = pc;
+            return Some(Exit::Withheld { real, access });
+        }
         let Some(trap) = self.core.trap.take() else {
             return Some(Exit::Checkstop("an instruction failed without an interrupt".to_owned()));
         };

@@ -139,6 +139,11 @@ impl FetchCache {
         self.entries[Context::Problem as usize].fill(EMPTY);
     }
 
+    /// Drops every page of real mode.
+    pub fn flush_real(&mut self) {
+        self.entries[Context::Real as usize].fill(EMPTY);
+    }
+
     /// Drops every translated page of one half of the address space.
     pub fn flush_half(&mut self, upper: bool) {
         if !std::mem::take(&mut self.filled[usize::from(upper)]) {

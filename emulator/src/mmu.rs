@@ -1,4 +1,5 @@
-//! Address translation: SLB, then the page cache, then the table (Power ISA v2.07B, Book III-S, 5.7).
+//! Address translation: SLB, then the page cache, then the table (Power ISA v2.07B, Book III-S, 5.7), and then whether the frame of
+//! memory that was found may be used now ([`hpt::Frames`]).
 
 use hpt::{Access, Invalidation, WalkFault};
 use power::msr::storage_fault;
@@ -89,12 +90,14 @@ impl Core {
 
     /// The real address of a load or store at `ea`, which is then remembered for its 4 KiB page.
     ///
-    /// A store to a page with decoded code makes that code stale first.
+    /// A store to a page with decoded code makes that code stale first. What the page cache knows is where pages are, which stays so; what may
+    /// be done there is asked each time.
     #[cold]
     #[inline(never)]
     pub(crate) fn translate_data(&mut self, ea: u64, access: Access) -> Result<u64, Fault> {
         let store = access == Access::Store;
         let (real, mut writable) = if self.data == Context::Real {
+            self.footprint.note_real();
             (ea & REAL_MODE_MASK, true)
         } else {
             let problem = self.data == Context::Problem;
@@ -110,6 +113,7 @@ impl Core {
         if real >= self.ram.bytes() {
             return self.raise(Trap::MachineCheck { dar: ea });
         }
+        writable &= self.admit(real, access)?;
         // Another entry is about to go. Not later: the new entry must be there when the next revocation is taken.
         self.drop_revoked();
         if self.shared.code.holds_code(real) {
@@ -130,6 +134,7 @@ impl Core {
         }
         let context = self.fetch.context();
         let (real, vsid) = if context == Context::Real {
+            self.footprint.note_real();
             (ea & REAL_MODE_MASK, 0)
         } else {
             match self.mapping(ea, Access::Fetch, context == Context::Problem) {
@@ -141,6 +146,7 @@ impl Core {
         if real >= self.ram.bytes() {
             return self.raise(Trap::MachineCheck { dar: ea });
         }
+        self.admit(real, Access::Fetch)?;
         self.fetch.insert(ea, real, vsid);
         Ok(real)
     }
@@ -183,12 +189,23 @@ impl Core {
                 self.fetch.drop_virtual(*page, actual.bytes());
                 self.pages.invalidate(*page, *actual);
             }
+            Invalidation::Real { .. } => self.forget_real(),
             Invalidation::All => {
                 self.tlb.flush_translated();
                 self.fetch.flush();
                 self.pages.clear();
+                self.forget_real();
                 self.footprint.clear();
             }
+        }
+    }
+
+    /// Drops every translation that was made without the table, whatever its address: there are few, and they are made at no cost.
+    fn forget_real(&mut self) {
+        if self.footprint.has_real() {
+            self.tlb.flush_real();
+            self.fetch.flush_real();
+            self.footprint.clear_real();
         }
     }
 }

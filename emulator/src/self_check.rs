@@ -83,7 +83,7 @@ impl Core {
 mod tests {
     use std::sync::Mutex;
 
-    use hpt::{Current, Footprint, Order};
+    use hpt::{Current, Footprint, Frames, Notifier, Order};
     use power::hpte::HpteR;
     use power::page::{PageSize, SegmentSize};
     use vm_memory::{GuestAddress, GuestMemoryMmap};
@@ -96,8 +96,9 @@ mod tests {
     #[test]
     fn what_the_table_does_not_say_is_reported_when_it_is_used_and_when_it_is_sampled() {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 1 << 20)]).unwrap();
+        let frames = Arc::new(Frames::new(1 << 20, Notifier::new(vec![0..1 << 20])));
         let table = Current::new(Table::new(Order::MIN).unwrap());
-        let shared = Shared::new(Arc::new(memory), table, Timebase::new());
+        let shared = Shared::new(Arc::new(memory), frames, table, Timebase::new());
         let mut core = Core::new(5, shared, Arc::<Line>::default(), Arc::<Footprint>::default());
         let told = Arc::new(Mutex::new(Vec::new()));
         let teller = Arc::clone(&told);

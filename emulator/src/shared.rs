@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use hpt::Current;
+use hpt::{Current, Frames};
 use vm_memory::GuestMemoryMmap;
 
 use crate::code_pages::CodePages;
@@ -16,12 +16,19 @@ pub struct Shared {
     pub(crate) table: Arc<Current>,
     pub(crate) timebase: Timebase,
     pub(crate) code: CodePages,
+    /// What may be done to memory.
+    pub(crate) frames: Arc<Frames>,
     lpcr: AtomicU64,
 }
 
 impl Shared {
-    /// For a partition whose RAM is the region of `memory` at guest address 0.
-    pub fn new(memory: Arc<GuestMemoryMmap<()>>, table: Arc<Current>, timebase: Timebase) -> Arc<Self> {
+    /// For a partition whose RAM is the region of `memory` at guest address 0, as far as `frames` gives it.
+    pub fn new(
+        memory: Arc<GuestMemoryMmap<()>>,
+        frames: Arc<Frames>,
+        table: Arc<Current>,
+        timebase: Timebase,
+    ) -> Arc<Self> {
         let ram = Ram::new(memory);
         let code = CodePages::new(ram.bytes());
         Arc::new(Self {
@@ -29,6 +36,7 @@ impl Shared {
             table,
             timebase,
             code,
+            frames,
             lpcr: AtomicU64::new(0),
         })
     }

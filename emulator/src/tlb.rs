@@ -110,6 +110,11 @@ impl Tlb {
         self.entries[Context::Problem as usize].fill(EMPTY);
     }
 
+    /// Drops every page of real mode.
+    pub fn flush_real(&mut self) {
+        self.entries[Context::Real as usize].fill(EMPTY);
+    }
+
     /// Drops what may translate the `bytes` at `offset` of any segment; whether anything was there.
     ///
     /// Which effective address a virtual page has is not known here, but the low 28 bits agree: so

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use emulator::{Cpu, Exit, Line, Shared, Timebase};
-use hpt::{Current, Order, Table};
+use hpt::{Current, Frames, Notifier, Order, Table};
 use power::insn::Opcode;
 use power::msr::Msr;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
@@ -49,8 +49,9 @@ fn run(seed: u64) -> u64 {
         let bytes = if little { word.to_le_bytes() } else { word.to_be_bytes() };
         memory.write_slice(&bytes, GuestAddress(at)).expect("inside");
     }
+    let frames = Arc::new(Frames::new(RAM, Notifier::new(vec![0..RAM])));
     let table = Current::new(Table::new(Order::MIN).expect("256 KiB"));
-    let shared = Shared::new(memory, table, Timebase::new());
+    let shared = Shared::new(memory, frames, table, Timebase::new());
     shared.set_lpcr(if little { power::msr::lpcr::ILE } else { 0 });
     let line = Arc::new(Line::default());
     let mut cpu = Cpu::new(0, shared, Arc::clone(&line), Arc::default());

@@ -50,6 +50,7 @@ fn ranges_of(batch: &Batch) -> Option<Vec<Range<u64>>> {
     for item in batch.items() {
         match *item {
             Invalidation::Page { actual, real, .. } => ranges.push(real..real.saturating_add(actual.bytes())),
+            Invalidation::Real { real, bytes } => ranges.push(real..real.saturating_add(bytes)),
             Invalidation::All => return None,
         }
     }
@@ -121,6 +122,16 @@ mod tests {
         let expected = vec![0x4000..0x6000, 0x7000..0x8000, 0x2_0000..0x3_0000];
         assert_eq!(told(3, &batch(&pages)), (Some(3), expected));
         assert_eq!(told(2, &batch(&pages)), (None, vec![]), "too many");
+    }
+
+    #[test]
+    fn what_was_made_without_the_table_is_a_range_as_any() {
+        let mut batch = batch(&[(0x5000, PageSize::Size4K)]);
+        batch.push(Invalidation::Real {
+            real: 0x6000,
+            bytes: 0x3000,
+        });
+        assert_eq!(told(1, &batch), (Some(1), vec![0x5000..0x9000]));
     }
 
     #[test]

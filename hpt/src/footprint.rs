@@ -12,6 +12,9 @@
 //! | W1 | writer | the entry is changed; fence SeqCst | F2 |
 //! | W2 | writer | bit loaded, Acquire; if it is clear the processor is left alone | F1, F3 |
 //!
+//! Translations that are made without the table (real mode) have one flag together, and nothing to be read again: F1 is
+//! followed by a look at what may be done to the frame (`frames.rs`).
+//!
 //! Of the two fences one comes first. If it is the processor's, the writer finds the bit; if it is
 //! the writer's, the processor finds the entry changed. A bit that was set before had its fence
 //! then, in the same thread.
@@ -19,7 +22,7 @@
 use power::page::{PageSize, Vpn};
 
 use crate::shadow::Invalidation;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// Number of bits: loom looks at every one of them.
 const BITS: usize = if cfg!(loom) { 64 } else { 1 << 16 };
@@ -29,6 +32,8 @@ pub struct Footprint {
     words: Box<[AtomicU64]>,
     /// How many bits are set. Only the processor writes it.
     set: AtomicU64,
+    /// Something was translated in real mode.
+    real: AtomicBool,
 }
 
 impl Default for Footprint {
@@ -36,6 +41,7 @@ impl Default for Footprint {
         Self {
             words: std::iter::repeat_with(|| AtomicU64::new(0)).take(BITS / 64).collect(),
             set: AtomicU64::new(0),
+            real: AtomicBool::new(false),
         }
     }
 }
@@ -65,11 +71,33 @@ impl Footprint {
         true
     }
 
+    /// F1 for real mode: the processor is about to use a real address as it is. Before it asks what may be done there.
+    #[inline]
+    pub fn note_real(&self) {
+        if !self.real.load(Ordering::Relaxed) {
+            // Only this processor's thread writes.
+            self.real.store(true, Ordering::Release);
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// Whether something of real mode may be held: asked by the processor itself.
+    #[inline]
+    pub fn has_real(&self) -> bool {
+        self.real.load(Ordering::Relaxed)
+    }
+
+    /// F3 for real mode: the processor has dropped every translation that it made without the table.
+    pub fn clear_real(&self) {
+        self.real.store(false, Ordering::Release);
+    }
+
     /// W2: whether the processor may hold something of what `invalidation` names. The caller has
     /// changed the table and executed a fence since.
     pub(crate) fn may_hold(&self, invalidation: &Invalidation) -> bool {
         match invalidation {
             Invalidation::All => true,
+            Invalidation::Real { .. } => self.real.load(Ordering::Acquire),
             Invalidation::Page { page, actual, .. } => {
                 let at = bit(*page, *actual);
                 self.words[at / 64].load(Ordering::Acquire) & (1 << (at % 64)) != 0
@@ -85,6 +113,7 @@ impl Footprint {
 
     /// F3: the processor has dropped everything that it held.
     pub fn clear(&self) {
+        self.clear_real();
         if self.set.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -129,6 +158,22 @@ mod tests {
         assert!(footprint.may_hold(&Invalidation::All));
         footprint.clear();
         assert!(!footprint.may_hold(&invalidation));
+    }
+
+    #[test]
+    fn real_mode_is_one_flag_apart_from_the_pages() {
+        let footprint = Footprint::default();
+        let real = Invalidation::Real { real: 0x5000, bytes: 1 };
+        assert!(!footprint.may_hold(&real));
+        footprint.note(page(PageSize::Size4K, 0x5000), PageSize::Size4K);
+        assert!(!footprint.may_hold(&real));
+        footprint.note_real();
+        assert!(footprint.may_hold(&real) && footprint.has_real());
+        footprint.clear_real();
+        assert!(!footprint.may_hold(&real));
+        footprint.note_real();
+        footprint.clear();
+        assert!(!footprint.may_hold(&real));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - [`Table`] is the memory: lock-free [`Table::walk`] for whoever translates.
 //! - [`Hpt`] is the guest's table, [`Port`] what one of its processors may do to it: a method a hypercall.
 //! - [`Marking`] is how those that walk a table set R and C in it: as [`Table::walk`] does, or as KVM's walker.
+//! - [`Frames`] says what may be done to each 4 KiB of RAM, and which were stored to.
 //! - [`Shadow`] is what a change asks of the processors; [`Shootdown`] is the answer of processors
 //!   that are threads with a [`Seat`] each, and [`Discard`] a way to take translations from them while they run.
 //! - [`Notifier`] knows the ranges of real addresses that somebody is about to take away, and tells each [`Listener`].
@@ -18,12 +19,14 @@ mod clear;
 mod confirm;
 mod counters;
 mod current;
+mod dirty;
 mod discard;
 mod duplicates;
 mod enter;
 mod evict;
 mod flags;
 mod footprint;
+mod frames;
 mod gate;
 mod gather;
 mod histogram;
@@ -41,6 +44,7 @@ mod real;
 mod remove;
 mod resize;
 mod reverse;
+mod rights;
 mod seat;
 mod shadow;
 mod shootdown;
@@ -57,9 +61,11 @@ pub use bulk::Specifier;
 pub use confirm::{Confirmation, Held};
 pub use counters::Counts;
 pub use current::{Current, View};
+pub use dirty::{DirtyLog, HarvestError};
 pub use discard::Discard;
 pub use duplicates::{Duplicate, DuplicateReport};
 pub use footprint::Footprint;
+pub use frames::{Admission, FaultHandler, Frames, Waited};
 pub use histogram::Histogram;
 pub use late_walk::Late;
 pub use marks::Marking;
@@ -72,6 +78,7 @@ pub use patience::{Abandoned, Endless, Patience};
 pub use port::{Hpt, OwnFlush, Port};
 pub use read::Entries;
 pub use real::{RealKind, RealMap};
+pub use rights::Right;
 pub use seat::Seat;
 pub use shadow::{Batch, Full, Grace, Invalidation, NoShadow, Shadow};
 pub use shootdown::{Kick, Shootdown};

@@ -21,6 +21,13 @@ pub enum Invalidation {
         /// Real address of the first byte of these `actual` bytes.
         real: u64,
     },
+    /// Those that were made without the table (MSR\[IR\] or MSR\[DR\] is 0) of some real addresses.
+    Real {
+        /// The first one.
+        real: u64,
+        /// How many.
+        bytes: u64,
+    },
     /// Everything.
     All,
 }

@@ -34,6 +34,13 @@ use std::sync::atomic::AtomicU64 as UnmodelledU64;
 pub(crate) use std::sync::PoisonError;
 pub(crate) use std::sync::atomic::Ordering;
 
+/// Words that are zero.
+pub(crate) fn zeroed(words: u64) -> Box<[AtomicU64]> {
+    std::iter::repeat_with(|| AtomicU64::new(0))
+        .take(words as usize)
+        .collect()
+}
+
 /// Locks `mutex`. What it guards is left whole at every step, so a panic of another holder does not
 /// make it unusable.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -9,11 +9,10 @@ fn passes(name: &str, endian: Endian, flags: &[&str]) {
     let file = write_program(name, endian);
     let path = file.path().to_str().expect("it is text");
     let exactly = ["--append", "exact=1 tries=100"];
-    // It takes somebody who touches what somebody else removes.
-    let processors: &[&str] = if name == "stale_translations" {
-        &["--smp", "2"]
-    } else {
-        &[]
+    // It takes somebody who touches what somebody else removes, or watches.
+    let processors: &[&str] = match name {
+        "stale_translations" | "old_mappings" => &["--smp", "2"],
+        _ => &[],
     };
     let mut guest = Guest::start([&["run", "--kernel", path], &exactly[..], processors, flags].concat());
     if name == "echo" {

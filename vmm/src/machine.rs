@@ -18,6 +18,7 @@ use crate::memory::GuestRam;
 use crate::offer::Offer;
 use crate::processors::Processors;
 use crate::stop::{Ending, Stop};
+use crate::upkeep::Upkeep;
 
 /// Interrupt source of the console.
 pub(crate) const CONSOLE_INTERRUPT: u32 = FIRST_SOURCE;
@@ -40,6 +41,8 @@ pub(crate) struct Machine {
     pub(crate) partition: Arc<dyn Partition>,
     /// Where the run ends.
     pub(crate) stop: Arc<Stop>,
+    /// What is done to its memory while it runs.
+    pub(crate) upkeep: Upkeep,
     /// What of the hypercalls is on offer.
     pub(crate) offer: Offer,
     /// Where hypercalls are timed, if they are.
@@ -117,6 +120,7 @@ impl Machine {
         }
         Self {
             hpt: Arc::new(hpt),
+            upkeep: Upkeep::new(Arc::clone(&ram), Arc::clone(&stop)),
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, pin),

@@ -27,6 +27,7 @@ mod stop;
 mod terminal;
 #[cfg(test)]
 mod test_machine;
+mod upkeep;
 mod vcpu;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
+use hpt::{Frames, Notifier};
 use rustix::fs::MemfdFlags;
 use vm_memory::mmap::{GuestRegionMmap, MmapRegionError};
 use vm_memory::{Bytes as _, FileOffset, GuestAddress, GuestMemoryMmap, MmapRegion};
@@ -48,6 +49,8 @@ pub(crate) struct GuestRam {
     file: Arc<File>,
     size: Size,
     watch: OnceLock<WriteWatch>,
+    notifier: Arc<Notifier>,
+    frames: Arc<Frames>,
 }
 
 impl GuestRam {
@@ -58,11 +61,14 @@ impl GuestRam {
         let mapped = map(&file, size)?;
         let region = GuestRegionMmap::new(mapped, GuestAddress(0)).expect("a region from 0 ends below 2^64");
         let memory = GuestMemoryMmap::from_regions(vec![region]).expect("one region overlaps nothing");
+        let notifier = Notifier::new(Vec::from_iter([0..size.bytes()]));
         Ok(Self {
             memory: Arc::new(memory),
             file,
             size,
             watch: OnceLock::new(),
+            frames: Arc::new(Frames::new(size.bytes(), Arc::clone(&notifier))),
+            notifier,
         })
     }
 
@@ -75,6 +81,16 @@ impl GuestRam {
     /// The mapping, for those who run processors.
     pub(crate) fn mapping(&self) -> &Arc<GuestMemoryMmap<()>> {
         &self.memory
+    }
+
+    /// Where those who take some of it away say so.
+    pub(crate) fn notifier(&self) -> &Arc<Notifier> {
+        &self.notifier
+    }
+
+    /// What may be done to each frame, and which were stored to.
+    pub(crate) fn frames(&self) -> &Arc<Frames> {
+        &self.frames
     }
 
     /// From now on `watch` hears of every write made through this object.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use hpt::Patience;
+
 /// Why the guest runs no more.
 #[derive(Debug)]
 pub(crate) enum Ending {
@@ -111,6 +113,13 @@ impl Stop {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect(UNPOISONED)
+    }
+}
+
+/// Whoever waits for something gives up when the run ends.
+impl Patience for Stop {
+    fn is_over(&self) -> bool {
+        self.is_requested()
     }
 }
 

@@ -180,6 +180,11 @@ impl<P: Processor> Vcpu<P> {
                         thread::yield_now();
                     }
                 }
+                // It waits in its carrier's hands, outside its seat: whoever takes the memory away waits for the processor, never the
+                // other way round. If the run ends meanwhile, the loop sees it.
+                Exit::Withheld { real, access } => {
+                    let _: Result<_, _> = machine.ram.frames().wait_for(real, access, &*machine.stop);
+                }
                 Exit::Checkstop(why) => {
                     cpu.settle();
                     machine.stop.request(Ending::Checkstop {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use emulator::{Cpu, Line, Shared, Timebase};
-use hpt::{Current, Hpt, NoShadow, Order, RealKind, RealMap, Table};
+use hpt::{Current, Frames, Hpt, NoShadow, Notifier, Order, RealKind, RealMap, Table};
 use power::hpte::HpteV;
 use power::page::{PagePair, SegmentSize, Vpn};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
@@ -38,8 +38,15 @@ impl Machine {
     pub fn new(ram_bytes: usize) -> Self {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), ram_bytes)]).expect("memory can be mapped");
         let memory = Arc::new(memory);
+        let ram_bytes = ram_bytes as u64;
+        let frames = Arc::new(Frames::new(ram_bytes, Notifier::new(vec![0..ram_bytes])));
         let table = Current::new(Table::new(Order::MIN).expect("a small table can be made"));
-        let shared = Shared::new(Arc::clone(&memory), Arc::clone(&table), Timebase::new());
+        let shared = Shared::new(
+            Arc::clone(&memory),
+            Arc::clone(&frames),
+            Arc::clone(&table),
+            Timebase::new(),
+        );
         Self {
             memory,
             shared,

@@ -13,6 +13,7 @@
 
 pub(crate) mod elf;
 mod hypercalls;
+pub mod old_mappings;
 mod page_faults;
 mod script;
 
@@ -92,6 +93,11 @@ fn stale_translations(endian: Endian) -> String {
     of_processors(&parts, endian)
 }
 
+/// Stores through mappings that never change.
+fn old_mappings(endian: Endian) -> String {
+    of_processors(&[&old_mappings::source(), include_str!("translation.s")], endian)
+}
+
 /// What hypercalls cost.
 fn hypercall_costs() -> String {
     let parts = [
@@ -114,7 +120,7 @@ pub struct Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self {
             name: "hello",
             description: "a greeting from a guest without an operating system",
@@ -149,6 +155,11 @@ impl Program {
             name: "stale_translations",
             description: "entries of the page table come and go while other processors touch the page; takes tries=, delay=",
             source: stale_translations,
+        },
+        Self {
+            name: "old_mappings",
+            description: "processors store through mappings that never change, for tests that take the memory away; takes tries=, pause=",
+            source: old_mappings,
         },
         Self {
             name: "hypercall_costs",

@@ -12,6 +12,12 @@ pub mod access {
     pub const TRANSLATE: u64 = bit(25);
     /// `H_READ`: four entries, from an index that is a multiple of four.
     pub const READ_4: u64 = bit(26);
+    /// The page's usage state changes (12.3.2.1, "CMO Page Usage State flags Definition").
+    pub const CHANGE_USAGE: u64 = bit(28);
+    /// The new usage state: all bits are unused, none is active, the others are reserved.
+    pub const USAGE_STATE: u64 = field(29, 30);
+    /// Of an unused page that it is loaned, of an active one that it is critical.
+    pub const USAGE_DEGREE: u64 = bit(31);
     /// `H_REMOVE`, `H_PROTECT`: only if the AVPN argument is that of the entry.
     pub const AVPN: u64 = bit(32);
     /// `H_REMOVE`: only if the AVPN argument and doubleword 0 of the entry have no bit in common.

@@ -40,7 +40,12 @@ impl Emulated {
     ) -> Result<Self, hpt::AllocateTable> {
         let table = Current::new(Table::new(order)?);
         let timebase = Timebase::new();
-        let shared = Shared::new(Arc::clone(ram.mapping()), Arc::clone(&table), timebase);
+        let shared = Shared::new(
+            Arc::clone(ram.mapping()),
+            Arc::clone(ram.frames()),
+            Arc::clone(&table),
+            timebase,
+        );
         let lines: Vec<_> = (0..count).map(|_| Arc::new(Line::default())).collect();
         let footprints: Vec<Arc<Footprint>> = lines.iter().map(|_| Arc::default()).collect();
         let processors = lines.iter().zip(&footprints).map(|(line, footprint)| {
@@ -144,6 +149,7 @@ impl Processor for EmulatedProcessor {
         match exit {
             emulator::Exit::Hypercall => Exit::Hypercall,
             emulator::Exit::Attention => Exit::Attention,
+            emulator::Exit::Withheld { real, access } => Exit::Withheld { real, access },
             emulator::Exit::Checkstop(why) => Exit::Checkstop(why),
         }
     }

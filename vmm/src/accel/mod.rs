@@ -11,7 +11,7 @@ pub(crate) mod kvm;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hpt::OwnFlush;
+use hpt::{Access, OwnFlush};
 use power::msr::Msr;
 use power::spr::Spr;
 
@@ -35,6 +35,13 @@ pub(crate) enum Exit {
     Hypercall,
     /// Somebody wants its attention.
     Attention,
+    /// Memory that it needs is withheld. Its next instruction is the one that needs it: nothing of that has been done.
+    Withheld {
+        /// Real address.
+        real: u64,
+        /// What it would do there.
+        access: Access,
+    },
     /// It can neither go on nor take an interrupt.
     Checkstop(String),
 }

@@ -4,6 +4,7 @@ use power::hcall::{Status, access};
 
 use crate::accel::Processor;
 use crate::machine::Machine;
+use crate::upkeep::Usage;
 
 /// Bytes of a page of `H_PAGE_INIT`.
 const PAGE: u64 = 4096;
@@ -11,16 +12,26 @@ const PAGE: u64 = 4096;
 /// Bytes of a cache block.
 const BLOCK: u64 = 128;
 
-/// `H_PAGE_INIT`: flags, destination, source.
+/// `H_PAGE_INIT`: flags, destination, source. A page that becomes active does so before it gets its content, and one that
+/// becomes unused afterwards.
 pub(super) fn page_init<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
     const ICACHE: u64 = access::ICACHE_INVALIDATE | access::ICACHE_SYNCHRONIZE;
     let (flags, destination, source) = (cpu.gpr(4), cpu.gpr(5), cpu.gpr(6));
-    if let Err(status) = Status::check_flags(flags, access::ZERO_PAGE | access::COPY_PAGE | ICACHE) {
+    const USAGE: u64 = access::CHANGE_USAGE | access::USAGE_STATE | access::USAGE_DEGREE;
+    if let Err(status) = Status::check_flags(flags, access::ZERO_PAGE | access::COPY_PAGE | ICACHE | USAGE) {
         return status;
     }
+    let usage = match Usage::of_flags(flags) {
+        Ok(usage) => usage,
+        Err(status) => return status,
+    };
     let is_page = |real: u64| real.is_multiple_of(PAGE) && machine.ram.contains(real, PAGE);
     if !is_page(destination) || (flags & access::COPY_PAGE != 0 && !is_page(source)) {
         return Status::Parameter;
+    }
+    let note = |usage| machine.upkeep.note_usage(usage, &(destination..destination + PAGE));
+    if let Some(Usage::Active) = usage {
+        note(Usage::Active);
     }
     let checked = "checked above";
     if flags & access::ZERO_PAGE != 0 {
@@ -32,6 +43,9 @@ pub(super) fn page_init<P: Processor>(machine: &Machine, cpu: &mut P) -> Status 
     }
     if flags & ICACHE != 0 {
         machine.partition.wrote(destination, PAGE);
+    }
+    if let Some(Usage::Unused) = usage {
+        note(Usage::Unused);
     }
     Status::Success
 }

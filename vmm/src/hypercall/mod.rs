@@ -60,8 +60,8 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
     let _timed = machine.tally.as_ref().map(|tally| tally.begin(caller.server, call));
     let mut next = Next::Run;
     let status = match call {
-        Hcall::Remove => page_table::remove(port, cpu),
-        Hcall::Enter => page_table::enter(port, cpu),
+        Hcall::Remove => page_table::remove(machine, port, cpu),
+        Hcall::Enter => page_table::enter(machine, port, cpu),
         Hcall::Read => page_table::read(port, cpu),
         Hcall::ClearMod => page_table::clear_mod(port, cpu),
         Hcall::ClearRef => page_table::clear_ref(port, cpu),

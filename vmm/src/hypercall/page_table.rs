@@ -2,23 +2,52 @@
 
 use hpt::{Entries, Port, Specifier};
 use power::hcall::{Status, bulk_remove};
-use power::hpte::HpteR;
+use power::hpte::{HpteR, HpteV};
+use power::page::PagePair;
 
 use crate::accel::Processor;
+use crate::machine::Machine;
+use crate::upkeep::Usage;
 
 /// `H_ENTER`: flags, index, two doublewords; returns the index of the entry.
-pub(super) fn enter<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
-    match port.enter(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6), cpu.gpr(7)) {
-        Ok(at) => returning(cpu, [at.to_register()]),
+pub(super) fn enter<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut P) -> Status {
+    let (flags, v, r) = (cpu.gpr(4), cpu.gpr(6), cpu.gpr(7));
+    let usage = match Usage::of_flags(flags) {
+        Ok(usage) => usage,
+        Err(status) => return status,
+    };
+    match port.enter(flags, cpu.gpr(5), v, r) {
+        Ok(at) => {
+            note_usage(machine, usage, HpteV::from_guest(v), HpteR::from_guest(r));
+            returning(cpu, [at.to_register()])
+        }
         Err(status) => status,
     }
 }
 
 /// `H_REMOVE`: flags, index, AVPN; returns the entry as it was.
-pub(super) fn remove<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
-    match port.remove(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6)) {
-        Ok(old) => returning(cpu, [old.v.raw(), old.r.raw()]),
+pub(super) fn remove<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut P) -> Status {
+    let flags = cpu.gpr(4);
+    let usage = match Usage::of_flags(flags) {
+        Ok(usage) => usage,
+        Err(status) => return status,
+    };
+    match port.remove(flags, cpu.gpr(5), cpu.gpr(6)) {
+        Ok(old) => {
+            note_usage(machine, usage, old.v, old.r);
+            returning(cpu, [old.v.raw(), old.r.raw()])
+        }
         Err(status) => status,
+    }
+}
+
+/// What the guest says of the page of an entry that was just entered, or removed.
+fn note_usage(machine: &Machine, usage: Option<Usage>, v: HpteV, r: HpteR) {
+    let Some(usage) = usage else { return };
+    let pair = PagePair::decode(v.is_large(), r.lp()).expect("H_ENTER has looked at the sizes");
+    let (real, bytes) = (r.real_address(pair), pair.actual().bytes());
+    if machine.ram.contains(real, bytes) {
+        machine.upkeep.note_usage(usage, &(real..real + bytes));
     }
 }
 

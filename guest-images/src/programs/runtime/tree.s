@@ -138,6 +138,45 @@ take_property:
     mtlr    r0
     blr
 
+# Says in r3 whether the tree has, for segments with pages of 2^r3 bytes, pages of 2^r4.
+has_page_size:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    mr      r7,r3
+    mr      r8,r4
+    lis     r9,segment_page_sizes@ha
+    ld      r9,segment_page_sizes@l(r9)
+    addi    r3,r9,-8
+    bl      load_be32
+    add     r10,r9,r3
+    # A base size at r9: its shift, its encoding, how many sizes there are, and for each its shift and its encoding.
+1:  cmpd    r9,r10
+    bge     4f
+    mr      r3,r9
+    bl      load_be32
+    mr      r11,r3
+    addi    r3,r9,8
+    bl      load_be32
+    mtctr   r3
+    addi    r9,r9,12
+2:  mr      r3,r9
+    bl      load_be32
+    cmpd    r3,r8
+    bne     3f
+    cmpd    r11,r7
+    beq     5f
+3:  addi    r9,r9,8
+    bdnz    2b
+    b       1b
+4:  li      r3,0
+    b       6f
+5:  li      r3,1
+6:  addi    r1,r1,64
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
+
 # What is wanted: the name of the property and how the node's name begins, where in the value it is (offset in bytes,
 # cells of 32 bits; of none it is the value's address), where it goes, of how many nodes at most, and how many there have
 # been.

@@ -158,8 +158,9 @@ impl Flusher {
     /// Drops what `batch` names for all processors, in a hypercall of this one: by an errand, or as others do.
     pub(super) fn flush(&self, batch: &Batch) -> Grace {
         let pages = batch.len();
-        let is_everything = batch.items().any(|item| *item == Invalidation::All);
-        let way = if is_everything {
+        // `tlbie` names pages; what was made without the table goes by its real address.
+        let is_beyond_pages = !batch.items().all(|item| matches!(item, Invalidation::Page { .. }));
+        let way = if is_beyond_pages {
             Way::Discard
         } else {
             self.prices.borrow_mut().choose(pages)
@@ -172,7 +173,7 @@ impl Flusher {
             },
             _ => self.shared.shootdown.flush(batch),
         };
-        if !is_everything {
+        if !is_beyond_pages {
             self.prices.borrow_mut().note(way, pages, since.elapsed());
         }
         grace
@@ -244,7 +245,7 @@ fn operands(page: &Invalidation) -> [u64; 2] {
     const L: u64 = 1;
     const LP_64K: u64 = 0x1000;
     let Invalidation::Page { page, actual, .. } = page else {
-        unreachable!("everything is no page")
+        unreachable!("only pages are sent")
     };
     let number = page.va_over_4k();
     [number, number | number >> 16].map(|number| {

@@ -1,0 +1,278 @@
+//! What may be done to each 4 KiB frame of the guest's RAM, asked by processors before they remember where a page is.
+//!
+//! A frame may be withheld for two reasons: somebody has announced to the [`Notifier`] that its range goes, or its
+//! [`Right`] was narrowed. Which frames were stored to is in `dirty.rs`. Memory: 96 KiB per GiB of RAM, for both.
+//!
+//! | step | who | access | pairs with |
+//! |---|---|---|---|
+//! | A1 | processor, inside its seat | footprint: the page, or real mode, noted; fence SeqCst if it was news (F1) | N2 |
+//! | A2 | the same | `is_in_flight`: load Acquire; if so, the access is refused | N1, N4 |
+//! | A3 | the same | `state`, and unless it is zero the right: load Acquire; the translation is remembered as far as that allows | N3; V1 |
+//! | N1 | who narrows | the range is put in flight; fence SeqCst | A2 |
+//! | N2 | the same, by a listener | flush: processors inside whose footprint says that they may hold the range are driven out | A1 |
+//! | N3 | the same | `state` + frames; then the rights, Release | A3 |
+//! | N4 | the same | the range is over: store Release | A2 |
+//! | V1 | who widens | rights: Release; then `state` - frames, Release; who sleeps is woken under the mutex | A3: what was stored before is seen |
+//!
+//! Of the fences of A1 and N1 one comes first. If it is the processor's, N2 finds its footprint, and if it is inside drives it out,
+//! with all that it has remembered until then. If it is the other one, A2 finds the range in flight, or over: then A3 finds the right.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dirty::Dirty;
+use crate::rights::{Right, Rights};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, PoisonError, lock};
+use crate::{Abandoned, Access, BeginError, Notifier, Patience, Why};
+
+/// log2 of a frame's size in bytes.
+pub(crate) const FRAME_SHIFT: u32 = 12;
+const FRAME: u64 = 1 << FRAME_SHIFT;
+
+/// How often who sleeps asks whether its patience is over.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
+
+/// What a processor may do at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// The access it asked for.
+    Granted {
+        /// It may remember that it may store there.
+        store: bool,
+    },
+    /// Nothing: it leaves the guest, waits ([`Frames::wait_for`]), and executes the instruction again.
+    Refused,
+}
+
+/// Why an access had to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// It had not.
+    NotAtAll,
+    /// A range in flight.
+    ForRange,
+    /// Its frame's right.
+    ForRight,
+}
+
+/// Called for accesses that a right forbids.
+pub trait FaultHandler: Send + Sync {
+    /// A thread of a processor, outside its seat, waits for the right to `access` the byte at `real`. Whoever implements this widens the
+    /// right, or has another thread do so later: the caller sleeps until it is there. It may be called by several threads at once, and again for
+    /// the same access.
+    ///
+    /// # Errors
+    /// The patience was over.
+    fn fault(&self, real: u64, access: Access, patience: &dyn Patience) -> Result<(), Abandoned>;
+}
+
+/// What may be done to each frame, and which were stored to.
+pub struct Frames {
+    pub(crate) notifier: Arc<Notifier>,
+    bytes: u64,
+    /// [`TRACKED`], and above it how many frames may lack a right: never fewer than do.
+    pub(crate) state: AtomicU64,
+    rights: Rights,
+    pub(crate) dirty: Dirty,
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+/// What those who wait for a right look at.
+struct Waiting {
+    /// How often rights were narrowed, or the handler changed: whoever waits tells the handler once more.
+    epoch: u64,
+    handler: Option<Arc<dyn FaultHandler>>,
+}
+
+/// Stores are noted.
+pub(crate) const TRACKED: u64 = 1;
+/// One frame that lacks a right.
+const NARROWED: u64 = 2;
+
+impl Frames {
+    /// RAM of so many bytes from real address 0; everything is allowed and nothing tracked.
+    pub fn new(ram_bytes: u64, notifier: Arc<Notifier>) -> Self {
+        let frames = ram_bytes.div_ceil(FRAME);
+        Self {
+            notifier,
+            bytes: ram_bytes,
+            state: AtomicU64::new(0),
+            rights: Rights::new(frames),
+            dirty: Dirty::new(frames),
+            waiting: Mutex::new(Waiting {
+                epoch: 0,
+                handler: None,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Size of RAM in bytes.
+    pub fn ram_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What a processor may do at `real`, which it has found for an `access`. It is inside its seat, has noted in its footprint
+    /// what it is about to remember, and remembers no more than this says (A2, A3).
+    #[inline]
+    pub fn admit(&self, real: u64, access: Access) -> Admission {
+        if self.notifier.is_in_flight(real) {
+            return Admission::Refused;
+        }
+        let state = self.state.load(Ordering::Acquire);
+        if state == 0 {
+            return Admission::Granted { store: true };
+        }
+        self.admit_by(state, real, access)
+    }
+
+    #[cold]
+    fn admit_by(&self, state: u64, real: u64, access: Access) -> Admission {
+        let right = if state >= NARROWED {
+            self.rights.get(real)
+        } else {
+            Right::Store
+        };
+        if !right.allows(access) {
+            return Admission::Refused;
+        }
+        let store = right == Right::Store && (state & TRACKED == 0 || self.dirty.admits(real, access));
+        Admission::Granted { store }
+    }
+
+    /// The right to the frame of `real`.
+    pub fn right(&self, real: u64) -> Right {
+        self.rights.get(real)
+    }
+
+    /// Takes from the frames of `range`, which are made whole, every right beyond `right`; a frame that has less keeps that. When this returns,
+    /// nobody does any more what was taken.
+    ///
+    /// Not from inside a seat, nor with a lock of an entry held.
+    ///
+    /// # Errors
+    /// The patience was over, the host has no memory, or the range is not RAM: nothing was taken.
+    pub fn narrow(&self, range: Range<u64>, right: Right, patience: &dyn Patience) -> Result<(), BeginError> {
+        let range = whole_frames(&range);
+        let in_flight = self.notifier.begin(range.clone(), Why::Protect, patience)?;
+        self.rights.narrow(
+            &range,
+            right,
+            |frames| {
+                self.state.fetch_add(frames * NARROWED, Ordering::Relaxed);
+            },
+            |frames| self.widened(frames),
+        );
+        drop(in_flight);
+        self.wake(|waiting| waiting.epoch += 1);
+        Ok(())
+    }
+
+    /// Gives the frames of `range`, which are made whole, what they lack to `right`, and wakes who waits. What the caller has stored there
+    /// before is seen by whoever gets in.
+    pub fn widen(&self, range: Range<u64>, right: Right) {
+        self.rights
+            .widen(&whole_frames(&range), right, |frames| self.widened(frames));
+        self.wake(|_| ());
+    }
+
+    /// So many frames lack nothing any more.
+    fn widened(&self, frames: u64) {
+        if frames != 0 {
+            // Release: who finds zero here does not look at the rights.
+            self.state.fetch_sub(frames * NARROWED, Ordering::Release);
+        }
+    }
+
+    /// Sets who is told of accesses that a right forbids; those that wait now are told too.
+    pub fn set_handler(&self, handler: Option<Arc<dyn FaultHandler>>) {
+        self.wake(|waiting| {
+            waiting.handler = handler;
+            waiting.epoch += 1;
+        });
+    }
+
+    fn wake(&self, change: impl FnOnce(&mut Waiting)) {
+        change(&mut lock(&self.waiting));
+        self.changed.notify_all();
+    }
+
+    /// Waits until `access` to `real` may be tried again: the range that is in flight is over, and the right is there. The handler is told of what a
+    /// right forbids. It may also return for nothing.
+    ///
+    /// Outside the seat: nobody must wait for who waits here.
+    ///
+    /// # Errors
+    /// The patience was over.
+    pub fn wait_for(&self, real: u64, access: Access, patience: &dyn Patience) -> Result<Waited, Abandoned> {
+        let mut waited = Waited::NotAtAll;
+        let mut told = None;
+        loop {
+            if self.notifier.is_in_flight(real) {
+                self.notifier.wait(&whole_frames(&(real..real + 1)), patience)?;
+                waited = Waited::ForRange;
+            } else if self.allows(real, access) {
+                return Ok(waited);
+            } else {
+                waited = Waited::ForRight;
+                self.wait_for_right(real, access, &mut told, patience)?;
+            }
+        }
+    }
+
+    fn allows(&self, real: u64, access: Access) -> bool {
+        self.state.load(Ordering::Acquire) < NARROWED || self.rights.get(real).allows(access)
+    }
+
+    /// Tells the handler, unless it was `told` in this epoch, or sleeps for a while.
+    fn wait_for_right(
+        &self,
+        real: u64,
+        access: Access,
+        told: &mut Option<u64>,
+        patience: &dyn Patience,
+    ) -> Result<(), Abandoned> {
+        let waiting = lock(&self.waiting);
+        if *told != Some(waiting.epoch) {
+            *told = Some(waiting.epoch);
+            if let Some(handler) = waiting.handler.clone() {
+                drop(waiting);
+                return handler.fault(real, access, patience);
+            }
+        }
+        // With the mutex held: a right that comes now wakes us.
+        if self.allows(real, access) {
+            return Ok(());
+        }
+        if patience.is_over() {
+            return Err(Abandoned);
+        }
+        let woken = self.changed.wait_timeout(waiting, ASK_AGAIN);
+        drop(woken.unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+}
+
+/// The frames that have a part of `range`.
+pub(crate) fn frames_of(range: &Range<u64>) -> Range<u64> {
+    let start = range.start >> FRAME_SHIFT;
+    start..range.end.div_ceil(FRAME).max(start)
+}
+
+/// `range` and the rest of its first and last frame.
+pub(crate) fn whole_frames(range: &Range<u64>) -> Range<u64> {
+    let frames = frames_of(range);
+    frames.start << FRAME_SHIFT..frames.end << FRAME_SHIFT
+}
+
+impl std::fmt::Debug for Frames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.state.load(Ordering::Relaxed);
+        f.debug_struct("Frames")
+            .field("tracked", &(state & TRACKED != 0))
+            .field("narrowed", &(state / NARROWED))
+            .finish_non_exhaustive()
+    }
+}
