@@ -2,6 +2,11 @@
 //! it what stdin says, a line a deed: `remove`, `unmap`, `move`, each with offset and length in bytes, and `load` and `store` of a
 //! doubleword at an offset. It answers each with a line.
 
+#![expect(
+    unsafe_code,
+    reason = "mappings that come and go, and a userfaultfd, have no safe form"
+)]
+
 use std::io::{self, BufRead as _, IoSlice, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -24,10 +29,12 @@ fn main() -> io::Result<()> {
     let ([_, bytes, _], memory) = receive(&socket)?;
     let memory = memory.expect("guest memory comes with the greeting");
     let mut guest = Mapping::new(&memory, bytes as usize)?;
-    let watched = watch(&guest)?;
+    let Ok(watched) = watch(&guest) else {
+        return say("no userfaultfd");
+    };
     send(&socket, [guest.at() as u64, bytes, 0], Some(&watched))?;
     let ([answer, ..], _) = receive(&socket)?;
-    println!("answer {answer}");
+    say(format_args!("answer {answer}"))?;
     for line in io::stdin().lock().lines() {
         let line = line?;
         let mut words = line.split_whitespace();
@@ -38,14 +45,19 @@ fn main() -> io::Result<()> {
             "remove" => guest.remove(offset, argument)?,
             "unmap" => guest.unmap(offset, argument)?,
             "move" => guest.relocate(offset, argument)?,
-            "load" => println!("{}", guest.word(offset).load(Ordering::Relaxed)),
+            "load" => say(guest.word(offset).load(Ordering::Relaxed))?,
             "store" => guest.word(offset).store(argument as u64, Ordering::Relaxed),
             _ => panic!("{line:?} is no deed"),
         }
-        println!("done");
-        io::stdout().flush()?;
+        say("done")?;
     }
     Ok(())
+}
+
+fn say(what: impl std::fmt::Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{what}")?;
+    out.flush()
 }
 
 /// Guest memory in this process, which ends before anything else is mapped.
@@ -89,8 +101,9 @@ impl Mapping {
     /// Moves the range to another address; whoever asks for this does not touch it again.
     fn relocate(&mut self, offset: usize, bytes: usize) -> io::Result<()> {
         let start = self.place(offset, bytes);
+        let how = MremapFlags::MAYMOVE | MremapFlags::DONTUNMAP;
         // SAFETY: as for `unmap`; the kernel chooses where to.
-        unsafe { mm::mremap(start.cast(), bytes, bytes, MremapFlags::MAYMOVE | MremapFlags::DONTUNMAP) }?;
+        unsafe { mm::mremap(start.cast(), bytes, bytes, how) }?;
         Ok(())
     }
 
@@ -113,14 +126,22 @@ const MODE_WRITES: u64 = 2;
 
 /// What tells of all that this process does to the mapping.
 fn watch(mapping: &Mapping) -> io::Result<OwnedFd> {
+    /// UFFD_USER_MODE_ONLY.
+    const USER_MODE_ONLY: UserfaultfdFlags = UserfaultfdFlags::from_bits_retain(1);
+    // For faults of the kernel on behalf of a process it takes a privilege, and nobody here waits for any.
+    let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK | USER_MODE_ONLY;
     // SAFETY: nothing is done with it but what this function does.
-    let watched = unsafe { mm::userfaultfd(UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK) }?;
+    let watched = unsafe { mm::userfaultfd(flags) }?;
     let mut api: Api = [API_VERSION, FEATURES, 0];
     // SAFETY: the number is that of UFFDIO_API, whose argument is this structure.
-    unsafe { ioctl(&watched, Updater::<{ opcode::read_write::<Api>(0xaa, 0x3f) }, Api>::new(&mut api)) }?;
+    let ask = unsafe { Updater::<{ opcode::read_write::<Api>(0xaa, 0x3f) }, Api>::new(&mut api) };
+    // SAFETY: it changes what the next ones may ask for.
+    unsafe { ioctl(&watched, ask) }?;
     let mut register: Register = [mapping.at() as u64, mapping.bytes as u64, MODE_WRITES, 0];
     // SAFETY: the number is that of UFFDIO_REGISTER, whose argument is this structure.
-    unsafe { ioctl(&watched, Updater::<{ opcode::read_write::<Register>(0xaa, 0) }, Register>::new(&mut register)) }?;
+    let ask = unsafe { Updater::<{ opcode::read_write::<Register>(0xaa, 0) }, Register>::new(&mut register) };
+    // SAFETY: nothing in the mapping is protected, so nobody waits for an answer.
+    unsafe { ioctl(&watched, ask) }?;
     Ok(watched)
 }
 
@@ -140,7 +161,12 @@ fn receive(socket: &UnixStream) -> io::Result<(Message, Option<OwnedFd>)> {
     let mut bytes = [0; 24];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::WAITALL)?;
+    let received = net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut bytes)],
+        &mut ancillary,
+        RecvFlags::WAITALL,
+    )?;
     assert_eq!(received.bytes, bytes.len(), "a message is whole");
     let fd = ancillary.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),

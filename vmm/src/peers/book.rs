@@ -66,7 +66,11 @@ impl Book {
         if real.checked_add(bytes).is_none_or(|end| end > self.ram_bytes) {
             return Err(BadMapping::Outside);
         }
-        if self.mappings.iter().any(|known| overlap(&known.addresses, &(address..end)).is_some()) {
+        if self
+            .mappings
+            .iter()
+            .any(|known| overlap(&known.addresses, &(address..end)).is_some())
+        {
             return Err(BadMapping::Overlap);
         }
         if self.mappings.len() >= Self::MOST {
@@ -99,7 +103,9 @@ impl Book {
             return vec![(0..self.ram_bytes, why)];
         }
         let parts = self.mappings.iter().filter_map(|mapping| mapping.part(addresses));
-        parts.map(|part| (part.real..part.real + length(&part.addresses), why)).collect()
+        parts
+            .map(|part| (part.real..part.real + length(&part.addresses), why))
+            .collect()
     }
 
     /// Takes `addresses` out.
@@ -196,7 +202,10 @@ mod tests {
             assert_eq!(book.note(&removed), [(0x1_2000..0x1_4000, Why::Discard)]);
         }
         assert_eq!(book.note(&Event::Removed(0x1000..0x2000)), []);
-        assert_eq!(book.note(&Event::Removed(0..u64::MAX)), [(0x1_0000..0x1_8000, Why::Discard)]);
+        assert_eq!(
+            book.note(&Event::Removed(0..u64::MAX)),
+            [(0x1_0000..0x1_8000, Why::Discard)]
+        );
     }
 
     #[test]
@@ -218,7 +227,10 @@ mod tests {
             bytes: 0x2000,
         };
         assert_eq!(book.note(&moved), [(0x1_0000..0x1_2000, Why::Remap)]);
-        assert_eq!(book.note(&Event::Removed(0x2000..0x3000)), [(0x1_1000..0x1_2000, Why::Discard)]);
+        assert_eq!(
+            book.note(&Event::Removed(0x2000..0x3000)),
+            [(0x1_1000..0x1_2000, Why::Discard)]
+        );
         assert_eq!(book.note(&Event::Removed(0x7000_0000..0x7000_2000)), []);
         let nowhere = Event::Moved {
             from: u64::MAX,

@@ -100,7 +100,9 @@ fn attend(socket: &UnixStream, machine: &Machine) -> Result<(), PeerError> {
     socket.set_read_timeout(Some(PATIENCE)).map_err(PeerError::Socket)?;
     socket.set_write_timeout(Some(PATIENCE)).map_err(PeerError::Socket)?;
     send(socket, hello, Some(machine.ram.file())).map_err(PeerError::Socket)?;
-    let Some((first, fd)) = hear(socket)? else { return Ok(()) };
+    let Some((first, fd)) = hear(socket)? else {
+        return Ok(());
+    };
     let events = fd.ok_or(PeerError::NoEvents)?;
     rustix::io::ioctl_fionbio(&events, true).map_err(|error| PeerError::Events(error.into()))?;
     let mut book = Book::new(machine.ram.size().bytes());
@@ -118,7 +120,9 @@ fn attend(socket: &UnixStream, machine: &Machine) -> Result<(), PeerError> {
             return Ok(());
         }
         if said {
-            let Some((mapping, _)) = hear(socket)? else { return Ok(()) };
+            let Some((mapping, _)) = hear(socket)? else {
+                return Ok(());
+            };
             enter(socket, &mut book, mapping)?;
         }
     }
