@@ -3,6 +3,7 @@
 use std::iter::Sum;
 use std::ops::AddAssign;
 
+use crate::Unmapped;
 use crate::histogram::Histogram;
 use crate::shadow::Grace;
 use crate::sync::Statistic;
@@ -19,6 +20,31 @@ impl Counter {
 
     pub(crate) fn read(&self) -> u64 {
         self.0.get()
+    }
+}
+
+/// The largest of some numbers in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Highest(Statistic);
+
+impl Highest {
+    pub(crate) fn add(&self, value: u64) {
+        // Not one step: nobody else adds.
+        self.0.set(self.0.get().max(value));
+    }
+
+    pub(crate) fn read(&self) -> Peak {
+        Peak(self.0.get())
+    }
+}
+
+/// The largest of some numbers: the sum of two is the larger one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Peak(pub u64);
+
+impl AddAssign for Peak {
+    fn add_assign(&mut self, other: Self) {
+        *self = (*self).max(other);
     }
 }
 
@@ -125,9 +151,34 @@ counts! {
     resizes: Counter => u64,
     /// Pairs of entries for one page that the duplicate check found.
     duplicates: Counter => u64,
+    /// Calls of [`Unmapper::unmap`](crate::Unmapper::unmap).
+    unmaps: Counter => u64,
+    /// Sum of [`Unmapped::entries`](crate::Unmapped::entries).
+    unmapped: Counter => u64,
+    /// Sum of [`Unmapped::untouched`](crate::Unmapped::untouched).
+    unmapped_untouched: Counter => u64,
+    /// Sum of [`Unmapped::steps`](crate::Unmapped::steps).
+    unmap_steps: Counter => u64,
+    /// Sum of [`Unmapped::flushes`](crate::Unmapped::flushes), which are among the grace periods above.
+    unmap_flushes: Counter => u64,
+    /// Unmappings that made all processors drop everything.
+    unmapped_all: Counter => u64,
+    /// The longest step of all unmappings in ns.
+    longest_unmap_step_ns: Highest => Peak,
 }
 
 impl Counters {
+    /// An unmapping has ended, or was abandoned.
+    pub(crate) fn note_unmapped(&self, done: &Unmapped) {
+        self.unmapped.add(done.entries);
+        self.unmapped_untouched.add(done.untouched);
+        self.unmap_steps.add(done.steps);
+        self.unmap_flushes.add(done.flushes);
+        self.unmapped_all.add(u64::from(done.everything));
+        let longest = u64::try_from(done.longest_step.as_nanos()).unwrap_or(u64::MAX);
+        self.longest_unmap_step_ns.add(longest);
+    }
+
     /// A batch of `size` changes had this grace period, with a flush or without.
     pub(crate) fn note(&self, size: usize, grace: &Grace) {
         self.graces.add(1);

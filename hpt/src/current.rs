@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::Table;
+use crate::lock::Waiting;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 
 /// The guest's table, which may be replaced by another.
@@ -75,6 +76,20 @@ impl View {
     pub fn follow(&mut self) {
         if self.current.generation.load(Ordering::Relaxed) != self.generation {
             (self.generation, self.table) = self.current.load();
+        }
+    }
+
+    /// Follows to the table that takes the place of this one, which is retired: a commit is under way, or over. The caller holds
+    /// no lock of an entry.
+    pub(crate) fn follow_retired(&mut self) {
+        let mut waiting = Waiting::default();
+        loop {
+            let (generation, table) = self.current.load();
+            if generation != self.generation {
+                (self.generation, self.table) = (generation, table);
+                return;
+            }
+            waiting.pause();
         }
     }
 }

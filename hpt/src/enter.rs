@@ -60,7 +60,7 @@ impl Port {
             return Err(Status::PtegFull);
         };
         let at = slot.at();
-        slot.publish(new);
+        slot.fill(new);
         port.counters.entered.add(1);
         port.counters.entered_secondary.add(u64::from(new.v.is_secondary()));
         if let Some(report) = &port.hpt.duplicates {

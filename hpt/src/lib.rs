@@ -4,6 +4,7 @@
 //! - [`Table`] is the memory: lock-free [`Table::walk`] for whoever translates.
 //! - [`Hpt`] is the guest's table, [`Port`] what one of its processors may do to it: a method a hypercall.
 //! - [`Marking`] is how those that walk a table set R and C in it: as [`Table::walk`] does, or as KVM's walker.
+//! - [`Unmapper`] ends the use of ranges of memory that somebody is about to take away, found by the table's reverse map.
 //! - [`Frames`] says what may be done to each 4 KiB of RAM, and which were stored to.
 //! - [`Shadow`] is what a change asks of the processors; [`Shootdown`] is the answer of processors
 //!   that are threads with a [`Seat`] each, and [`Discard`] a way to take translations from them while they run.
@@ -59,7 +60,7 @@ mod withdraw;
 
 pub use bulk::Specifier;
 pub use confirm::{Confirmation, Held};
-pub use counters::Counts;
+pub use counters::{Counts, Peak};
 pub use current::{Current, View};
 pub use dirty::{DirtyLog, HarvestError};
 pub use discard::Discard;

@@ -168,19 +168,44 @@ impl Locked<'_> {
         self.v = self.v.with_clear(HpteV::GUEST_C);
     }
 
-    /// Gives the entry, which walkers do not see, its new content and unlocks it. Nobody has used it then, whatever R and C
-    /// say: those are the guest's.
-    pub(crate) fn publish(mut self, new: Hpte) {
+    /// Gives a claimed slot its entry and unlocks it. Nobody has used it then, whatever R and C say: those are the guest's.
+    pub(crate) fn fill(mut self, new: Hpte) {
         let new = new.stored(self.table.marking());
-        self.count();
-        // Claim: who sees the new dw 1 sees the count of whatever was in the slot before (W5).
-        fence(Ordering::Release);
+        self.claim();
         store(self.table.r(self.at), new.r.raw(), Ordering::Relaxed);
+        if let Some(map) = self.table.reverse() {
+            // After dw 1, in which whoever finds the entry by the map may leave a mark; before dw 0, which shows it (M4).
+            map.link(self.at, new);
+        }
         self.v = new.v;
     }
 
-    /// Makes the entry, which walkers do not see, all zero in doubleword 0 and unlocks it.
+    /// Gives the entry, which walkers do not see, its new content, which maps the same page, and unlocks it. Nobody has used it
+    /// then, whatever R and C say: those are the guest's.
+    pub(crate) fn publish(mut self, new: Hpte) {
+        let new = new.stored(self.table.marking());
+        self.claim();
+        let doubleword = self.table.r(self.at);
+        if self.table.reverse().is_some() {
+            // One step, which follows on that of an unmapper that has found R clear (U3): who sees this sees what came before that.
+            doubleword.swap(new.r.raw().to_be(), Ordering::Relaxed);
+        } else {
+            store(doubleword, new.r.raw(), Ordering::Relaxed);
+        }
+        self.v = new.v;
+    }
+
+    /// Who sees the doubleword 1 that comes next sees the count of whatever was in the slot before (W5).
+    fn claim(&mut self) {
+        self.count();
+        fence(Ordering::Release);
+    }
+
+    /// Makes the entry, which walkers do not see and nobody uses any more, all zero in doubleword 0 and unlocks it.
     pub(crate) fn free(mut self) {
+        if let Some(map) = self.table.reverse() {
+            map.unlink(self.at, self.entry());
+        }
         self.v = HpteV::default();
     }
 

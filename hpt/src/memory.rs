@@ -1,21 +1,74 @@
-//! The memory of a table: big-endian doublewords, aligned to the table's size, zero until written.
+//! The memory of a table: big-endian doublewords, aligned to the table's size, zero until written; and the words of a
+//! reverse map, likewise, without the alignment.
 //!
-//! Only reserved at first: the host commits a page of it when an entry there is first written.
-//! What the doublewords mean, and in which order they are used, is the business of `table.rs` and up.
+//! Only reserved at first: the host commits a page of it when something there is first written.
+//! What the words mean, and in which order they are used, is the business of `table.rs`, `reverse.rs` and up.
 
 #[cfg(not(loom))]
-pub(crate) use mapped::TableMemory;
+pub(crate) use mapped::{TableMemory, Zeroed};
 #[cfg(loom)]
-pub(crate) use modelled::TableMemory;
+pub(crate) use modelled::{TableMemory, Zeroed};
 
-/// The host has no room for a table.
+use crate::Order;
+use crate::sync::{AtomicU32, AtomicU64};
+
+/// A table, or what belongs to it, that cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("reserving {bytes} bytes of address space for a page table of order {order}")]
-pub struct AllocateTable {
-    pub(crate) order: crate::Order,
-    pub(crate) bytes: u64,
-    #[source]
-    pub(crate) source: std::io::Error,
+pub enum AllocateTable {
+    /// The host has no room for the table.
+    #[error("reserving {bytes} bytes of address space for a page table of order {order}")]
+    Table {
+        /// The table's size.
+        order: Order,
+        /// Address space that it takes, with what its alignment takes.
+        bytes: u64,
+        /// What the host said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The host has no room for the reverse map.
+    #[error("reserving {bytes} bytes of address space for the reverse map of a page table of order {order}")]
+    ReverseMap {
+        /// The table's size.
+        order: Order,
+        /// The part of the map that there was no room for.
+        bytes: u64,
+        /// What the host said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The links of a reverse map cannot name so many entries.
+    #[error("a page table of order {order} is too large for a reverse map, which takes order {most} at most")]
+    TooLargeForReverseMap {
+        /// The table's size.
+        order: Order,
+        /// The largest that has a reverse map.
+        most: Order,
+    },
+    /// R tells nothing in time where walkers write late bytes.
+    #[error("a page table whose walkers write R and C late, as KVM does, has no reverse map")]
+    WalkedByKernel,
+}
+
+/// What zeroed memory may consist of.
+pub(crate) trait Word: Sync {
+    /// The word as it is at first.
+    #[cfg(loom)]
+    fn zero() -> Self;
+}
+
+impl Word for AtomicU32 {
+    #[cfg(loom)]
+    fn zero() -> Self {
+        Self::new(0)
+    }
+}
+
+impl Word for AtomicU64 {
+    #[cfg(loom)]
+    fn zero() -> Self {
+        Self::new(0)
+    }
 }
 
 #[cfg(not(loom))]
@@ -29,9 +82,61 @@ mod mapped {
 
     use memmap2::{MmapMut, MmapOptions, UncheckedAdvice};
 
-    use super::AllocateTable;
+    use super::{AllocateTable, Word};
     use crate::Order;
     use crate::sync::AtomicU64;
+
+    /// Words that are zero at first, in memory that the host commits where it is written.
+    pub(crate) struct Zeroed<T> {
+        start: NonNull<T>,
+        words: usize,
+        /// Keeps `start` mapped.
+        _map: MmapMut,
+    }
+
+    // SAFETY: all access to the mapping goes through `&T`, which is Sync (`Word`); `start` never changes, and the mapping has
+    // no tie to the thread that made it. Atomics have nothing to drop.
+    unsafe impl<T: Word> Send for Zeroed<T> {}
+    // SAFETY: as for Send.
+    unsafe impl<T: Word> Sync for Zeroed<T> {}
+
+    impl<T: Word> Zeroed<T> {
+        /// So many `words`.
+        ///
+        /// # Errors
+        /// The host has no address space for them; with their number of bytes.
+        pub(crate) fn new(words: u64) -> Result<Self, (u64, io::Error)> {
+            let bytes = words.max(1).saturating_mul(size_of::<T>() as u64);
+            let too_large = |_| (bytes, io::ErrorKind::OutOfMemory.into());
+            let length = usize::try_from(bytes).map_err(too_large)?;
+            let mut options = MmapOptions::new();
+            options.len(length);
+            if !cfg!(miri) {
+                options.no_reserve_swap();
+            }
+            let mut map = options.map_anon().map_err(|source| (bytes, source))?;
+            let start = NonNull::new(map.as_mut_ptr().cast()).ok_or((bytes, io::ErrorKind::OutOfMemory.into()))?;
+            Ok(Self {
+                start,
+                words: length / size_of::<T>(),
+                _map: map,
+            })
+        }
+
+        /// Word `index`.
+        ///
+        /// # Panics
+        /// There are not so many.
+        #[inline]
+        pub(crate) fn at(&self, index: usize) -> &T {
+            assert!(index < self.words, "word {index} of {}", self.words);
+            // SAFETY: inside the mapping, which has `words` words (checked above).
+            let at = unsafe { self.start.add(index) };
+            // SAFETY: mapped for as long as `self` lives; aligned, as a mapping begins at a page; an atomic integer (`Word`), of
+            // which zero is a value, and never accessed but as such.
+            unsafe { at.as_ref() }
+        }
+    }
 
     /// The doublewords of a table.
     pub(crate) struct TableMemory {
@@ -52,7 +157,7 @@ mod mapped {
         /// A zeroed table of 2^`order` bytes.
         pub(crate) fn new(order: Order) -> Result<Self, AllocateTable> {
             let bytes = order.bytes() * 2;
-            let error = |source| AllocateTable { order, bytes, source };
+            let error = |source| AllocateTable::Table { order, bytes, source };
             let too_large = || error(io::ErrorKind::OutOfMemory.into());
             let length = usize::try_from(bytes).map_err(|_| too_large())?;
             let mut options = MmapOptions::new();
@@ -108,9 +213,22 @@ mod mapped {
 
 #[cfg(loom)]
 mod modelled {
-    use super::AllocateTable;
+    use super::{AllocateTable, Word};
     use crate::Order;
     use crate::sync::AtomicU64;
+
+    /// Words that are zero at first.
+    pub(crate) struct Zeroed<T>(Vec<T>);
+
+    impl<T: Word> Zeroed<T> {
+        pub(crate) fn new(words: u64) -> Result<Self, (u64, std::io::Error)> {
+            Ok(Self((0..words).map(|_| T::zero()).collect()))
+        }
+
+        pub(crate) fn at(&self, index: usize) -> &T {
+            &self.0[index]
+        }
+    }
 
     /// The doublewords of a table of one group, whatever its order: each atomic costs the model.
     pub(crate) struct TableMemory(Vec<AtomicU64>);
@@ -135,7 +253,6 @@ mod modelled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Order;
     use crate::sync::Ordering;
 
     #[test]

@@ -25,8 +25,10 @@ pub struct Hpt {
     pub(crate) marking: Marking,
     /// Whom a guest's duplicate entries are told, if anybody.
     pub(crate) duplicates: Option<DuplicateReport>,
-    /// Of each port that was ever made.
+    /// Of each port that was ever made, and of the unmappers.
     counters: Mutex<Vec<Arc<Counters>>>,
+    /// Of unmappers that are no more, for those to come: so there are not more than were ever needed at once.
+    spare_counters: Mutex<Vec<Arc<Counters>>>,
 }
 
 impl Hpt {
@@ -40,6 +42,7 @@ impl Hpt {
             shadow,
             duplicates: None,
             counters: Mutex::default(),
+            spare_counters: Mutex::default(),
         }
     }
 
@@ -60,20 +63,38 @@ impl Hpt {
 
     /// A port for one more processor.
     pub fn port(self: &Arc<Self>) -> Port {
-        let counters = Arc::<Counters>::default();
-        self.counters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::clone(&counters));
         Port {
             view: self.current.view(),
-            counters,
+            counters: self.new_counters(),
             own_flush: None,
             hpt: Arc::clone(self),
         }
     }
 
-    /// What was counted at all ports.
+    fn new_counters(&self) -> Arc<Counters> {
+        let counters = Arc::<Counters>::default();
+        self.counters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&counters));
+        counters
+    }
+
+    /// Counters that nobody else adds to, until they are returned.
+    pub(crate) fn borrow_counters(&self) -> Arc<Counters> {
+        let spare = self.spare_counters.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| self.new_counters())
+    }
+
+    /// Takes back what [`Self::borrow_counters`] gave.
+    pub(crate) fn return_counters(&self, counters: Arc<Counters>) {
+        self.spare_counters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(counters);
+    }
+
+    /// What was counted at all ports, and by all unmappers.
     pub fn counts(&self) -> Counts {
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         counters.iter().map(|counters| counters.read()).sum()
@@ -86,7 +107,7 @@ impl Hpt {
 /// A processor is outside its [`Seat`](crate::Seat) while it is in a hypercall.
 pub struct Port {
     pub(crate) hpt: Arc<Hpt>,
-    view: View,
+    pub(crate) view: View,
     pub(crate) counters: Arc<Counters>,
     pub(crate) own_flush: Option<OwnFlush>,
 }
@@ -135,7 +156,7 @@ pub(crate) fn shadow_of(entry: &Locked<'_>) -> Invalidation {
 
 /// What processors may hold of an entry at `at`, from its content; `None` if that is no legal entry, which
 /// `H_ENTER` does not let in.
-fn named(at: PteIndex, v: HpteV, r: HpteR) -> Option<Invalidation> {
+pub(crate) fn named(at: PteIndex, v: HpteV, r: HpteR) -> Option<Invalidation> {
     let (page, pair) = page_of(at, v, r)?;
     Some(Invalidation::Page {
         page: page.align_to(pair.actual()),

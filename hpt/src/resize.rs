@@ -58,7 +58,7 @@ impl Hpt {
 impl Pending {
     /// Begins to prepare a table of `order` for what `old` holds; `None` if the host has no memory or thread for it.
     fn begin(old: Arc<Table>, order: Order) -> Option<Self> {
-        let table = Arc::new(Table::reserve(order, old.marking()).ok()?);
+        let table = Arc::new(old.reserve_like(order).ok()?);
         let preparation = Preparation::begin(old, Arc::clone(&table)).ok()?;
         Some(Self { table, preparation })
     }

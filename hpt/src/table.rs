@@ -28,6 +28,7 @@ use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV};
 
 use crate::changes::Changes;
 use crate::memory::{AllocateTable, TableMemory};
+use crate::reverse::ReverseMap;
 use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::{Marking, Order};
 
@@ -73,6 +74,7 @@ pub struct Table {
     marking: Marking,
     retired: AtomicBool,
     changes: Changes,
+    reverse: Option<ReverseMap>,
 }
 
 impl Table {
@@ -108,7 +110,42 @@ impl Table {
             marking,
             retired: AtomicBool::new(false),
             changes: Changes::new(),
+            reverse: None,
         })
+    }
+
+    /// An empty table of another size that is walked as this one is, for [`Self::reserve`]'s conditions. It has a reverse map if this
+    /// one has.
+    pub(crate) fn reserve_like(&self, order: Order) -> Result<Self, AllocateTable> {
+        let table = Self::reserve(order, self.marking)?;
+        match &self.reverse {
+            Some(map) => table.with_reverse_map(map.ram_bytes()),
+            None => Ok(table),
+        }
+    }
+
+    /// The same with a reverse map of the memory at the real addresses 0 to `ram_bytes`, from which entries are found by
+    /// what they map ([`Unmapper`](crate::Unmapper)). The table is empty.
+    ///
+    /// It takes 8 bytes for each slot that was ever used, half as much as the slot itself, and for each GiB of memory that is
+    /// mapped 1 MiB + 64 KiB + 256 bytes, and a 32nd of that more. It is kept by `H_ENTER`, by all calls that remove, and by a
+    /// resize, which makes one for the new table.
+    ///
+    /// # Errors
+    /// The host has no address space for it; the table's order is more than 34 (16 GiB), as a link of 32 bits cannot name more
+    /// entries; or its walkers write late bytes ([`Marking::LateBytes`]).
+    pub fn with_reverse_map(self, ram_bytes: u64) -> Result<Self, AllocateTable> {
+        if self.marking == Marking::LateBytes {
+            return Err(AllocateTable::WalkedByKernel);
+        }
+        let reverse = Some(ReverseMap::new(self.order, self.entries, ram_bytes)?);
+        Ok(Self { reverse, ..self })
+    }
+
+    /// The reverse map, if there is one.
+    #[inline]
+    pub(crate) fn reverse(&self) -> Option<&ReverseMap> {
+        self.reverse.as_ref()
     }
 
     /// Slots of a new table that must be closed: all, where walkers may mix the doubleword 1 of a slot with the doubleword 0 of the

@@ -129,7 +129,7 @@ fn evict_with(marking: Marking, left: usize) -> (u64, Arc<Told>) {
     let mut next = 0;
     let mut in_order = true;
     LEFT.with(|allocations| allocations.set(left));
-    let evicted = port.evict(0..ENTRIES, |at, old| {
+    let evicted = port.evict(|_| 0..ENTRIES, |at, old| {
         in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
         next += 1;
     });

@@ -23,6 +23,7 @@ use crate::boot::{self, BootError, Files, KernelFile, ProcessorKind};
 use crate::carriers;
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
+use crate::control::{self, Socket, SocketError};
 use crate::host::Host;
 use crate::images::{self, ImageError};
 use crate::machine::{CONSOLE_INTERRUPT, Machine, Traits};
@@ -34,7 +35,7 @@ use crate::terminal::{self, Terminal};
 use checks::Checks;
 use page::{PageFile, Requests};
 use report_file::{ReportError, ReportFile};
-use statistics::Statistics;
+pub(crate) use statistics::{Changes, Distribution, Hypercalls, Occupancy, Statistics};
 
 /// Why a guest could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,9 @@ pub(crate) enum Error {
     /// The hashed page table.
     #[error("making the hashed page table")]
     Table(#[from] hpt::AllocateTable),
+    /// Guest memory, and who is to hear what becomes of it.
+    #[error(transparent)]
+    Listener(#[from] hpt::RegisterError),
     /// What is to be started.
     #[error(transparent)]
     Boot(#[from] BootError),
@@ -73,6 +77,12 @@ pub(crate) enum Error {
     /// What `pteg doctor` found.
     #[error("writing what was found")]
     Doctor(#[source] io::Error),
+    /// The control socket.
+    #[error(transparent)]
+    Socket(SocketError),
+    /// Its thread.
+    #[error("serving the control socket")]
+    Serve(#[source] io::Error),
     /// A file that the user wants written and nobody could write.
     #[error(transparent)]
     ReportPath(ReportError),
@@ -86,13 +96,14 @@ impl Error {
     pub(crate) fn exit_code(&self) -> ExitCode {
         let is_input = match self {
             Self::Config(_) | Self::Accelerator(_) => true,
-            Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) => true,
+            Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) | Self::Socket(_) => true,
             #[cfg(target_arch = "powerpc64")]
             Self::Kvm(_) => false,
             Self::Boot(BootError::Seed(_)) => false,
             Self::Boot(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
-            Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Report(_) => false,
+            Self::Listener(_) => false,
+            Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Serve(_) | Self::Report(_) => false,
         };
         ExitCode::from(if is_input { 2 } else { 1 })
     }
@@ -142,6 +153,8 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     let choice = choose(&Wish::of(config), &host)?;
     let requests = Requests::take().map_err(Error::Terminal)?;
     let reports = Reports::new(config).map_err(Error::ReportPath)?;
+    let socket = config.control.as_deref().map(Socket::new).transpose();
+    let socket = socket.map_err(Error::Socket)?;
     // Held for the whole run: an image may come with a temporary file.
     let (files, _held) = match &config.guest {
         Guest::Kernel { kernel, initrd } => {
@@ -167,6 +180,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         checks,
         reports,
         requests,
+        socket,
     };
     match setup.choice.accelerator {
         Chosen::Emulated => setup.emulate(),
@@ -186,6 +200,8 @@ struct Setup<'a> {
     checks: Checks,
     reports: Reports,
     requests: Requests,
+    /// Where clients wait to be served.
+    socket: Option<Socket>,
 }
 
 impl Setup<'_> {
@@ -223,7 +239,7 @@ impl Setup<'_> {
             carriers: config.threads as usize,
             offer: config.offer,
             largest_table: config.largest_order,
-            timed: config.stats || config.stats_json.is_some(),
+            timed: config.stats || config.stats_json.is_some() || config.control.is_some(),
             duplicates: self.checks.duplicate_report(),
         };
         let machine = Arc::new(Machine::new(
@@ -232,11 +248,21 @@ impl Setup<'_> {
             traits,
             Box::new(io::stdout()),
             Arc::clone(&stop),
-        ));
+        )?);
         self.requests
             .answer(&self.reports.page, Arc::clone(&machine))
             .map_err(Error::Threads)?;
+        let served = self.socket.map(|socket| {
+            let context = control::Context {
+                machine: Arc::clone(&machine),
+                accelerator: self.choice.accelerator.name(),
+                guest: config.guest.to_string(),
+            };
+            control::serve(socket, context)
+        });
+        let served = served.transpose().map_err(Error::Serve)?;
         let outcome = drive(&machine, accelerator, entry, &terminal)?;
+        drop(served);
         drop(terminal);
         conclude(config, &machine, &outcome, self.checks, self.reports)
     }
@@ -301,6 +327,7 @@ fn drive(
     machine.processors.by_server(0).start(start);
 
     machine.stop.wait();
+    machine.pause.end();
     machine
         .processors
         .iter()

@@ -242,7 +242,7 @@ impl Worker {
             }
             Work::Evict(count) => {
                 for some in self.entries.chunks(count) {
-                    let at = some.iter().map(|entry| entry.at);
+                    let at = |_: &_| some.iter().map(|entry| entry.at);
                     let gone = self.port.evict(at, |at, entry| {
                         black_box((at, entry));
                     });

@@ -33,7 +33,7 @@ pub(crate) fn move_bolted(old: &Table, new: &Table) {
         entry.free();
         // A slot that is taken after all: the guest has changed its table during the commit. Then this entry is lost.
         if let Some(slot) = destination(at, moved, new).and_then(|to| new.try_claim(to)) {
-            slot.publish(moved);
+            slot.fill(moved);
         }
     }
 }

@@ -253,7 +253,7 @@ impl Guest {
     /// The host takes some entries out, those that are not there as well.
     fn evict(&self, port: &mut Port, first: usize) {
         let held = self.take_some((first..PAGES).chain(0..first), 12);
-        let asked = held.iter().map(|(_, _, taken)| taken.at.to_register());
+        let asked = |_: &Table| held.iter().map(|(_, _, taken)| taken.at.to_register());
         let mut gone = 0;
         let count = port.evict(asked, |at, old| {
             let (number, _held, taken) = held.iter().find(|(_, _, taken)| taken.at == at).expect("asked for");

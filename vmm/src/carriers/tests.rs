@@ -36,6 +36,7 @@ fn run(
     }
     meanwhile(&machine);
     machine.stop.wait();
+    machine.pause.end();
     machine
         .processors
         .iter()
@@ -289,6 +290,7 @@ fn only_a_processor_that_starts_is_made() {
         .unwrap();
         assert!(machine.processors.by_server(2).start(START));
         machine.stop.wait();
+        machine.pause.end();
         machine
             .processors
             .iter()

@@ -188,7 +188,7 @@ fn call(port: &mut Port, model: &mut Model, what: &What) -> Option<u64> {
         What::Evict(ref ptexes) => {
             let ptexes: Vec<_> = ptexes.iter().map(|&ptex| model.fit(ptex)).collect();
             let mut gone = Vec::new();
-            let count = port.evict(ptexes.iter().copied(), |at, old| {
+            let count = port.evict(|_| ptexes.iter().copied(), |at, old| {
                 gone.push((at.to_register(), (old.v.raw(), old.r.raw())));
             });
             assert_eq!(count, gone.len());

@@ -217,6 +217,7 @@ impl Accelerator for Kvm {
             table: Arc::clone(&self.shared.table),
             shadow: Box::new(Arc::clone(&self.shared.shootdown)),
             console_pin: self.irqchip.as_ref().map(pin),
+            listener: None,
         }
     }
 

@@ -1,0 +1,1 @@
+//! Guests whose memory is taken away under them.
