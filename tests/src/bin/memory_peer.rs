@@ -101,9 +101,11 @@ impl Mapping {
     /// Moves the range to another address; whoever asks for this does not touch it again.
     fn relocate(&mut self, offset: usize, bytes: usize) -> io::Result<()> {
         let start = self.place(offset, bytes);
-        let how = MremapFlags::MAYMOVE | MremapFlags::DONTUNMAP;
-        // SAFETY: as for `unmap`; the kernel chooses where to.
-        unsafe { mm::mremap(start.cast(), bytes, bytes, how) }?;
+        // SAFETY: a new mapping where the kernel wants it, of nothing.
+        let to = unsafe { mm::mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), MapFlags::PRIVATE) }?;
+        let how = MremapFlags::MAYMOVE;
+        // SAFETY: as for `unmap`; nothing else is where it goes.
+        unsafe { mm::mremap_fixed(start.cast(), bytes, bytes, how, to) }?;
         Ok(())
     }
 

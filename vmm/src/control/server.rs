@@ -24,7 +24,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
 use super::requests::{Desk, MOST_LONG};
-use super::{Context, Socket};
+use super::Context;
+use crate::socket::Socket;
 
 /// Connections that are held at the same time.
 const MOST_CONNECTIONS: usize = 64;

@@ -29,7 +29,6 @@ pub(super) enum Event {
     Other(u8),
 }
 
-const PAGE_FAULT: u8 = 0x12;
 const FORK: u8 = 0x13;
 const REMAP: u8 = 0x14;
 const REMOVE: u8 = 0x15;
@@ -53,11 +52,6 @@ impl Event {
             FORK => Self::Forked,
             other => Self::Other(other),
         }
-    }
-
-    /// Whether a thread of that process waits for somebody to put a page there, which nobody here does.
-    pub(super) fn is_page_fault(&self) -> bool {
-        *self == Self::Other(PAGE_FAULT)
     }
 }
 
@@ -93,6 +87,5 @@ mod tests {
         for (number, expected) in cases {
             assert_eq!(Event::decode(&message(number, [0x1000, 0x3000, 0x5000])), expected);
         }
-        assert!(Event::decode(&message(0x12, [0; 3])).is_page_fault());
     }
 }

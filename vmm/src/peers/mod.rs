@@ -17,7 +17,7 @@ mod message;
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -28,6 +28,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::machine::Machine;
+use crate::socket::Socket;
 use crate::terminal;
 use book::{BadMapping, Book};
 use event::Event;
@@ -40,8 +41,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The first word of the greeting: "ptegmem1".
 const GREETING: u64 = u64::from_be_bytes(*b"ptegmem1");
 
-/// Serves the processes that connect to `listener`, on threads of their own, for as long as the program lives.
-pub(crate) fn serve(listener: UnixListener, machine: Arc<Machine>) -> io::Result<()> {
+/// Serves the processes that connect to `socket`, on threads of their own, for as long as the program lives.
+pub(crate) fn serve(socket: &Socket, machine: Arc<Machine>) -> io::Result<()> {
+    let listener = socket.listener().try_clone()?;
+    listener.set_nonblocking(false)?;
     let count = Arc::<AtomicUsize>::default();
     let accept = move || {
         for socket in listener.incoming().flatten() {
