@@ -25,7 +25,8 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::requests::{Desk, MOST_LONG};
-use super::{Context, Socket};
+use super::Context;
+use crate::socket::Socket;
 
 /// Connections that are held at the same time.
 const MOST_CONNECTIONS: usize = 64;

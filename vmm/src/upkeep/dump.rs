@@ -83,7 +83,9 @@ impl Upkeep {
             .map_err(|error| not_announced(WHAT, error))
             .map(|()| narrowing.elapsed())
             .and_then(|paused| {
-                copier.copy_all(&*self.stop).map_err(|Abandoned| UpkeepError::gone(WHAT))?;
+                copier
+                    .copy_all(&*self.stop)
+                    .map_err(|Abandoned| UpkeepError::gone(WHAT))?;
                 Ok(paused)
             });
         // Whatever came of it, the guest may do everything again; and who was about to save a frame is done with it.
@@ -111,7 +113,9 @@ impl Upkeep {
             }
             (false, _) => "memory is being discarded",
         };
-        Err(UpkeepError::conflict(format!("{WHAT}: {conflict}; wait until that is done")))
+        Err(UpkeepError::conflict(format!(
+            "{WHAT}: {conflict}; wait until that is done"
+        )))
     }
 }
 
