@@ -144,7 +144,7 @@ impl Core {
         let mut core = Self {
             regs: Regs::default(),
             vsu: Vsu::default(),
-            special: Special::new(shared.timebase),
+            special: Special::new(shared.timebase.clone()),
             pc: 0,
             msr: Msr::default(),
             mode: Mode(0),

@@ -82,6 +82,7 @@ fn run(seed: u64) -> u64 {
                 Exit::Hypercall => {}
                 Exit::Attention if over.load(Ordering::Acquire) => break,
                 Exit::Attention => {}
+                Exit::Withheld { .. } => panic!("nothing is withheld"),
                 Exit::Checkstop(why) => {
                     assert!(!why.is_empty() && !cpu.dump().to_string().is_empty());
                     break;

@@ -7,13 +7,13 @@
 //! |---|---|---|---|
 //! | A1 | processor, inside its seat | footprint noted; fence SeqCst if it was news (F1) | D3 |
 //! | D1 | the same, about to remember that it may store | bit: load Relaxed; if it is clear, set, Relaxed | D2 |
-//! | D2 | harvester | words that are not zero: swapped with zero, Acquire; fence SeqCst | D1; D5 |
-//! | D3 | the same | unmap of these frames: processors inside that may hold one are driven out | A1 |
+//! | D2 | harvester | words that are not zero: swapped with zero, Acquire | D5 |
+//! | D3 | the same | unmap of these frames: fence SeqCst; processors inside that may hold one are driven out | A1, D1, D5 |
 //! | D4 | the same | the log is handed out: what was stored before is seen by who has it | |
 //! | D5 | this program, which has stored to a frame itself | fence SeqCst; if frames are tracked, bit set, Release, always | D2 |
 //!
 //! *Why D1 needs no atomic step when the bit is set already.* It was found set before D2, or D2 would have been seen: the processor is
-//! inside, with its footprint noted. Of the fences of A1 (or of its entry) and D2 one comes first. If it is the harvester's, the processor finds the bit clear
+//! inside, with its footprint noted. Of the fences of A1 (or of its entry) and D3 one comes first. If it is the harvester's, the processor finds the bit clear
 //! and sets it: the frame is in the next log. If it is the processor's, D3 finds it and waits until it has left, so that all that it has stored
 //! is in the memory that goes with this log; and it has forgotten that it may.
 //!
@@ -83,7 +83,6 @@ impl Dirty {
                 into.push((at as u64, word.swap(0, Ordering::Acquire)));
             }
         }
-        fence(Ordering::SeqCst);
     }
 
     fn put_back(&self, words: &[(u64, u64)]) {

@@ -76,7 +76,7 @@ impl Footprint {
     pub fn note_real(&self) {
         if !self.real.load(Ordering::Relaxed) {
             // Only this processor's thread writes.
-            self.real.store(true, Ordering::Release);
+            self.real.store(true, Ordering::Relaxed);
             fence(Ordering::SeqCst);
         }
     }

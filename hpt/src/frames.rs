@@ -222,6 +222,17 @@ impl Frames {
         }
     }
 
+    /// The first address of `range` whose right forbids `access`: for this program's own accesses, which ask with a
+    /// [`Lease`](crate::Lease) of the range, so that nobody narrows a right meanwhile.
+    pub fn find_withheld(&self, range: &Range<u64>, access: Access) -> Option<u64> {
+        if self.state.load(Ordering::Acquire) < NARROWED {
+            return None;
+        }
+        let mut frames = frames_of(range);
+        let frame = frames.find(|&frame| !self.rights.get(frame << FRAME_SHIFT).allows(access))?;
+        Some(range.start.max(frame << FRAME_SHIFT))
+    }
+
     fn allows(&self, real: u64, access: Access) -> bool {
         self.state.load(Ordering::Acquire) < NARROWED || self.rights.get(real).allows(access)
     }

@@ -1,6 +1,7 @@
 //! The command line: what `pteg` understands and what its help pages say. Checks that need the host or
 //! the files are `config`'s.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::ctl::{self, CtlArgs};
 use crate::doctor;
 use crate::offer::Feature;
 use crate::run;
@@ -34,6 +36,19 @@ Exit status:
   2    wrong use, an input that no machine could run, or a flag that insists on what this machine has not
   128+N  signal N (SIGINT, SIGTERM, SIGHUP, SIGQUIT) stopped the guest";
 
+const CTL_EXAMPLES: &str = "\
+Examples:
+  pteg run debian --control vm.sock
+  pteg ctl vm.sock info
+  pteg ctl vm.sock pause
+  pteg ctl vm.sock resume
+  pteg ctl vm.sock hpt --json
+  pteg ctl vm.sock dirty --start
+  pteg ctl vm.sock dirty
+  pteg ctl vm.sock discard 0x10000000+64K 1G+16M
+  pteg ctl vm.sock dump guest.dump
+  pteg ctl vm.sock stop";
+
 /// What the user wants.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -48,6 +63,14 @@ pub(crate) enum Command {
     )]
     Run(Box<RunArgs>),
 
+    /// Look at a run and act on it, at its control socket
+    ///
+    /// Look at a run and act on it, at the socket that pteg run --control PATH has made: a command each. What is asked for is
+    /// said on stdout, in short lines or with --json as it came. Exit status 1: the run could not do it, or is not there
+    /// any more; 2: it was wrong to ask for.
+    #[command(after_help = CTL_EXAMPLES)]
+    Ctl(CtlArgs),
+
     /// Say what this machine can do for guests, and what to change
     ///
     /// Say what this machine can do for guests: a line for each finding, with what to change where something is to be
@@ -61,6 +84,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode, run::Error> {
         match self {
             Self::Run(args) => run::run(*args),
+            Self::Ctl(args) => Ok(ctl::run(&args)),
             Self::Doctor(args) => doctor::run(&args).map_err(run::Error::Doctor),
         }
     }
@@ -202,6 +226,22 @@ pub(crate) struct RunArgs {
     /// lost. Default: none. Example: --hpt-report hpt.html
     #[arg(long, value_name = "FILE")]
     pub(crate) hpt_report: Option<PathBuf>,
+
+    /// Socket at which the run is looked at and acted on
+    ///
+    /// Path of a Unix socket to be made, at which other programs look at the run and act on it, such as pteg ctl: pause it,
+    /// end it, read its counters, take memory back. Only you may connect to it. A socket that a run has left behind is replaced;
+    /// no other file is. It is removed at the end. Default: none. Example: --control vm.sock
+    #[arg(long, value_name = "PATH")]
+    pub(crate) control: Option<PathBuf>,
+
+    /// Socket at which other processes are given the guest's memory
+    ///
+    /// Path of a Unix socket to be made, at which processes of yours are given the file that is the guest's memory, to map it. They pass a
+    /// userfaultfd back, and what they remove of that memory, unmap or move is taken from the guest's processors as it happens.
+    /// docs/shared-memory.md says how. Only you may connect to it. Default: none. Example: --share-memory vm.mem
+    #[arg(long, value_name = "PATH")]
+    pub(crate) share_memory: Option<PathBuf>,
 }
 
 /// The flags of `pteg doctor`.
@@ -260,14 +300,18 @@ fn within(text: &str, least: u32, most: u32, what: &str) -> Result<u32, String> 
 
 /// A command line that asks for a page of help, or that is wrong.
 #[derive(Debug)]
-pub(crate) struct Answer(clap::Error);
+pub(crate) struct Answer {
+    error: clap::Error,
+    /// The command whose help says more.
+    command: &'static str,
+}
 
 impl Answer {
     /// Prints the page on stdout, or one sentence on stderr; returns the exit status that goes with it.
     pub(crate) fn print(&self) -> ExitCode {
-        if !self.0.use_stderr() {
+        if !self.error.use_stderr() {
             // Nobody is left to be told that stdout is closed.
-            let _ = write!(std::io::stdout(), "{}", self.0.render().ansi_if_terminal());
+            let _ = write!(std::io::stdout(), "{}", self.error.render().ansi_if_terminal());
             return ExitCode::SUCCESS;
         }
         terminal::say(&self.sentence());
@@ -276,15 +320,15 @@ impl Answer {
 
     /// The library's several paragraphs as one sentence in this program's form.
     fn sentence(&self) -> String {
-        if self.0.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            return self.0.to_string();
+        if self.error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return self.error.to_string();
         }
-        let text = self.0.to_string();
+        let text = self.error.to_string();
         let first = text.split("\n\n").next().unwrap_or_default();
         let words: Vec<&str> = first.split_whitespace().collect();
         let sentence = words.join(" ");
         let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
-        format!("pteg: {sentence} (pteg run --help says more)")
+        format!("pteg: {sentence} (pteg {} --help says more)", self.command)
     }
 }
 
@@ -306,7 +350,17 @@ impl AnsiIfTerminal for clap::builder::StyledStr {
 
 /// Reads the program's arguments.
 pub(crate) fn parse() -> Result<Command, Answer> {
-    Cli::try_parse().map(|cli| cli.command).map_err(Answer)
+    parse_from(std::env::args_os().collect())
+}
+
+fn parse_from(words: Vec<OsString>) -> Result<Command, Answer> {
+    let named = words.get(1).and_then(|word| word.to_str());
+    let command = ["ctl", "doctor"].into_iter().find(|&command| named == Some(command));
+    let answer = |error| Answer {
+        error,
+        command: command.unwrap_or("run"),
+    };
+    Cli::try_parse_from(words).map(|cli| cli.command).map_err(answer)
 }
 
 #[cfg(test)]
@@ -316,12 +370,10 @@ mod tests {
 
     fn run_args(args: &[&str]) -> Result<RunArgs, String> {
         let args = ["pteg", "run"].iter().chain(args);
-        match Cli::try_parse_from(args) {
-            Ok(Cli {
-                command: Command::Run(args),
-            }) => Ok(*args),
+        match parse_from(args.map(OsString::from).collect()) {
+            Ok(Command::Run(args)) => Ok(*args),
             Ok(other) => panic!("{other:?}"),
-            Err(error) => Err(Answer(error).sentence()),
+            Err(answer) => Err(answer.sentence()),
         }
     }
 

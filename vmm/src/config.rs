@@ -1,5 +1,6 @@
 //! A run as it has been decided: the command line checked against this machine.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use hpt::Order;
@@ -24,6 +25,16 @@ pub(crate) enum Guest {
         /// Initial RAM disk.
         initrd: Option<PathBuf>,
     },
+}
+
+impl fmt::Display for Guest {
+    /// The name of the image, or the path of the kernel.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(name) => f.write_str(name),
+            Self::Kernel { kernel, .. } => write!(f, "{}", kernel.display()),
+        }
+    }
 }
 
 /// A checked configuration.
@@ -62,6 +73,10 @@ pub(crate) struct Config {
     pub(crate) stats_json: Option<PathBuf>,
     /// Where to write a page about the table.
     pub(crate) hpt_report: Option<PathBuf>,
+    /// Where other programs may look at the run and act on it.
+    pub(crate) control: Option<PathBuf>,
+    /// Where other processes are given the guest's memory.
+    pub(crate) share_memory: Option<PathBuf>,
 }
 
 /// Why a run cannot be as the user wants it.
@@ -169,6 +184,8 @@ impl Config {
             stats: args.stats,
             stats_json: args.stats_json,
             hpt_report: args.hpt_report,
+            control: args.control,
+            share_memory: args.share_memory,
         }))
     }
 }
@@ -209,6 +226,8 @@ mod tests {
             stats: false,
             stats_json: None,
             hpt_report: None,
+            control: None,
+            share_memory: None,
         }
     }
 

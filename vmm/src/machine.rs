@@ -4,18 +4,21 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use devices::interrupt::Interrupt;
 use devices::rtc::Rtc;
 use devices::vty::Vty;
 use devices::xics::{FIRST_SOURCE, Trigger, Xics};
-use hpt::{Current, DuplicateReport, Hpt, Order, RealKind, RealMap, Shadow};
+use hpt::{
+    Current, DuplicateReport, Endless, Hpt, Listener, Order, RealKind, RealMap, RegisterError, Registration, Shadow,
+};
 
-use crate::accel::{Partition, Wire};
+use crate::accel::{KernelMemory, Partition, Wire};
 use crate::hypercall::Tally;
 use crate::memory::GuestRam;
 use crate::offer::Offer;
+use crate::pause::{NotPaused, Pause};
 use crate::processors::Processors;
 use crate::stop::{Ending, Stop};
 use crate::upkeep::Upkeep;
@@ -41,6 +44,8 @@ pub(crate) struct Machine {
     pub(crate) partition: Arc<dyn Partition>,
     /// Where the run ends.
     pub(crate) stop: Arc<Stop>,
+    /// Where its processors wait while it is paused.
+    pub(crate) pause: Pause,
     /// What is done to its memory while it runs.
     pub(crate) upkeep: Upkeep,
     /// What of the hypercalls is on offer.
@@ -50,7 +55,8 @@ pub(crate) struct Machine {
     /// When it was made.
     pub(crate) made: Instant,
     unknown_instructions: Mutex<BTreeMap<u32, u64>>,
-    instructions: Mutex<BTreeMap<usize, u64>>,
+    /// The processors hear of memory that is taken away for as long as this is there.
+    _listening: Option<Registration>,
 }
 
 /// What an accelerator brings to a machine.
@@ -65,7 +71,14 @@ pub(crate) struct Parts {
     pub(crate) shadow: Box<dyn Shadow>,
     /// Fires [`CONSOLE_INTERRUPT`], if the processors come with an interrupt controller; without it the machine has its own.
     pub(crate) console_pin: Option<Box<dyn Interrupt>>,
+    /// Makes who sees to it that processors forget where memory was that somebody takes away; `None` if the host's kernel does.
+    pub(crate) listener: Option<MakeListener>,
+    /// The kernel, if that walks the table.
+    pub(crate) kernel: Option<Arc<dyn KernelMemory>>,
 }
+
+/// Makes a listener for the machine's table.
+pub(crate) type MakeListener = Box<dyn FnOnce(&Arc<Hpt>) -> Arc<dyn Listener>>;
 
 /// How a machine is to be.
 pub(crate) struct Traits {
@@ -83,19 +96,24 @@ pub(crate) struct Traits {
 
 impl Machine {
     /// A machine of `parts` around `ram`, whose console writes to `output`.
+    ///
+    /// # Errors
+    /// The host has no memory for the processors' listener.
     pub(crate) fn new(
         ram: Arc<GuestRam>,
         parts: Parts,
         traits: Traits,
         output: Box<dyn Write + Send>,
         stop: Arc<Stop>,
-    ) -> Self {
+    ) -> Result<Self, RegisterError> {
         let Parts {
             wires,
             partition,
             table,
             shadow,
             console_pin,
+            listener,
+            kernel,
         } = parts;
         let servers = wires.len();
         let processors = Arc::new(Processors::new(wires, traits.carriers));
@@ -109,7 +127,10 @@ impl Machine {
             }
         };
         let watcher = Arc::clone(&partition);
-        ram.watch(Box::new(move |real, bytes| watcher.wrote(real, bytes)));
+        ram.serve(
+            Box::new(move |real, bytes| watcher.wrote(real, bytes)),
+            Arc::clone(&stop) as Arc<_>,
+        );
         let space = RealSpace {
             ram: Arc::clone(&ram),
             partition: Arc::clone(&partition),
@@ -118,22 +139,28 @@ impl Machine {
         if let Some(report) = traits.duplicates {
             hpt = hpt.with_duplicate_check(report);
         }
-        Self {
-            hpt: Arc::new(hpt),
-            upkeep: Upkeep::new(Arc::clone(&ram), Arc::clone(&stop)),
+        let hpt = Arc::new(hpt);
+        let listener = listener.map(|make| make(&hpt));
+        let listening = listener
+            .map(|listener| ram.notifier().register(listener, &Endless))
+            .transpose()?;
+        Ok(Self {
+            upkeep: Upkeep::new(&ram, &hpt, kernel, &stop),
+            hpt,
+            pause: Pause::new(servers),
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, pin),
             rtc: Rtc::new(),
             made: Instant::now(),
             unknown_instructions: Mutex::default(),
-            instructions: Mutex::default(),
             ram,
             xics,
             processors,
             partition,
             stop,
-        }
+            _listening: listening,
+        })
     }
 
     /// The console's output is broken: nobody could see what the guest does, so the run ends.
@@ -154,20 +181,25 @@ impl Machine {
         }
     }
 
-    /// Adds what processor `server` has executed to the report at the end.
-    pub(crate) fn note_instructions(&self, server: usize, count: u64) {
-        self.instructions
-            .lock()
-            .expect("nothing panics with the report locked")
-            .insert(server, count);
+    /// Instructions executed, by processor, when it last left the guest; those that the guest never started are not in it.
+    pub(crate) fn instructions(&self) -> BTreeMap<usize, u64> {
+        let each = self.processors.iter().enumerate();
+        each.filter_map(|(server, processor)| Some((server, processor.instructions()?)))
+            .collect()
     }
 
-    /// Instructions executed, by processor; those that the guest never started are not in it.
-    pub(crate) fn instructions(&self) -> BTreeMap<usize, u64> {
-        self.instructions
-            .lock()
-            .expect("nothing panics with the report locked")
-            .clone()
+    /// Pauses it, if it is not paused: no processor runs from here on until [`Self::resume`] or the end of the run.
+    ///
+    /// # Errors
+    /// Processors are not out of their hypercalls within `patience`: then it runs on. Or the run is over.
+    pub(crate) fn pause(&self, patience: Duration) -> Result<(), NotPaused> {
+        let ring = |server| self.processors.by_server(server).call_out();
+        self.pause.pause(patience, ring, || self.partition.hold_time())
+    }
+
+    /// Resumes it, if it is paused.
+    pub(crate) fn resume(&self) {
+        self.pause.resume(|| self.partition.release_time());
     }
 
     /// Instructions that no processor knew, with how often each was met.

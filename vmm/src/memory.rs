@@ -1,7 +1,8 @@
 //! The guest's RAM: one region from real address 0, shared (a memory file), committed as it is touched.
 //!
-//! What pteg itself writes there (a loaded kernel, the answers of hypercalls) goes through [`GuestRam`],
-//! which tells the accelerator, since a processor may hold decoded instructions of that page.
+//! What pteg itself does there (a loaded kernel, the answers of hypercalls) goes through [`GuestRam`]. It tells the accelerator of
+//! writes, since a processor may hold decoded instructions of that page, and keeps to what may be done to memory as processors
+//! do: it waits while a range is in flight, or until it gets the right to a frame.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
@@ -9,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use hpt::{Frames, Notifier};
+use hpt::{Access, Endless, Frames, Notifier, Patience};
 use rustix::fs::MemfdFlags;
 use vm_memory::mmap::{GuestRegionMmap, MmapRegionError};
 use vm_memory::{Bytes as _, FileOffset, GuestAddress, GuestMemoryMmap, MmapRegion};
@@ -42,13 +43,19 @@ pub(crate) enum MemoryError {
 /// Told of every write to guest memory that no processor made: real address and length in bytes.
 type WriteWatch = Box<dyn Fn(u64, u64) + Send + Sync>;
 
+/// What a machine gives to its memory.
+struct Service {
+    watch: WriteWatch,
+    patience: Arc<dyn Patience + Send + Sync>,
+}
+
 /// The guest's RAM.
 pub(crate) struct GuestRam {
     memory: Arc<GuestMemoryMmap<()>>,
     /// What `memory` maps.
     file: Arc<File>,
     size: Size,
-    watch: OnceLock<WriteWatch>,
+    service: OnceLock<Service>,
     notifier: Arc<Notifier>,
     frames: Arc<Frames>,
 }
@@ -61,12 +68,12 @@ impl GuestRam {
         let mapped = map(&file, size)?;
         let region = GuestRegionMmap::new(mapped, GuestAddress(0)).expect("a region from 0 ends below 2^64");
         let memory = GuestMemoryMmap::from_regions(vec![region]).expect("one region overlaps nothing");
-        let notifier = Notifier::new(Vec::from_iter([0..size.bytes()]));
+        let notifier = Notifier::new(std::iter::once(0..size.bytes()).collect());
         Ok(Self {
             memory: Arc::new(memory),
             file,
             size,
-            watch: OnceLock::new(),
+            service: OnceLock::new(),
             frames: Arc::new(Frames::new(size.bytes(), Arc::clone(&notifier))),
             notifier,
         })
@@ -83,6 +90,17 @@ impl GuestRam {
         &self.memory
     }
 
+    /// What the mapping maps. Whoever writes there says so afterwards ([`Self::changed`]).
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The `bytes` bytes at `real` were changed, not through this object and not by a processor: decoded instructions are void,
+    /// and the frames are dirty.
+    pub(crate) fn changed(&self, real: u64, bytes: u64) {
+        self.tell(real, bytes);
+    }
+
     /// Where those who take some of it away say so.
     pub(crate) fn notifier(&self) -> &Arc<Notifier> {
         &self.notifier
@@ -93,12 +111,14 @@ impl GuestRam {
         &self.frames
     }
 
-    /// From now on `watch` hears of every write made through this object.
+    /// From now on `watch` hears of every write made through this object, and accesses wait for memory that is withheld no longer than
+    /// `patience` lasts.
     ///
     /// # Panics
-    /// When somebody watches already.
-    pub(crate) fn watch(&self, watch: WriteWatch) {
-        assert!(self.watch.set(watch).is_ok(), "guest memory has one accelerator");
+    /// When it serves a machine already.
+    pub(crate) fn serve(&self, watch: WriteWatch, patience: Arc<dyn Patience + Send + Sync>) {
+        let service = Service { watch, patience };
+        assert!(self.service.set(service).is_ok(), "guest memory has one machine");
     }
 
     /// Size of RAM.
@@ -111,21 +131,51 @@ impl GuestRam {
         real.checked_add(bytes).is_some_and(|end| end <= self.size.bytes())
     }
 
-    /// Reads `N` bytes. `None`: not all RAM.
-    pub(crate) fn read<const N: usize>(&self, real: u64) -> Option<[u8; N]> {
-        let mut bytes = [0; N];
-        self.memory.read_slice(&mut bytes, GuestAddress(real)).ok()?;
-        Some(bytes)
+    /// Does `work`, which makes an `access` to the `bytes` bytes at `real`, when it may be made; nobody takes them away meanwhile. `None`: the
+    /// patience was over, and nothing was done.
+    fn when_allowed<T>(&self, real: u64, bytes: u64, access: Access, work: impl FnOnce() -> T) -> Option<T> {
+        let range = real..real + bytes;
+        let patience: &dyn Patience = match self.service.get() {
+            Some(service) => &*service.patience,
+            None => &Endless,
+        };
+        loop {
+            let lease = self.notifier.lease(&range);
+            let Some(withheld) = self.frames.find_withheld(&range, access) else {
+                return Some(work());
+            };
+            drop(lease);
+            self.frames.wait_for(withheld, access, patience).ok()?;
+        }
     }
 
-    /// Writes `bytes`; nothing is written unless all of them fit. `None`: not all RAM.
-    pub(crate) fn write(&self, real: u64, bytes: &[u8]) -> Option<()> {
-        if !self.contains(real, bytes.len() as u64) {
+    /// Reads `N` bytes; zeros, if the run ends while they are withheld: nobody lives to use them. `None`: not all RAM.
+    pub(crate) fn read<const N: usize>(&self, real: u64) -> Option<[u8; N]> {
+        if !self.contains(real, N as u64) {
             return None;
         }
-        self.memory.write_slice(bytes, GuestAddress(real)).ok()?;
-        self.tell(real, bytes.len() as u64);
-        Some(())
+        let read = || {
+            let mut bytes = [0; N];
+            let read = self.memory.read_slice(&mut bytes, GuestAddress(real));
+            read.is_ok().then_some(bytes)
+        };
+        self.when_allowed(real, N as u64, Access::Load, read)
+            .unwrap_or(Some([0; N]))
+    }
+
+    /// Writes `bytes`; nothing is written unless all of them fit, nor if the run ends while their place is withheld. `None`: not all RAM.
+    pub(crate) fn write(&self, real: u64, bytes: &[u8]) -> Option<()> {
+        let length = bytes.len() as u64;
+        if !self.contains(real, length) {
+            return None;
+        }
+        let write = || {
+            let written = self.memory.write_slice(bytes, GuestAddress(real));
+            self.tell(real, length);
+            written.ok()
+        };
+        self.when_allowed(real, length, Access::Store, write)
+            .unwrap_or(Some(()))
     }
 
     /// Writes `bytes` zeros; none unless all of them fit. `None`: not all RAM.
@@ -155,14 +205,17 @@ impl GuestRam {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let written = if bytes < WORTH_A_THREAD { bytes } else { bytes / 8 * 5 };
-        thread::scope(|scope| {
-            let mapped =
-                scope.spawn(|| self.read_into_mapping(source, offset + written, real + written, bytes - written));
-            copy(source, offset, &self.file, real, written)?;
-            mapped.join().expect("reading does not panic")
-        })?;
-        self.tell(real, bytes);
-        Ok(())
+        let load = || {
+            thread::scope(|scope| {
+                let mapped =
+                    scope.spawn(|| self.read_into_mapping(source, offset + written, real + written, bytes - written));
+                copy(source, offset, &self.file, real, written)?;
+                mapped.join().expect("reading does not panic")
+            })?;
+            self.tell(real, bytes);
+            Ok(())
+        };
+        self.when_allowed(real, bytes, Access::Store, load).unwrap_or(Ok(()))
     }
 
     fn read_into_mapping(&self, source: &File, offset: u64, real: u64, bytes: u64) -> io::Result<()> {
@@ -178,9 +231,11 @@ impl GuestRam {
             .map_err(io::Error::other)
     }
 
+    /// After a write.
     fn tell(&self, real: u64, bytes: u64) {
-        if let Some(watch) = self.watch.get() {
-            watch(real, bytes);
+        self.frames.note_stored(real, bytes);
+        if let Some(service) = self.service.get() {
+            (service.watch)(real, bytes);
         }
     }
 }
@@ -240,7 +295,8 @@ mod tests {
         let ram = ram();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = Arc::clone(&heard);
-        ram.watch(Box::new(move |real, bytes| ear.lock().unwrap().push((real, bytes))));
+        let watch = move |real, bytes| ear.lock().unwrap().push((real, bytes));
+        ram.serve(Box::new(watch), Arc::new(Endless));
         ram.write(0x1000, &[7; 16]).unwrap();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"01234567").unwrap();

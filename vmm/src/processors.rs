@@ -4,6 +4,7 @@
 //! No wake-up is lost: whoever gives a processor a reason to run makes the reason visible first and then rings the
 //! [`Bell`] of the threads that may carry it; they look for reasons after they have taken the bell's epoch.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use devices::xics::CpuLine;
@@ -45,7 +46,11 @@ pub(crate) struct Processor {
     bell: Arc<Bell>,
     activity: Mutex<Activity>,
     areas: Mutex<Areas>,
+    /// [`UNCOUNTED`] until somebody says how many.
+    instructions: AtomicU64,
 }
+
+const UNCOUNTED: u64 = u64::MAX;
 
 impl Processor {
     /// A stopped processor behind `wire`, carried by threads that wait at `bell`.
@@ -58,6 +63,7 @@ impl Processor {
                 prodded: false,
             }),
             areas: Mutex::new(Areas::default()),
+            instructions: AtomicU64::new(UNCOUNTED),
         }
     }
 
@@ -139,6 +145,17 @@ impl Processor {
         if level {
             self.bell.ring();
         }
+    }
+
+    /// It has executed so many instructions, says whoever carries it.
+    pub(crate) fn note_instructions(&self, count: u64) {
+        self.instructions.store(count, Ordering::Relaxed);
+    }
+
+    /// How many instructions it had executed when it last left the guest; `None`: it never ran, or nobody counts.
+    pub(crate) fn instructions(&self) -> Option<u64> {
+        let count = self.instructions.load(Ordering::Relaxed);
+        (count != UNCOUNTED).then_some(count)
     }
 
     /// Where the threads that carry it wait.

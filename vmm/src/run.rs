@@ -23,18 +23,21 @@ use crate::boot::{self, BootError, Files, KernelFile, ProcessorKind};
 use crate::carriers;
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
+use crate::control;
 use crate::host::Host;
 use crate::images::{self, ImageError};
 use crate::machine::{CONSOLE_INTERRUPT, Machine, Traits};
 use crate::memory::{GuestRam, MemoryError};
+use crate::peers;
 use crate::processors::Start;
+use crate::socket::{Socket, SocketError};
 use crate::stop::{Ending, Stop};
 use crate::terminal::{self, Terminal};
 
 use checks::Checks;
 use page::{PageFile, Requests};
 use report_file::{ReportError, ReportFile};
-use statistics::Statistics;
+pub(crate) use statistics::{Changes, Distribution, Hypercalls, Occupancy, Statistics};
 
 /// Why a guest could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,9 @@ pub(crate) enum Error {
     /// The hashed page table.
     #[error("making the hashed page table")]
     Table(#[from] hpt::AllocateTable),
+    /// Guest memory, and who is to hear what becomes of it.
+    #[error(transparent)]
+    Listener(#[from] hpt::RegisterError),
     /// What is to be started.
     #[error(transparent)]
     Boot(#[from] BootError),
@@ -73,6 +79,12 @@ pub(crate) enum Error {
     /// What `pteg doctor` found.
     #[error("writing what was found")]
     Doctor(#[source] io::Error),
+    /// A socket.
+    #[error(transparent)]
+    Socket(SocketError),
+    /// Its thread.
+    #[error("serving the control socket")]
+    Serve(#[source] io::Error),
     /// A file that the user wants written and nobody could write.
     #[error(transparent)]
     ReportPath(ReportError),
@@ -86,13 +98,14 @@ impl Error {
     pub(crate) fn exit_code(&self) -> ExitCode {
         let is_input = match self {
             Self::Config(_) | Self::Accelerator(_) => true,
-            Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) => true,
+            Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) | Self::Socket(_) => true,
             #[cfg(target_arch = "powerpc64")]
             Self::Kvm(_) => false,
             Self::Boot(BootError::Seed(_)) => false,
             Self::Boot(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
-            Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Report(_) => false,
+            Self::Listener(_) => false,
+            Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Serve(_) | Self::Report(_) => false,
         };
         ExitCode::from(if is_input { 2 } else { 1 })
     }
@@ -142,6 +155,9 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     let choice = choose(&Wish::of(config), &host)?;
     let requests = Requests::take().map_err(Error::Terminal)?;
     let reports = Reports::new(config).map_err(Error::ReportPath)?;
+    let socket = |flag, path: &Option<PathBuf>| path.as_deref().map(|path| Socket::new(flag, path)).transpose();
+    let peers = socket("--share-memory", &config.share_memory).map_err(Error::Socket)?;
+    let socket = socket("--control", &config.control).map_err(Error::Socket)?;
     // Held for the whole run: an image may come with a temporary file.
     let (files, _held) = match &config.guest {
         Guest::Kernel { kernel, initrd } => {
@@ -167,6 +183,8 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         checks,
         reports,
         requests,
+        socket,
+        peers,
     };
     match setup.choice.accelerator {
         Chosen::Emulated => setup.emulate(),
@@ -186,6 +204,10 @@ struct Setup<'a> {
     checks: Checks,
     reports: Reports,
     requests: Requests,
+    /// Where clients wait to be served.
+    socket: Option<Socket>,
+    /// Where other processes are given the guest's memory.
+    peers: Option<Socket>,
 }
 
 impl Setup<'_> {
@@ -223,7 +245,7 @@ impl Setup<'_> {
             carriers: config.threads as usize,
             offer: config.offer,
             largest_table: config.largest_order,
-            timed: config.stats || config.stats_json.is_some(),
+            timed: config.stats || config.stats_json.is_some() || config.control.is_some(),
             duplicates: self.checks.duplicate_report(),
         };
         let machine = Arc::new(Machine::new(
@@ -232,11 +254,24 @@ impl Setup<'_> {
             traits,
             Box::new(io::stdout()),
             Arc::clone(&stop),
-        ));
+        )?);
         self.requests
             .answer(&self.reports.page, Arc::clone(&machine))
             .map_err(Error::Threads)?;
+        let served = self.socket.map(|socket| {
+            let context = control::Context {
+                machine: Arc::clone(&machine),
+                accelerator: self.choice.accelerator.name(),
+                guest: config.guest.to_string(),
+            };
+            control::serve(socket, context)
+        });
+        let served = served.transpose().map_err(Error::Serve)?;
+        if let Some(peers) = &self.peers {
+            peers::serve(peers, Arc::clone(&machine)).map_err(Error::Threads)?;
+        }
         let outcome = drive(&machine, accelerator, entry, &terminal)?;
+        drop(served);
         drop(terminal);
         conclude(config, &machine, &outcome, self.checks, self.reports)
     }
@@ -301,6 +336,7 @@ fn drive(
     machine.processors.by_server(0).start(start);
 
     machine.stop.wait();
+    machine.pause.end();
     machine
         .processors
         .iter()

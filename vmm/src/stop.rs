@@ -30,6 +30,8 @@ pub(crate) enum Ending {
     },
     /// The user pressed Ctrl-A X.
     Quit,
+    /// A client of the control socket asked for it.
+    Asked,
     /// A signal.
     Signal(i32),
     /// Nobody takes the guest's output any more.

@@ -206,6 +206,8 @@ fn machine_from(
         table: Current::new(Table::new(Order::MIN).unwrap()),
         shadow: Box::new(NoShadow),
         console_pin,
+        listener: None,
+        kernel: None,
     };
     let traits = Traits {
         carriers,
@@ -214,7 +216,7 @@ fn machine_from(
         timed: true,
         duplicates: None,
     };
-    Machine::new(ram, parts, traits, output, Arc::new(Stop::default()))
+    Machine::new(ram, parts, traits, output, Arc::new(Stop::default())).unwrap()
 }
 
 /// The same, when nobody looks at the modes and the output.

@@ -131,7 +131,8 @@ impl<P: Processor> Vcpu<P> {
     }
 
     /// Runs it until it has no use for the thread that carries it: it sleeps, confers, stops; the run is over; or
-    /// somebody has made it leave the guest and `is_slice_over`. Returns the processor that it confers to.
+    /// somebody has made it leave the guest and `is_slice_over`. Returns the processor that it confers to. Between two visits to
+    /// the guest it waits while the run is paused.
     pub(crate) fn run(&mut self, machine: &Machine, is_slice_over: impl Fn() -> bool) -> Option<usize> {
         let caller = Caller {
             machine,
@@ -143,10 +144,20 @@ impl<P: Processor> Vcpu<P> {
         let mut confers_to = None;
         self.has_conferred_to_all = false;
         let doing = loop {
+            if machine.pause.is_wanted() {
+                _running = None;
+                machine.pause.leave(self.server);
+                machine.pause.enter(self.server);
+                _running = run();
+            }
             if machine.stop.is_requested() {
                 return None;
             }
-            match cpu.run() {
+            let exit = cpu.run();
+            if let Some(count) = cpu.instructions() {
+                machine.processors.by_server(self.server).note_instructions(count);
+            }
+            match exit {
                 Exit::Hypercall => match hypercall::dispatch(caller, port, cpu) {
                     Next::Run => {}
                     Next::Stopped => break Doing::Stopped,
@@ -213,9 +224,6 @@ impl<P: Processor> Vcpu<P> {
     pub(crate) fn report(self, machine: &Machine) {
         if let Some(Body { cpu, .. }) = self.body {
             machine.note_unknown(cpu.unknown_instructions());
-            if let Some(count) = cpu.instructions() {
-                machine.note_instructions(self.server, count);
-            }
         }
     }
 }
@@ -231,7 +239,9 @@ fn has_reason_to_run<P: Processor>(cpu: &P, machine: &Machine, server: usize) ->
 fn doze<P: Processor>(cpu: &mut P, machine: &Machine, server: usize, mut waited: Waited) {
     let processor = machine.processors.by_server(server);
     processor.areas().leave(&machine.ram);
+    machine.pause.leave(server);
     cpu.doze(&|| processor.is_prodded() || machine.stop.is_requested());
+    machine.pause.enter(server);
     let now = machine.partition.timebase();
     waited.note_ready(now);
     processor.areas().arrive_after(&machine.ram, &waited, now);

@@ -16,6 +16,16 @@ pub(crate) enum Chosen {
     Kvm,
 }
 
+impl Chosen {
+    /// As `--accel` names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Emulated => "emulated",
+            Self::Kvm => "kvm",
+        }
+    }
+}
+
 /// Whose interrupt controller serves the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Irqchip {

@@ -3,12 +3,14 @@
 //! A processor is inside its seat exactly while it runs guest code; what the table took away meanwhile is
 //! dropped on the way in.
 
+mod forgetting;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use emulator::{Cpu, Line, Shared, StaleReport, Timebase};
-use hpt::{Current, Footprint, Invalidation, Kick, Order, Shootdown, Table};
+use hpt::{Current, Footprint, Hpt, Invalidation, Kick, Listener, Order, Shootdown, Table};
 use power::hcall::cpu_characteristics;
 use power::msr::Msr;
 use power::spr::Spr;
@@ -16,6 +18,7 @@ use power::spr::Spr;
 use super::{Accelerator, Exit, Partition, Processor, Wire};
 use crate::machine::Parts;
 use crate::memory::GuestRam;
+use forgetting::Forgetting;
 
 /// The emulated processors of one machine.
 pub(crate) struct Emulated {
@@ -44,7 +47,7 @@ impl Emulated {
             Arc::clone(ram.mapping()),
             Arc::clone(ram.frames()),
             Arc::clone(&table),
-            timebase,
+            timebase.clone(),
         );
         let lines: Vec<_> = (0..count).map(|_| Arc::new(Line::default())).collect();
         let footprints: Vec<Arc<Footprint>> = lines.iter().map(|_| Arc::default()).collect();
@@ -69,6 +72,11 @@ impl Accelerator for Emulated {
     type Processor = EmulatedProcessor;
 
     fn parts(&self) -> Parts {
+        let shared = Arc::clone(&self.shared);
+        let listener = |hpt: &Arc<Hpt>| {
+            let hpt = Arc::clone(hpt);
+            Arc::new(Forgetting { hpt, shared }) as Arc<dyn Listener>
+        };
         Parts {
             wires: self
                 .lines
@@ -77,12 +85,14 @@ impl Accelerator for Emulated {
                 .collect(),
             partition: Arc::new(SharedModes {
                 shared: Arc::clone(&self.shared),
-                timebase: self.timebase,
+                timebase: self.timebase.clone(),
                 changing: Mutex::new(()),
             }),
             table: Arc::clone(&self.table),
             shadow: Box::new(Arc::clone(&self.shootdown)),
             console_pin: None,
+            listener: Some(Box::new(listener)),
+            kernel: None,
         }
     }
 
@@ -255,6 +265,14 @@ impl Partition for SharedModes {
 
     fn timebase(&self) -> u64 {
         self.timebase.now()
+    }
+
+    fn hold_time(&self) {
+        self.timebase.stand_still();
+    }
+
+    fn release_time(&self) {
+        self.timebase.go_on();
     }
 
     fn wrote(&self, real: u64, bytes: u64) {

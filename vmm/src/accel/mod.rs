@@ -9,6 +9,8 @@ pub(crate) mod emulated;
 pub(crate) mod kvm;
 
 use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use hpt::{Access, OwnFlush};
@@ -102,6 +104,23 @@ pub(crate) trait Wire: Send + Sync {
     fn set_external(&self, level: bool);
 }
 
+/// A kernel that walks the guest's table for the processors: what it does for those who take guest memory away or watch it.
+/// That memory was taken out of the file behind it the kernel finds out by itself.
+pub(crate) trait KernelMemory: Send + Sync {
+    /// Drops every translation of the real addresses `range`.
+    fn unmap(&self, range: &Range<u64>);
+    /// Begins to note the pages that the guest stores to, or ends it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn log_stores(&self, on: bool) -> io::Result<()>;
+    /// The pages of the host that the guest has stored to since the last call, or the start: one bit for each, from real address 0 up.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn stored(&self) -> io::Result<Vec<u64>>;
+}
+
 /// What all processors share.
 pub(crate) trait Partition: Send + Sync {
     /// The logical partitioning control register.
@@ -115,6 +134,10 @@ pub(crate) trait Partition: Send + Sync {
     fn characteristics(&self) -> [u64; 2];
     /// The time base now.
     fn timebase(&self) -> u64;
+    /// Makes the time base stand still, if it can; no processor runs now. For one caller at a time.
+    fn hold_time(&self) {}
+    /// The time base goes on where it stood, if it stood.
+    fn release_time(&self) {}
     /// Guest memory was written by somebody other than a processor: instructions that were decoded
     /// from these bytes are void.
     fn wrote(&self, real: u64, bytes: u64);

@@ -79,6 +79,7 @@ impl<P: Processor> Pool<P> {
         let mut confers_to = None;
         let mut conferred = None;
         loop {
+            machine.pause.wait();
             let epoch = self.bell.epoch();
             if machine.stop.is_requested() {
                 break;
@@ -94,8 +95,11 @@ impl<P: Processor> Pool<P> {
                     if conferred.take() == Some(vcpu.server()) {
                         thread::yield_now();
                     }
+                    let server = vcpu.server();
+                    machine.pause.enter(server);
                     vcpu.arrive(machine, &*self.make);
                     confers_to = vcpu.run(machine, || self.lock().is_slice_over(carrier));
+                    machine.pause.leave(server);
                     conferred = vcpu.has_conferred().then_some(vcpu.server());
                     self.lock().park(carrier, vcpu);
                 }

@@ -18,6 +18,7 @@ pub(super) fn spawn<P: Processor + Send + 'static>(pool: Arc<Pool<P>>) -> io::Re
         let mut next = Instant::now();
         loop {
             pool.bell.wait_unheard(next);
+            pool.machine.pause.wait();
             if pool.machine.stop.is_requested() {
                 return;
             }

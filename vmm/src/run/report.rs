@@ -18,6 +18,10 @@ pub(super) fn ending(ending: &Ending) -> ExitCode {
             say("pteg: stopped by Ctrl-A X");
             ExitCode::SUCCESS
         }
+        Ending::Asked => {
+            say("pteg: stopped by a request at the control socket");
+            ExitCode::SUCCESS
+        }
         Ending::Reboot => {
             say("pteg: the guest asked for a reboot, which ends it here; run it again to start it anew");
             // A kernel with panic=-1 reboots when it dies, and whoever runs tests must see that.
@@ -78,7 +82,7 @@ pub(super) fn left_behind(threads: usize) {
         more => (format!("{more} threads that run processors"), "their"),
     };
     say(&format!(
-        "pteg: {who} did not return in time, and {whose} instructions are not counted: mostly the guest's output is read by nobody"
+        "pteg: {who} did not return in time, and {whose} last instructions are not counted: mostly the guest's output is read by nobody"
     ));
 }
 
@@ -98,6 +102,7 @@ mod tests {
     fn only_a_guest_or_a_user_that_is_done_is_a_success() {
         assert_eq!(ending(&Ending::PowerOff), ExitCode::SUCCESS);
         assert_eq!(ending(&Ending::Quit), ExitCode::SUCCESS);
+        assert_eq!(ending(&Ending::Asked), ExitCode::SUCCESS);
         for failed in [
             Ending::Reboot,
             Ending::AllStopped,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hpt::{Counts, Histogram, Survey};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::hypercall::Counted;
 use crate::machine::Machine;
@@ -16,126 +17,126 @@ use crate::machine::Machine;
 pub(super) use words::{duration, percent};
 
 /// All of it.
-#[derive(Debug, Serialize)]
-pub(super) struct Statistics {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Statistics {
     /// Since the machine was made.
-    pub(super) seconds: f64,
-    /// Instructions by processor; those that the guest never started are not in it. Known at the end only.
-    pub(super) instructions: Vec<Instructions>,
+    pub(crate) seconds: f64,
+    /// Instructions by processor, when it last left the guest; those that the guest never started are not in it.
+    pub(crate) instructions: Vec<Instructions>,
     /// `None`: hypercalls were not timed.
-    pub(super) hypercalls: Option<Hypercalls>,
+    pub(crate) hypercalls: Option<Hypercalls>,
     /// The table as it is.
-    pub(super) table: Occupancy,
+    pub(crate) table: Occupancy,
     /// What was done to it.
-    pub(super) changes: Changes,
+    pub(crate) changes: Changes,
 }
 
 /// What one processor has executed.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Instructions {
-    pub(super) processor: usize,
-    pub(super) executed: u64,
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Instructions {
+    pub(crate) processor: usize,
+    pub(crate) executed: u64,
 }
 
 /// The hypercalls that were made.
-#[derive(Debug, Serialize)]
-pub(super) struct Hypercalls {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Hypercalls {
     /// How long the processors ran, in the guest and in hypercalls.
-    pub(super) processor_seconds: f64,
+    pub(crate) processor_seconds: f64,
     /// The calls, the costliest first.
-    pub(super) calls: Vec<Call>,
+    pub(crate) calls: Vec<Call>,
 }
 
 /// One of them.
-#[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Call {
-    pub(super) name: &'static str,
-    pub(super) count: u64,
-    pub(super) seconds: f64,
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
+    pub(crate) count: u64,
+    pub(crate) seconds: f64,
     /// Of the processors' time.
-    pub(super) share: f64,
+    pub(crate) share: f64,
 }
 
 /// How full the table is.
-#[derive(Debug, Serialize)]
-pub(super) struct Occupancy {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Occupancy {
     /// log2 of its bytes.
-    pub(super) order: u32,
-    pub(super) entries: u64,
-    pub(super) valid: u64,
-    pub(super) bolted: u64,
+    pub(crate) order: u32,
+    pub(crate) entries: u64,
+    pub(crate) valid: u64,
+    pub(crate) bolted: u64,
     /// Valid entries in the group of their page's second hash.
-    pub(super) secondary: u64,
+    pub(crate) secondary: u64,
     /// How many groups have 0 to 8 valid entries.
-    pub(super) groups_by_valid_entries: [u64; 9],
+    pub(crate) groups_by_valid_entries: [u64; 9],
     /// Valid entries by page size.
-    pub(super) sizes: Vec<SizeOfPages>,
+    pub(crate) sizes: Vec<SizeOfPages>,
     /// Share of valid entries in parts of the table, in order.
     #[serde(skip)]
-    pub(super) heat: Vec<f32>,
+    pub(crate) heat: Vec<f32>,
 }
 
 /// Valid entries of one page size.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct SizeOfPages {
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct SizeOfPages {
     /// Bytes of the segment's pages.
-    pub(super) base_bytes: u64,
+    pub(crate) base_bytes: u64,
     /// Bytes that an entry maps.
-    pub(super) actual_bytes: u64,
-    pub(super) entries: u64,
+    pub(crate) actual_bytes: u64,
+    pub(crate) entries: u64,
 }
 
 /// What was done to the table.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Changes {
-    pub(super) entered: u64,
-    pub(super) entered_secondary: u64,
-    pub(super) group_full: u64,
-    pub(super) removed: u64,
-    pub(super) evicted: u64,
-    pub(super) protected: u64,
-    pub(super) cleared: u64,
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Changes {
+    pub(crate) entered: u64,
+    pub(crate) entered_secondary: u64,
+    pub(crate) group_full: u64,
+    pub(crate) removed: u64,
+    pub(crate) evicted: u64,
+    pub(crate) protected: u64,
+    pub(crate) cleared: u64,
     /// Changes of entries that no processor had used: nobody had to hear of them.
-    pub(super) untouched: u64,
-    pub(super) grace_periods: u64,
-    pub(super) nobody_concerned: u64,
+    pub(crate) untouched: u64,
+    pub(crate) grace_periods: u64,
+    pub(crate) nobody_concerned: u64,
     /// Processors, summed over the grace periods.
-    pub(super) left_alone: u64,
-    pub(super) posted: u64,
-    pub(super) kicked: u64,
-    pub(super) joined: u64,
+    pub(crate) left_alone: u64,
+    pub(crate) posted: u64,
+    pub(crate) kicked: u64,
+    pub(crate) joined: u64,
     /// Of those that narrow: entries removed, protected, cleared.
-    pub(super) kicks_per_change: f64,
+    pub(crate) kicks_per_change: f64,
     /// Flushes that follow a grace period of their own, and of them those that a processor did inside the guest.
-    pub(super) flushes: u64,
-    pub(super) errands: u64,
+    pub(crate) flushes: u64,
+    pub(crate) errands: u64,
     /// Ranges of real addresses that the others took from all processors, and how often these dropped everything.
-    pub(super) discarded: u64,
-    pub(super) flushed_all: u64,
-    pub(super) flushed_early: u64,
-    pub(super) batch_sizes: Distribution,
-    pub(super) wait_ns: Distribution,
+    pub(crate) discarded: u64,
+    pub(crate) flushed_all: u64,
+    pub(crate) flushed_early: u64,
+    pub(crate) batch_sizes: Distribution,
+    pub(crate) wait_ns: Distribution,
     /// The sum of those waits.
-    pub(super) waited_seconds: f64,
-    pub(super) resizes: u64,
-    pub(super) duplicates: u64,
+    pub(crate) waited_seconds: f64,
+    pub(crate) resizes: u64,
+    pub(crate) duplicates: u64,
 }
 
 /// How many values were how large, in steps of powers of two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Distribution {
-    pub(super) count: u64,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Distribution {
+    pub(crate) count: u64,
     /// The value that half of all do not exceed, at most.
-    pub(super) median: Option<u64>,
-    pub(super) percentile_99: Option<u64>,
-    pub(super) most: Option<u64>,
+    pub(crate) median: Option<u64>,
+    pub(crate) percentile_99: Option<u64>,
+    pub(crate) most: Option<u64>,
     /// Counts of values from 2^n to 2^(n+1) - 1, 0 with 1; none behind the last.
-    pub(super) log2_counts: Vec<u64>,
+    pub(crate) log2_counts: Vec<u64>,
 }
 
 impl Statistics {
     /// Of `machine` as it is now; the map of its table gets `cells` parts.
-    pub(super) fn gather(machine: &Machine, cells: usize) -> Self {
+    pub(crate) fn gather(machine: &Machine, cells: usize) -> Self {
         let instructions = machine.instructions().into_iter();
         Self {
             seconds: machine.made.elapsed().as_secs_f64(),

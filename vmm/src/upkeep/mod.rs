@@ -1,158 +1,130 @@
 //! What is done to a guest's memory while it runs: taken back, watched, copied.
 //!
-//! - `discard` gives memory back to the host, `hints` knows what the guest has no use for.
+//! - `discard` gives memory back to the host; `hints` knows what the guest has no use for.
 //! - `dirty` says which frames were stored to.
-//! - `dump` writes an image of all memory as it is at one moment.
+//! - `dump` writes an image of all memory as it is at one moment, `image` is its file.
+//! - `unmap` takes translations away and nothing else.
 //! - `error` is what a user is told.
 //!
-//! Which translations must go for that, and how, is `hpt`'s ([`hpt::Frames`], [`hpt::Unmapper`]); who asks for it is
-//! `control`'s. All of these calls wait, so none may be made by a processor's thread; all give up when the run ends.
+//! Which translations must go, and how, is `hpt`'s ([`hpt::Frames`], [`hpt::Unmapper`]); who asks for all this is
+//! `control`'s. These calls wait, so none may be made by a processor's thread but [`Upkeep::note_usage`]; all give up when the
+//! run ends.
 
+mod dirty;
+mod discard;
+mod dump;
 mod error;
+mod hints;
+mod image;
+#[cfg(test)]
+mod tests;
+mod unmap;
 
 use std::ops::Range;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use hpt::{BeginError, Hpt};
+
+pub(crate) use dirty::Harvest;
+pub(crate) use discard::{Discarded, Which};
+pub(crate) use dump::Dumped;
 pub(crate) use error::{Kind, UpkeepError};
+pub(crate) use hints::Usage;
+pub(crate) use unmap::Unmapping;
 
+use crate::accel::KernelMemory;
 use crate::memory::GuestRam;
 use crate::stop::Stop;
+use hints::Hints;
 
-/// Which pages of a range may be discarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// Those that the guest has said it has no use for.
-    Hinted,
-    /// All: the user knows better than the guest.
-    Any,
-}
-
-/// What was discarded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Discarded {
-    /// Bytes that read as zero now.
-    pub(crate) bytes: u64,
-    /// How many of them the host has back; the rest are parts of host pages, and were overwritten with zeros.
-    pub(crate) returned: u64,
-    /// The longest time that a part of it was not to be used by the guest.
-    pub(crate) longest: Duration,
-}
-
-/// What was stored to since the last harvest.
-#[derive(Debug)]
-pub(crate) struct Harvest {
-    /// How many pages.
-    pub(crate) pages: u64,
-    /// Bytes of a page: what is told apart.
-    pub(crate) page_bytes: u64,
-    /// How long it took.
-    pub(crate) took: Duration,
-    ranges: Vec<Range<u64>>,
-}
-
-impl Harvest {
-    /// The real addresses, in order, neighbours together.
-    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        self.ranges.iter().cloned()
-    }
-}
-
-/// What was dumped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dumped {
-    /// Bytes of memory.
-    pub(crate) bytes: u64,
-    /// How many of them were written; the rest is zero, and a hole in the file.
-    pub(crate) written: u64,
-    /// Frames that were copied before their turn, as a processor was about to store to them.
-    pub(crate) saved_first: u64,
-    /// How long it took.
-    pub(crate) took: Duration,
-}
-
-/// What was unmapped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Unmapping {
-    /// Entries of the table whose translations were taken away.
-    pub(crate) entries: u64,
-    /// Flushes of processors.
-    pub(crate) flushes: u64,
-    /// Processors that had to leave the guest.
-    pub(crate) kicks: u64,
-    /// Steps that it was done in.
-    pub(crate) steps: u64,
-    /// The longest of them.
-    pub(crate) longest_step: Duration,
-    /// How long it took.
-    pub(crate) took: Duration,
-}
+/// Bytes of a frame: what the guest's smallest pages map.
+const FRAME: u64 = 4096;
 
 /// Whoever works on the memory of one guest.
 pub(crate) struct Upkeep {
     ram: Arc<GuestRam>,
     stop: Arc<Stop>,
+    hpt: Arc<Hpt>,
+    /// The kernel, if that walks the table.
+    kernel: Option<Arc<dyn KernelMemory>>,
+    hints: Hints,
+    busy: Mutex<Busy>,
+}
+
+/// What is going on that does not go together with something else.
+#[derive(Default)]
+struct Busy {
+    /// Discards under way.
+    discards: usize,
+    /// A dump is being written.
+    dump: bool,
+    tracking: Tracking,
+}
+
+/// Whether stores are noted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tracking {
+    #[default]
+    Off,
+    On,
+    /// Somebody starts, harvests or stops.
+    InHand,
 }
 
 impl Upkeep {
-    /// That of `ram`, until `stop`.
-    pub(crate) fn new(ram: Arc<GuestRam>, stop: Arc<Stop>) -> Self {
-        Self { ram, stop }
+    /// That of `ram`, whose translations are those of `hpt`, until `stop`. `kernel` if it walks the table.
+    pub(crate) fn new(
+        ram: &Arc<GuestRam>,
+        hpt: &Arc<Hpt>,
+        kernel: Option<Arc<dyn KernelMemory>>,
+        stop: &Arc<Stop>,
+    ) -> Self {
+        Self {
+            ram: Arc::clone(ram),
+            stop: Arc::clone(stop),
+            hpt: Arc::clone(hpt),
+            kernel,
+            hints: Hints::new(ram.size().bytes(), Arc::clone(ram.notifier())),
+            busy: Mutex::default(),
+        }
     }
 
-    /// Gives the memory of the `ranges` back to the host, whole pages of 4 KiB. It reads as zero afterwards; of [`Which::Hinted`]
-    /// only what the guest has declared unused goes.
-    ///
-    /// # Errors
-    /// `BadRequest` for a range that is not whole pages of RAM, before anything is done. `Gone` if the run has ended.
-    pub(crate) fn discard(&self, ranges: &[Range<u64>], which: Which) -> Result<Discarded, UpkeepError> {
-        let _ = (ranges, which, &self.ram, &self.stop);
-        Err(UpkeepError::not_possible("discard: not there yet"))
+    /// The guest says what it needs of the `range` of RAM. When it says that it needs it, nobody discards that any more once
+    /// this returns. For a processor in its hypercall.
+    pub(crate) fn note_usage(&self, usage: Usage, range: &Range<u64>) {
+        self.hints.note(usage, range, &*self.stop);
     }
 
-    /// Takes every translation of the `ranges` from the processors, and leaves the memory and the guest's entries as they
-    /// are: the processors find them again when they need them.
-    ///
-    /// # Errors
-    /// As for [`Self::discard`].
-    pub(crate) fn unmap(&self, ranges: &[Range<u64>]) -> Result<Unmapping, UpkeepError> {
-        let _ = ranges;
-        Err(UpkeepError::not_possible("unmap: not there yet"))
+    /// The `ranges`, if `what` can be done to each: whole frames of RAM, and some.
+    fn check(&self, what: &str, ranges: &[Range<u64>]) -> Result<(), UpkeepError> {
+        let end = self.ram.size().bytes();
+        for Range { start, end: behind } in ranges {
+            let wrong = |why: String| UpkeepError::bad_request(format!("{what}: {start:#x}-{behind:#x}: {why}"));
+            if start >= behind {
+                return Err(wrong("a range begins before it ends".to_owned()));
+            }
+            if start % FRAME != 0 || behind % FRAME != 0 {
+                return Err(wrong(format!("a range is whole pages of {FRAME} bytes")));
+            }
+            if *behind > end {
+                return Err(wrong(format!("the guest's memory ends at {end:#x}")));
+            }
+        }
+        Ok(())
     }
 
-    /// From now on stores are noted.
-    ///
-    /// # Errors
-    /// `Conflict` if they are already.
-    pub(crate) fn dirty_start(&self) -> Result<(), UpkeepError> {
-        Err(UpkeepError::not_possible("dirty: not there yet"))
+    fn busy(&self) -> MutexGuard<'_, Busy> {
+        self.busy.lock().expect("nothing panics with it locked")
     }
+}
 
-    /// What was stored to since the last harvest, or else the start. What is stored later is in the next.
-    ///
-    /// # Errors
-    /// `Conflict` if nobody has started. `Gone` if the run has ended.
-    pub(crate) fn dirty_harvest(&self) -> Result<Harvest, UpkeepError> {
-        Err(UpkeepError::not_possible("dirty: not there yet"))
-    }
-
-    /// Stores are noted no longer.
-    ///
-    /// # Errors
-    /// `Conflict` if nobody has started.
-    pub(crate) fn dirty_stop(&self) -> Result<(), UpkeepError> {
-        Err(UpkeepError::not_possible("dirty: not there yet"))
-    }
-
-    /// Writes all memory to a new file, as it is at one moment, while the guest runs. Returns when the file is complete; it
-    /// has its name only then. A byte's place in it is its real address; what is zero is a hole.
-    ///
-    /// # Errors
-    /// `BadRequest` if the file cannot be made or is there. `Conflict` while another dump is being written. `NotPossible` where
-    /// stores cannot be held up. `Gone` if the run has ended.
-    pub(crate) fn dump(&self, path: &Path) -> Result<Dumped, UpkeepError> {
-        let _ = path;
-        Err(UpkeepError::not_possible("dump: not there yet"))
+/// What a user is told of a range that could not be announced.
+fn not_announced(what: &str, error: BeginError) -> UpkeepError {
+    match error {
+        BeginError::Abandoned => UpkeepError::gone(what),
+        BeginError::OutOfMemory => {
+            UpkeepError::not_possible(format!("{what}: {error}; try again when the host has some"))
+        }
+        BeginError::Outside => UpkeepError::bad_request(format!("{what}: {error}")),
     }
 }

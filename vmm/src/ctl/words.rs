@@ -1,0 +1,230 @@
+//! Answers for people: short lines, names and numbers below each other.
+
+use serde_json::Value;
+
+use super::args::Command;
+use crate::size::Size;
+
+/// What is said of the answer to `command`.
+pub(super) fn of(command: &Command, answer: &Value) -> String {
+    match command {
+        Command::Info => columns(&info(answer)),
+        Command::Pause | Command::Resume | Command::Stop => format!("{}\n", word(&answer["state"])),
+        Command::Hpt => statistics(answer),
+        Command::Metrics => word(answer),
+        Command::Discard { .. } => format!(
+            "{} discarded, of them {} returned to the host; no part was out of use for more than {}\n",
+            bytes(&answer["bytes"]),
+            bytes(&answer["returned_bytes"]),
+            seconds(&answer["longest_seconds"]),
+        ),
+        Command::Unmap { .. } => format!(
+            "{} entries unmapped in {}: {} flushes, {} kicks, {} steps of {} at most\n",
+            word(&answer["entries"]),
+            seconds(&answer["seconds"]),
+            word(&answer["flushes"]),
+            word(&answer["kicks"]),
+            word(&answer["steps"]),
+            seconds(&answer["longest_step_seconds"]),
+        ),
+        Command::Dirty { .. } => dirty(answer),
+        Command::Dump { path } => format!(
+            "{}: {} of memory, of them {} written, in {}\n",
+            path.display(),
+            bytes(&answer["bytes"]),
+            bytes(&answer["written_bytes"]),
+            seconds(&answer["seconds"]),
+        ),
+    }
+}
+
+fn info(answer: &Value) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for (name, value) in answer.as_object().into_iter().flatten() {
+        let (name, value) = match name.as_str() {
+            "memory_bytes" => ("memory", bytes(value)),
+            "uptime_seconds" => ("uptime", seconds(value)),
+            name => (name, word(value)),
+        };
+        rows.push(vec![name.replace('_', " "), value]);
+    }
+    rows
+}
+
+/// Each part of the statistics, with its name above it.
+fn statistics(answer: &Value) -> String {
+    let mut rows = vec![vec!["uptime".to_owned(), seconds(&answer["seconds"])]];
+    for of in answer["instructions"].as_array().into_iter().flatten() {
+        rows.push(vec![
+            format!("instructions of processor {}", word(&of["processor"])),
+            word(&of["executed"]),
+        ]);
+    }
+    let mut text = columns(&rows);
+    for (title, part) in [("table", &answer["table"]), ("changes", &answer["changes"])] {
+        text += &format!("\n{title}\n{}", columns(&numbers(part)));
+    }
+    let calls = answer["hypercalls"]["calls"].as_array().into_iter().flatten();
+    let mut rows = vec![["hypercall", "count", "time"].map(str::to_owned).to_vec()];
+    rows.extend(calls.map(|call| vec![word(&call["name"]), word(&call["count"]), seconds(&call["seconds"])]));
+    if rows.len() > 1 {
+        text += &format!("\n{}", columns(&rows));
+    }
+    text
+}
+
+/// The numbers of a part; of a distribution what half and all of its values do not exceed.
+fn numbers(part: &Value) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for (name, value) in part.as_object().into_iter().flatten() {
+        let value = match value {
+            Value::Object(distribution) if distribution.get("count").is_some_and(|count| count != 0) => format!(
+                "{}; half up to {}, all up to {}",
+                word(&value["count"]),
+                word(&value["median"]),
+                word(&value["most"])
+            ),
+            Value::Object(_) => "0".to_owned(),
+            Value::Array(counts) if counts.iter().all(Value::is_number) => {
+                counts.iter().map(word).collect::<Vec<_>>().join(" ")
+            }
+            Value::Array(sizes) => {
+                let size = |size: &Value| {
+                    let (base, actual) = (bytes(&size["base_bytes"]), bytes(&size["actual_bytes"]));
+                    format!("{} of {actual} in segments of {base}", word(&size["entries"]))
+                };
+                sizes.iter().map(size).collect::<Vec<_>>().join(", ")
+            }
+            value => word(value),
+        };
+        rows.push(vec![format!("  {}", name.replace('_', " ")), value]);
+    }
+    rows
+}
+
+fn dirty(answer: &Value) -> String {
+    let harvest = &answer["harvest"];
+    if harvest.is_null() {
+        let is_tracking = answer["is_tracking"] == true;
+        return format!(
+            "{}\n",
+            if is_tracking {
+                "stores are noted"
+            } else {
+                "stores are not noted"
+            }
+        );
+    }
+    let pages = harvest["pages"].as_u64().unwrap_or(0);
+    let page_bytes = harvest["page_bytes"].as_u64().unwrap_or(0);
+    let mut text = format!(
+        "{pages} pages of {} stored to, {} in all; found in {}\n",
+        Size::from_bytes(page_bytes),
+        Size::from_bytes(pages.saturating_mul(page_bytes)),
+        seconds(&harvest["seconds"]),
+    );
+    for range in harvest["ranges"].as_array().into_iter().flatten() {
+        let start = range["start"].as_u64().unwrap_or(0);
+        text += &format!("{start:#x}+{}\n", short(range["length"].as_u64().unwrap_or(0)));
+    }
+    text
+}
+
+/// Rows with their columns below each other.
+fn columns(rows: &[Vec<String>]) -> String {
+    let most = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |n: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(n));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..most).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:width$}"))
+            .collect();
+        text += cells.join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// A word or a number as it is.
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn bytes(value: &Value) -> String {
+    Size::from_bytes(value.as_u64().unwrap_or(0)).to_string()
+}
+
+/// Bytes, as a range is written: `64K`.
+fn short(bytes: u64) -> String {
+    let units = [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')];
+    match units
+        .iter()
+        .find(|(shift, _)| bytes != 0 && bytes.is_multiple_of(1 << shift))
+    {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => bytes.to_string(),
+    }
+}
+
+fn seconds(value: &Value) -> String {
+    let seconds = value.as_f64().unwrap_or(0.0);
+    match seconds {
+        s if s >= 1.0 => format!("{s:.1} s"),
+        s if s >= 1e-3 => format!("{:.1} ms", s * 1e3),
+        s => format!("{:.0} µs", s * 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_and_numbers_stand_below_each_other() {
+        let info = json!({"state": "running", "memory_bytes": 1 << 30, "uptime_seconds": 12.34});
+        let said = of(&Command::Info, &info);
+        let mut lines: Vec<&str> = said.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["memory  1 GiB", "state   running", "uptime  12.3 s"]);
+    }
+
+    #[test]
+    fn a_range_that_was_said_can_be_given_back() {
+        let harvest = json!({"is_tracking": true, "harvest": {
+            "pages": 18, "page_bytes": 4096, "seconds": 0.002,
+            "ranges": [{"start": 0x1000_0000_u64, "length": 0x10000}, {"start": 4096, "length": 8192}]}});
+        let command = Command::Dirty {
+            start: false,
+            stop: false,
+        };
+        let said = of(&command, &harvest);
+        assert_eq!(
+            said,
+            "18 pages of 4 KiB stored to, 72 KiB in all; found in 2.0 ms\n0x10000000+64K\n0x1000+8K\n"
+        );
+        for range in said.lines().skip(1) {
+            range.parse::<super::super::args::RangeArg>().unwrap();
+        }
+    }
+
+    /// The statistics of a real machine.
+    #[test]
+    fn statistics_are_said_in_short_lines() {
+        let machine = crate::test_machine::machine(1);
+        let statistics = crate::run::Statistics::gather(&machine, 1);
+        let said = of(&Command::Hpt, &serde_json::to_value(&statistics).unwrap());
+        assert!(said.contains("\ntable\n") && said.contains("\nchanges\n"), "{said}");
+        assert!(said.lines().all(|line| line.chars().count() < 80), "{said}");
+    }
+}

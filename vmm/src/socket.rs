@@ -1,0 +1,293 @@
+//! A socket in the file system: made so that nobody but its user can ever reach it, in place of one that a dead run has left,
+//! never in place of anything else, and taken away again.
+//!
+//! Linux gives a socket's file the permissions of the socket itself, less the user's mask. They are set before the socket gets
+//! its name, so there is no moment at which others could connect.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+/// Bytes that a path may have, as the kernel keeps it with the socket.
+const MOST_PATH_BYTES: usize = 107;
+
+/// Connections that wait to be taken.
+const BACKLOG: i32 = 128;
+
+/// A socket cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{flag} {}: {why}", path.display())]
+pub(crate) struct SocketError {
+    /// The flag that asks for it.
+    flag: &'static str,
+    path: PathBuf,
+    #[source]
+    why: Why,
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+enum Why {
+    /// The kernel has no room for its path.
+    #[error("the path of a Unix socket has {MOST_PATH_BYTES} bytes at most, this one {0}; give a shorter one")]
+    TooLong(usize),
+    /// It is somebody else's.
+    #[error("another run listens at this path; give each run its own")]
+    Taken,
+    /// It is a file that is not to be lost.
+    #[error("there is a file already, and it is no socket; give a path where none is")]
+    File,
+    /// The system refuses it.
+    #[error("give a path in a folder that exists and that you may write to")]
+    Path(#[source] io::Error),
+}
+
+impl From<io::Error> for Why {
+    fn from(error: io::Error) -> Self {
+        Self::Path(error)
+    }
+}
+
+impl From<Errno> for Why {
+    fn from(error: Errno) -> Self {
+        Self::Path(error.into())
+    }
+}
+
+/// A socket that takes connections. Its file goes away when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+    /// The file that was made, whatever has its name by then.
+    device: u64,
+    inode: u64,
+}
+
+impl Socket {
+    /// Makes it at `path`, as `flag` asks. Connections wait from here on.
+    pub(crate) fn new(flag: &'static str, path: &Path) -> Result<Self, SocketError> {
+        Self::make(path).map_err(|why| SocketError {
+            flag,
+            path: path.to_owned(),
+            why,
+        })
+    }
+
+    fn make(path: &Path) -> Result<Self, Why> {
+        if path.as_os_str().len() > MOST_PATH_BYTES {
+            return Err(Why::TooLong(path.as_os_str().len()));
+        }
+        let address = SocketAddrUnix::new(path)?;
+        // Two runs that find the socket of a third one dead: only one may replace it.
+        let _turn = lock_folder(path);
+        let bound = match bind(&address) {
+            Err(Errno::ADDRINUSE) => {
+                let is_socket = |metadata: fs::Metadata| metadata.file_type().is_socket();
+                if !fs::symlink_metadata(path).is_ok_and(is_socket) {
+                    return Err(Why::File);
+                }
+                if is_alive(&address) {
+                    return Err(Why::Taken);
+                }
+                fs::remove_file(path)?;
+                bind(&address)
+            }
+            bound => bound,
+        };
+        let listener = UnixListener::from(bound?);
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
+    /// The socket itself.
+    pub(crate) fn listener(&self) -> &UnixListener {
+        &self.listener
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Somebody may have put another file in its place.
+        let is_ours = |metadata: fs::Metadata| metadata.dev() == self.device && metadata.ino() == self.inode;
+        if fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
+            // Nobody is left to be told; a next run replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A socket at `address` that takes connections and does not wait for them.
+fn bind(address: &SocketAddrUnix) -> Result<OwnedFd, Errno> {
+    let socket = new_socket()?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+fn new_socket() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+/// Whether somebody listens there; who cannot find out takes it that somebody does.
+fn is_alive(address: &SocketAddrUnix) -> bool {
+    let tried = new_socket().and_then(|socket| rustix::net::connect(&socket, address));
+    !matches!(tried, Err(Errno::CONNREFUSED | Errno::NOENT))
+}
+
+/// Locks the folder of `path` against other runs, if that can be done soon: it matters only to runs that begin at the same
+/// moment at the same path.
+fn lock_folder(path: &Path) -> Option<OwnedFd> {
+    const PATIENCE: Duration = Duration::from_millis(500);
+    const PAUSE: Duration = Duration::from_millis(5);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder.unwrap_or(Path::new(".")), flags, Mode::empty()).ok()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Some(folder),
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            Err(_) => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn only_its_user_may_connect_and_the_file_goes_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let socket = Socket::make(&path).unwrap();
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
+        UnixStream::connect(&path).unwrap();
+        drop(socket);
+        assert!(fs::symlink_metadata(&path).is_err());
+    }
+
+    #[test]
+    fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(fs::symlink_metadata(&path).is_ok());
+        let _living = Socket::make(&path).unwrap();
+        assert!(matches!(Socket::make(&path), Err(Why::Taken)));
+        UnixStream::connect(&path).unwrap();
+    }
+
+    /// One whose backlog is full is alive as well.
+    #[test]
+    fn a_socket_that_is_busy_is_alive() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let busy = new_socket().unwrap();
+        let address = SocketAddrUnix::new(&path).unwrap();
+        rustix::net::bind(&busy, &address).unwrap();
+        rustix::net::listen(&busy, 0).unwrap();
+        let waiting: Vec<OwnedFd> = (0..3)
+            .map(|_| {
+                let socket = new_socket().unwrap();
+                let _ = rustix::net::connect(&socket, &address);
+                socket
+            })
+            .collect();
+        assert!(matches!(Socket::make(&path), Err(Why::Taken)));
+        drop(waiting);
+    }
+
+    #[test]
+    fn no_other_file_is_ever_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), "precious").unwrap();
+        fs::create_dir(path("folder")).unwrap();
+        symlink("file", path("link")).unwrap();
+        symlink("nothing", path("dangling")).unwrap();
+        for name in ["file", "folder", "link", "dangling"] {
+            let refused = Socket::make(&path(name));
+            assert!(matches!(refused, Err(Why::File)), "{name}: {refused:?}");
+        }
+        assert_eq!(fs::read_to_string(path("link")).unwrap(), "precious");
+        assert!(fs::symlink_metadata(path("nothing")).is_err());
+    }
+
+    #[test]
+    fn what_took_its_name_since_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let socket = Socket::make(&path).unwrap();
+        fs::rename(&path, folder.path().join("moved")).unwrap();
+        fs::write(&path, "another").unwrap();
+        drop(socket);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "another");
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_is_told_what_is_right() {
+        let long = format!("/nowhere/{}", "x".repeat(99));
+        for (path, words) in [
+            (long.as_str(), "107 bytes at most, this one 108"),
+            ("/nowhere/socket", "a folder that exists"),
+            ("", "give a path"),
+        ] {
+            let said = Socket::new("--control", Path::new(path)).unwrap_err().to_string();
+            assert!(said.starts_with("--control ") && said.contains(words), "{said}");
+        }
+    }
+
+    #[test]
+    fn of_many_runs_that_find_a_dead_socket_one_gets_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        let taken = AtomicU32::new(0);
+        let begin = std::sync::Barrier::new(8);
+        let sockets: Vec<Socket> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        begin.wait();
+                        match Socket::make(&path) {
+                            Ok(socket) => Some(socket),
+                            Err(Why::Taken) => {
+                                taken.fetch_add(1, Ordering::Relaxed);
+                                None
+                            }
+                            Err(other) => panic!("{other}"),
+                        }
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert_eq!((sockets.len(), taken.into_inner()), (1, 7));
+        UnixStream::connect(&path).unwrap();
+    }
+}
