@@ -249,8 +249,11 @@ impl World {
         while !self.is_over() {
             let pages = dice.pages();
             let lease = self.notifier.lease(&bytes(&pages));
-            for owner in &self.owners[pages.start as usize..pages.end as usize] {
-                owner.convict_if_stale(owner.changes.load(Relaxed), "a lease");
+            let owners = &self.owners[pages.start as usize..pages.end as usize];
+            let changes: Vec<_> = owners.iter().map(|owner| owner.changes.load(Relaxed)).collect();
+            thread::yield_now();
+            for (owner, changes) in owners.iter().zip(changes) {
+                owner.convict_if_stale(changes, "a lease");
             }
             self.uses.fetch_add(1, Relaxed);
             drop(lease);
