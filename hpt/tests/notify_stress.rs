@@ -20,7 +20,7 @@ const PAGES_EACH: u64 = 16;
 const PAGES: u64 = 2 * PAGES_EACH;
 const PROCESSORS: usize = 2;
 /// Ranges that a holder begins in one round.
-const RANGES: u64 = if cfg!(miri) { 5 } else { 2000 };
+const RANGES: u64 = if cfg!(miri) { 5 } else { 1000 };
 const ROUNDS: u64 = if cfg!(miri) { 1 } else { 4 };
 
 /// The bytes of pages.
