@@ -20,7 +20,7 @@ const PAGES_EACH: u64 = 16;
 const PAGES: u64 = 2 * PAGES_EACH;
 const PROCESSORS: usize = 2;
 /// Ranges that a holder begins in one round.
-const RANGES: u64 = if cfg!(miri) { 5 } else { 2000 };
+const RANGES: u64 = if cfg!(miri) { 5 } else { 1000 };
 const ROUNDS: u64 = if cfg!(miri) { 1 } else { 4 };
 
 /// The bytes of pages.
@@ -249,8 +249,11 @@ impl World {
         while !self.is_over() {
             let pages = dice.pages();
             let lease = self.notifier.lease(&bytes(&pages));
-            for owner in &self.owners[pages.start as usize..pages.end as usize] {
-                owner.convict_if_stale(owner.changes.load(Relaxed), "a lease");
+            let owners = &self.owners[pages.start as usize..pages.end as usize];
+            let changes: Vec<_> = owners.iter().map(|owner| owner.changes.load(Relaxed)).collect();
+            thread::yield_now();
+            for (owner, changes) in owners.iter().zip(changes) {
+                owner.convict_if_stale(changes, "a lease");
             }
             self.uses.fetch_add(1, Relaxed);
             drop(lease);
