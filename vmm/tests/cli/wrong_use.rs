@@ -324,6 +324,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
         "--stats",
         "--stats-json",
         "--hpt-report",
+        "--control",
         "--hide",
         "--check-duplicates",
         "--check-walkers",
@@ -332,7 +333,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 12, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 13, "{long}");
     let (status, top, _) = run(&["--help"]);
     assert!(status == Some(0) && top.contains("Exit status"), "{top}");
 }
