@@ -516,6 +516,59 @@ fn a_socket_that_a_killed_run_has_left_is_replaced() {
     next.finish();
 }
 
+/// What is done to memory is tested elsewhere; here it is asked for.
+#[test]
+fn memory_is_worked_on_by_request() {
+    let run = Run::ticking(&["--accel", "emulated", "--mem", "64M"]);
+    let control = &run.control;
+    let (pages, start) = (
+        r#"{"ranges": [{"start": 33554432, "length": 65536}]}"#,
+        r#"{"action": "start"}"#,
+    );
+    let unmapped = control.post("/v1/unmap", pages).expect(200);
+    assert!(unmapped["steps"].is_u64(), "{unmapped}");
+    let discarded = control
+        .post("/v1/discard", &pages.replace("}]}", "}], \"force\": true}"))
+        .expect(200);
+    assert_eq!(discarded["bytes"], 65536, "{discarded}");
+    control
+        .post("/v1/discard", r#"{"ranges": [{"start": 1, "length": 4096}]}"#)
+        .expect(400);
+    control
+        .post("/v1/discard", r#"{"ranges": [{"start": 67108864, "length": 4096}]}"#)
+        .expect(400);
+    let (harvest, stop) = (r#"{"action": "harvest"}"#, r#"{"action": "stop"}"#);
+    control.post("/v1/dirty", harvest).expect(409);
+    control.post("/v1/dirty", stop).expect(409);
+    assert_eq!(control.post("/v1/dirty", start).expect(200)["is_tracking"], true);
+    control.post("/v1/dirty", start).expect(409);
+    // The guest stores to its stack and its text all the time.
+    let dirty = loop {
+        let dirty = control.post("/v1/dirty", harvest).expect(200);
+        if dirty["harvest"]["pages"] != 0 {
+            break dirty;
+        }
+    };
+    assert!(dirty["harvest"]["ranges"][0]["start"].is_u64(), "{dirty}");
+    assert_eq!(control.post("/v1/dirty", stop).expect(200)["is_tracking"], false);
+    let (status, said, errors) = run.ctl(&["dump", run.folder.path().join("dump").to_str().unwrap()]);
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(said.contains("64 MiB of memory"), "{said}");
+    assert_eq!(fs::metadata(run.folder.path().join("dump")).unwrap().len(), 64 << 20);
+    for arguments in [
+        &["dirty", "--start"][..],
+        &["dirty"],
+        &["dirty", "--stop"],
+        &["discard", "32M+64K"],
+        &["unmap", "0+64M"],
+    ] {
+        let (status, said, errors) = run.ctl(arguments);
+        assert_eq!((status, errors.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(!said.is_empty());
+    }
+    run.stop();
+}
+
 #[test]
 fn pteg_ctl_says_what_it_was_asked_for() {
     let run = Run::ticking(&["--mem", "64M"]);
