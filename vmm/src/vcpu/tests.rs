@@ -220,7 +220,7 @@ fn memory_that_is_withheld_is_waited_for_and_then_the_processor_goes_on() {
     });
     let frames = Arc::clone(rig.machine.ram.frames());
     frames.narrow(0x5000..0x6000, Right::Load, &Endless).unwrap();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let carried = scope.spawn(|| rig.run(false));
         frames.widen(0x5000..0x6000, Right::Store);
         assert_eq!(carried.join().unwrap(), Outlook::Waits);
@@ -236,7 +236,7 @@ fn the_end_of_the_run_ends_the_wait_for_memory() {
     let frames = Arc::clone(rig.machine.ram.frames());
     frames.narrow(0x5000..0x6000, Right::Nothing, &Endless).unwrap();
     let stop = Arc::clone(&rig.machine.stop);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| rig.run(false));
         stop.request(Ending::Quit);
     });

@@ -65,13 +65,13 @@ fn await_progress(machine: &Machine) {
 #[test]
 fn a_protected_frame_stays_as_it_is_until_the_right_comes_back() {
     run(COUNT, |machine| {
-        for right in [Right::Load, Right::Nothing].repeat(20) {
+        for right in [Right::Load, Right::Nothing].repeat(10) {
             await_progress(machine);
             machine.ram.frames().narrow(FRAME, right, &Endless).unwrap();
             // This program's own look needs the right as well.
             machine.ram.frames().widen(FRAME, Right::Load);
             let before = count(machine);
-            for _ in 0..50 {
+            for _ in 0..10 {
                 thread::yield_now();
                 assert_eq!(count(machine), before);
             }
@@ -87,7 +87,7 @@ fn a_stored_frame_is_in_every_log_and_others_in_none() {
         let mut unmapper = machine.hpt.unmapper();
         frames.track(true);
         frames.harvest(&mut unmapper, &Endless).unwrap();
-        for _ in 0..50 {
+        for _ in 0..20 {
             await_progress(machine);
             machine.ram.write(0x8ffc, &[1; 8]).unwrap();
             let log = frames.harvest(&mut unmapper, &Endless).unwrap();
@@ -100,7 +100,7 @@ fn a_stored_frame_is_in_every_log_and_others_in_none() {
 #[test]
 fn nobody_stores_to_memory_that_is_discarded() {
     run(COUNT, |machine| {
-        for _ in 0..50 {
+        for _ in 0..20 {
             await_progress(machine);
             let range = machine.ram.notifier().begin(FRAME, Why::Discard, &Endless).unwrap();
             let memory = machine.ram.mapping();
@@ -109,7 +109,7 @@ fn nobody_stores_to_memory_that_is_discarded() {
                 memory.read_obj(GuestAddress(FRAME.start)).unwrap()
             };
             let before = look();
-            for _ in 0..50 {
+            for _ in 0..10 {
                 thread::yield_now();
                 assert_eq!(look(), before);
             }
