@@ -391,6 +391,7 @@ impl Guest {
             bell.0.store(false, Ordering::Relaxed);
             seat.enter(|invalidation| match *invalidation {
                 Invalidation::Page { page, .. } => drop(cache.remove(&page)),
+                Invalidation::Real { .. } => (),
                 Invalidation::All => cache.clear(),
             });
             let inside = Inside(seat);
