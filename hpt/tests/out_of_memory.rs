@@ -1,60 +1,15 @@
 //! A host without memory: removing any number of entries still succeeds, in more batches.
 #![cfg(not(loom))]
-#![expect(unsafe_code, reason = "an allocator that fails on demand")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod scarce;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hpt::{Access, Batch, Current, Grace, Hpt, Invalidation, Marking, Order, Port, RealKind, RealMap, Shadow, Table};
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
-
-thread_local! {
-    /// Allocations that this thread still gets.
-    static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// The system's allocator, for as long as the thread may have memory.
-struct Scarce;
-
-fn granted() -> bool {
-    LEFT.with(|left| {
-        let granted = left.get() > 0;
-        if granted && left.get() != usize::MAX {
-            left.set(left.get() - 1);
-        }
-        granted
-    })
-}
-
-// SAFETY: every request goes to the system's allocator as it came, or is refused with null, which is allowed.
-unsafe impl GlobalAlloc for Scarce {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if !granted() {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: the caller's promises are those that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: `at` is from `System`, as every allocation here.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if !granted() {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: `at` is from `System`, the rest is the caller's promise.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Scarce = Scarce;
+use scarce::with_allocations;
 
 struct Everything;
 
@@ -80,7 +35,7 @@ impl Shadow for Told {
     fn invalidate(&self, batch: &Batch) -> Grace {
         for item in batch.items() {
             let count = match item {
-                Invalidation::Page { .. } => &self.pages,
+                Invalidation::Page { .. } | Invalidation::Real { .. } => &self.pages,
                 Invalidation::All => &self.everything,
             };
             count.fetch_add(1, Ordering::Relaxed);
@@ -128,15 +83,15 @@ fn evict_with(marking: Marking, left: usize) -> (u64, Arc<Told>) {
     enter_all(&hpt, &mut port);
     let mut next = 0;
     let mut in_order = true;
-    LEFT.with(|allocations| allocations.set(left));
-    let evicted = port.evict(
-        |_| 0..ENTRIES,
-        |at, old| {
-            in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
-            next += 1;
-        },
-    );
-    LEFT.with(|allocations| allocations.set(usize::MAX));
+    let evicted = with_allocations(left, || {
+        port.evict(
+            |_| 0..ENTRIES,
+            |at, old| {
+                in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
+                next += 1;
+            },
+        )
+    });
     assert!(in_order, "each entry as it was, in order");
     assert_eq!((evicted as u64, next), (ENTRIES, ENTRIES));
     assert_eq!(told.pages.load(Ordering::Relaxed) as u64, ENTRIES);

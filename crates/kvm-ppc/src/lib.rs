@@ -40,7 +40,7 @@ pub use processor::{synchronize_instructions, timebase};
 pub use segments::{clear_slb, sdr1, set_sdr1};
 pub use thread::{Thread, catch_signal};
 pub use vcpu::{Hypercall, PpcVcpu};
-pub use vm::PpcVm;
+pub use vm::{PpcVm, Slot};
 pub use xics::KernelXics;
 
 use kvm_ioctls::Error;

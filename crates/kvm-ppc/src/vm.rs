@@ -5,13 +5,21 @@ use std::mem;
 use std::sync::Arc;
 
 use kvm_bindings::{
-    KVM_CAP_PPC_ENABLE_HCALL, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1, kvm_ppc_cpu_char,
+    KVM_CAP_PPC_ENABLE_HCALL, KVM_MEM_LOG_DIRTY_PAGES, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1, kvm_ppc_cpu_char,
     kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Error, VmFd};
 use vmm_sys_util::ioctl::{ioctl_with_mut_ref, ioctl_with_ref};
 
 use crate::{INVALID, KvmMemory, Result, checked, requests};
+
+/// Memory of a virtual machine.
+#[derive(Debug)]
+pub struct Slot {
+    number: u32,
+    real: u64,
+    memory: Arc<KvmMemory>,
+}
 
 /// What `VmFd` lacks.
 pub trait PpcVm {
@@ -30,7 +38,20 @@ pub trait PpcVm {
     /// Makes `memory` the guest's memory from real address `real` on, in slot `slot`: `KVM_SET_USER_MEMORY_REGION`.
     ///
     /// The mapping stays until the process ends, as the kernel goes on using its addresses for as long as the machine is there.
-    fn add_memory(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>) -> Result<()>;
+    fn add_memory(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>) -> Result<Slot>;
+
+    /// Begins to note which pages of `slot`, a slot of this machine, are stored to, or ends it: `KVM_SET_USER_MEMORY_REGION`.
+    ///
+    /// KVM-PR notes a page when it maps it for stores, and drops nothing here: a vCPU that has a page mapped already, or is about to map it,
+    /// stores there unnoticed. So every vCPU must be outside the guest, and drop what it has mapped before it enters.
+    fn log_stores(&self, slot: &Slot, on: bool) -> Result<()>;
+
+    /// The pages of the host in `slot` that were stored to since the last call: one bit for each, the first in the lowest bit of the first word.
+    /// Every vCPU's mapping of them is dropped. `ENOENT` if nobody notes them: `KVM_GET_DIRTY_LOG`.
+    ///
+    /// KVM-PR copies the log, drops the mappings, and clears the log after that. What is mapped meanwhile is lost: every vCPU must be outside the
+    /// guest. It maps a page for stores also when it is only loaded from, if the guest may store there: such pages are in the log, too.
+    fn stored(&self, slot: &Slot) -> Result<Vec<u64>>;
 
     /// Lets the kernel's interrupt controller serve the RTAS call `name` under `token`; token 0 takes the name away.
     /// A name of more than 119 bytes is `EINVAL`: `KVM_PPC_RTAS_DEFINE_TOKEN`.
@@ -63,19 +84,28 @@ impl PpcVm for VmFd {
         })
     }
 
-    fn add_memory(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>) -> Result<()> {
+    fn add_memory(&self, number: u32, real: u64, memory: &Arc<KvmMemory>) -> Result<Slot> {
         // Never taken back, so that nothing else is ever mapped there.
         mem::forget(Arc::clone(memory));
-        let region = kvm_userspace_memory_region {
-            slot,
-            guest_phys_addr: real,
-            memory_size: memory.size(),
-            userspace_addr: memory.host_address(),
-            ..Default::default()
+        let slot = Slot {
+            number,
+            real,
+            memory: Arc::clone(memory),
         };
-        // SAFETY: all of the region is one mapping, which stays for good (above) and is KVM's alone, so no reference points
-        // there; what reaches the same memory elsewhere must expect the guest's accesses, as `KvmMemory::new` says.
-        unsafe { self.set_user_memory_region(region) }
+        set(self, &slot, 0).map(|()| slot)
+    }
+
+    fn log_stores(&self, slot: &Slot, on: bool) -> Result<()> {
+        set(self, slot, if on { KVM_MEM_LOG_DIRTY_PAGES } else { 0 })
+    }
+
+    fn stored(&self, slot: &Slot) -> Result<Vec<u64>> {
+        let mut words = self.get_dirty_log(slot.number, slot.memory.size() as usize)?;
+        for word in &mut words {
+            // In this order on any host.
+            *word = u64::from_le(*word);
+        }
+        Ok(words)
     }
 
     fn rtas_define_token(&self, name: &str, token: u64) -> Result<()> {
@@ -104,4 +134,18 @@ impl PpcVm for VmFd {
         let answer = unsafe { ioctl_with_ref(self, requests::KVM_IRQ_LINE(), &line) };
         checked(answer).map(drop)
     }
+}
+
+/// Gives `vm` the memory of `slot`, which [`PpcVm::add_memory`] has kept, or changes the flags of that.
+fn set(vm: &VmFd, slot: &Slot, flags: u32) -> Result<()> {
+    let region = kvm_userspace_memory_region {
+        slot: slot.number,
+        flags,
+        guest_phys_addr: slot.real,
+        memory_size: slot.memory.size(),
+        userspace_addr: slot.memory.host_address(),
+    };
+    // SAFETY: all of the region is one mapping, which stays for good (`add_memory`) and is KVM's alone, so no reference points
+    // there; what reaches the same memory elsewhere must expect the guest's accesses, as `KvmMemory::new` says.
+    unsafe { vm.set_user_memory_region(region) }
 }

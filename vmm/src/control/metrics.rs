@@ -204,7 +204,7 @@ impl Page<'_> {
             .collect();
         let least = |(at_most, count): &(f64, u64)| (at_most / unit + 1.0) / 2.0 * unit * *count as f64;
         let sum = sum.unwrap_or_else(|| buckets.iter().map(least).sum());
-        buckets.push((f64::MAX, 0));
+        buckets.push((f64::INFINITY, 0));
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
         metric.encode_histogram::<NoLabelSet>(sum, values.count, &buckets, None)
     }

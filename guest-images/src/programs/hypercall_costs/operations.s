@@ -1,6 +1,9 @@
 # The operations. Each does one, adds its ticks to r30, and leaves the table as it was. r24 = the time base before it, r23 = where to go
 # back to, r22 = the page, r21 = how many pages.
 
+# Pages that stay once they are entered, but for the first eight: as many as have the same doubleword 0.
+.equ MANY,2048
+
 # The list: what it is called, and the routine.
     .balign 8
 costs:
@@ -13,6 +16,8 @@ costs:
     .quad   name_block_touched,block_remove_touched
     .quad   name_protect,protect_touched
     .quad   name_read,read
+    .quad   name_touch,touch_only
+    .quad   name_among,remove_among_many
     .quad   0
 name_null:
     .asciz  "null"
@@ -32,7 +37,13 @@ name_protect:
     .asciz  "protect-touched"
 name_read:
     .asciz  "read"
-    .balign 4
+name_touch:
+    .asciz  "touch"
+name_among:
+    .asciz  "remove-touched-among-2048"
+    .balign 8
+are_many:
+    .quad   0
 
 # The end of every operation: counts what has passed since r24.
 took:
@@ -163,12 +174,59 @@ read:
     mtlr    r23
     blr
 
-# H_ENTER of page r22, exactly into its slot.
+# The first use of an entry.
+touch_only:
+    mflr    r23
+    li      r22,0
+    bl      enter
+    mftb    r24
+    bl      touch
+    bl      took
+    bl      remove
+    mtlr    r23
+    blr
+
+# Of a processor that holds the translations of many more pages. This one comes last, as they stay.
+remove_among_many:
+    mflr    r23
+    lis     r3,are_many@ha
+    ld      r3,are_many@l(r3)
+    cmpdi   r3,0
+    bne     1f
+    bl      enter_many
+1:  li      r22,0
+    bl      enter
+    bl      touch
+    mftb    r24
+    bl      remove
+    mtlr    r23
+    b       took
+
+# Enters pages 8 to MANY - 1 and loads from them. Their groups have pages of the program too, in their first slots.
+enter_many:
+    mflr    r20
+    li      r22,8
+1:  xori    r5,r22,TOUCHED_VSID
+    sldi    r5,r5,3
+    addi    r5,r5,1
+    bl      enter_at
+    bl      touch
+    addi    r22,r22,1
+    cmpdi   r22,MANY
+    blt     1b
+    li      r3,1
+    lis     r4,are_many@ha
+    std     r3,are_many@l(r4)
+    mtlr    r20
+    blr
+
+# H_ENTER of page r22, exactly into its slot, or into slot r5.
 enter:
-    li      r4,1
-    sldi    r4,r4,39
     sldi    r5,r22,3
     addi    r5,r5,SLOT
+enter_at:
+    li      r4,1
+    sldi    r4,r4,39
     lis     r6,TOUCHED_V>>16
     ori     r6,r6,TOUCHED_V&0xffff
     lis     r7,PAGE>>16

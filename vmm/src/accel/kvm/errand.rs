@@ -22,6 +22,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
+use std::iter;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -182,7 +183,7 @@ impl Flusher {
     /// Has the processor execute a `tlbie` for each page of `batch`; whether it has done them all.
     fn send(&self, batch: &Batch) -> bool {
         let mut engine = lock(&self.engine);
-        let mut operands = batch.items().flat_map(operands);
+        let mut operands = operands(batch);
         loop {
             let some: ArrayVec<_, MOST> = operands.by_ref().take(MOST).collect();
             if some.is_empty() {
@@ -238,19 +239,52 @@ fn strayed() -> Error {
     Error::new(Errno::NOEXEC.raw_os_error())
 }
 
-/// RB for a page as KVM-PR reads it (Power ISA v2.07B, Book III-S, 5.9.3.3, as far as it goes there): the low 64 bits of the virtual
-/// address, L, and for 64 KiB an LP of 1 above it. And once more as the page is called when MSR\[IR\] and MSR\[DR\] differ: KVM-PR puts the
-/// number of its 256 MiB into the lowest bits of its virtual page number then.
-fn operands(page: &Invalidation) -> [u64; 2] {
-    const L: u64 = 1;
-    const LP_64K: u64 = 0x1000;
+/// Pages of 4 KiB in what a `tlbie` of 64 KiB drops.
+const NEIGHBOURS: usize = 16;
+/// From so many of them on one `tlbie` drops them all, and others beside them. That many cost more than to map some others again.
+const WORTH_IT: usize = 4;
+
+/// The operands that drop what `batch` names. Pages of 4 KiB that follow each other in a batch, as Linux removes them, often lie in one
+/// 64 KiB.
+fn operands(batch: &Batch) -> impl Iterator<Item = u64> {
+    let mut pages = batch.items().map(number_and_size).peekable();
+    iter::from_fn(move || {
+        let first = pages.next()?;
+        let mut run = ArrayVec::<_, NEIGHBOURS>::from_iter([first]);
+        while let Some(next) = pages.next_if(|&next| !run.is_full() && are_neighbours(first, next)) {
+            run.push(next);
+        }
+        if run.len() >= WORTH_IT {
+            run.clear();
+            run.push((first.0, PageSize::Size64K));
+        }
+        Some(run.into_iter().flat_map(|(number, size)| of_page(number, size)))
+    })
+    .flatten()
+}
+
+/// The number of a page of 4 KiB, and how much around it goes.
+fn number_and_size(page: &Invalidation) -> (u128, PageSize) {
     let Invalidation::Page { page, actual, .. } = page else {
         unreachable!("only pages are sent")
     };
-    let number = page.va_over_4k();
+    (page.va_over_4k(), *actual)
+}
+
+fn are_neighbours(one: (u128, PageSize), other: (u128, PageSize)) -> bool {
+    let large = |(number, size)| (size == PageSize::Size4K).then_some(number / NEIGHBOURS as u128);
+    large(one).is_some() && large(one) == large(other)
+}
+
+/// RB for a page as KVM-PR reads it (Power ISA v2.07B, Book III-S, 5.9.3.3, as far as it goes there): the low 64 bits of the virtual
+/// address, L, and for 64 KiB an LP of 1 above it. And once more as the page is called when MSR\[IR\] and MSR\[DR\] differ: KVM-PR puts the
+/// number of its 256 MiB into the lowest bits of its virtual page number then.
+fn of_page(number: u128, size: PageSize) -> [u64; 2] {
+    const L: u64 = 1;
+    const LP_64K: u64 = 0x1000;
     [number, number | number >> 16].map(|number| {
         let address = (number as u64) << 12;
-        match actual {
+        match size {
             PageSize::Size4K => address,
             PageSize::Size64K => address & !0xffff | LP_64K | L,
             PageSize::Size16M => address & !0xff_ffff | L,
@@ -301,15 +335,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_operands_have_the_low_part_of_the_virtual_address_and_the_size() {
-        let names = |base, actual, offset| {
-            operands(&Invalidation::Page {
+    fn batch(pages: &[(PageSize, PageSize, u64)]) -> Batch {
+        let mut batch = Batch::new();
+        for &(base, actual, offset) in pages {
+            batch.push(Invalidation::Page {
                 page: Vpn::new(0x12_3456_789a, SegmentSize::Size256M, base, offset).align_to(actual),
                 actual,
                 real: 0,
-            })
-        };
+            });
+        }
+        batch
+    }
+
+    #[test]
+    fn the_operands_have_the_low_part_of_the_virtual_address_and_the_size() {
+        let names = |base, actual, offset| operands(&batch(&[(base, actual, offset)])).collect::<Vec<_>>();
         use PageSize::{Size4K, Size16M, Size64K};
         // 78 bits of which 14 do not fit; and the segment's number over that of the page.
         let expected = [0x2345_6789_a123_5000, (0x12_3456_789a_1235_u64 | 0x12_3456_789a) << 12];
@@ -317,6 +357,57 @@ mod tests {
         assert_eq!(names(Size64K, Size64K, 0x123_5000)[0], 0x2345_6789_a123_1001);
         assert_eq!(names(Size16M, Size16M, 0x123_5000)[0], 0x2345_6789_a100_0001);
         assert_eq!(names(Size16M, Size16M, 0x123_5000)[1], expected[1] & !0xff_ffff | 1);
+    }
+
+    /// KVM-PR's `tlbie`: the number of a page of 4 KiB and the bits of it that count.
+    fn number_and_mask(operand: u64) -> (u64, u64) {
+        let mask = match (operand & 1, operand & 0xf000) {
+            (0, _) => 0xf_ffff_ffff,
+            (_, 0x1000) => 0xf_ffff_fff0,
+            _ => 0xf_ffff_f000,
+        };
+        (operand >> 12 & mask, mask)
+    }
+
+    #[test]
+    fn every_page_of_a_batch_is_dropped_by_either_of_its_numbers() {
+        use PageSize::{Size4K, Size64K};
+        let small = |number: u64| (Size4K, Size4K, number << 12);
+        let cases: [(Vec<_>, usize); 6] = [
+            ((0..8).map(small).collect(), 2),
+            ((5..24).map(small).collect(), 4),
+            ([0, 1, 2, 16, 17, 18, 19, 3].map(small).to_vec(), 10),
+            ([7; 40].map(small).to_vec(), 6),
+            (
+                vec![
+                    small(0),
+                    (Size64K, Size64K, 0),
+                    small(1),
+                    (Size4K, Size64K, 0x2_0000),
+                    small(2),
+                    small(3),
+                ],
+                12,
+            ),
+            (vec![small(0xffff), small(0x1_0000)], 4),
+        ];
+        for (run, count) in cases {
+            let batch = batch(&run);
+            let operands: Vec<_> = operands(&batch).collect();
+            assert_eq!(operands.len(), count, "{run:?}");
+            let drops = |page: u128| {
+                let is_it = |&operand: &u64| {
+                    let (number, mask) = number_and_mask(operand);
+                    page as u64 & mask == number
+                };
+                operands.iter().any(is_it)
+            };
+            for (first, size) in batch.items().map(number_and_size) {
+                for number in first..first + u128::from(size.bytes() >> 12) {
+                    assert!(drops(number) && drops(number | number >> 16), "{run:?} {number:#x}");
+                }
+            }
+        }
     }
 
     #[test]

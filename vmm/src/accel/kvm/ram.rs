@@ -1,0 +1,55 @@
+//! What the kernel does for those who take guest memory away, or want to know who stores there.
+//!
+//! *Taken away.* When memory goes from the file behind it, or a mapping changes, the kernel drops the translations by itself, and a processor that was
+//! about to map what has gone looks again.
+//!
+//! *Stores.* The kernel notes a page of the host when a processor maps it for stores, which it does for each access where the guest may
+//! store. It begins without a look at what is mapped already, and when it is asked it copies the log first and clears it last, with
+//! processors at work in between. So both are done while none is in the guest, and all drop everything: what one has stored before is in the
+//! log, and what it stores later it must map first, which is noted.
+//!
+//! Nobody has a say *before* a store. The kernel has no userfaultfd write protection on this architecture, and no read-only slots; where the host
+//! forbids what the guest's entry permits, KVM-PR tries again without end, and tells nobody where.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use hpt::Shadow as _;
+use kvm_ioctls::{Error, VmFd};
+use kvm_ppc::{PpcVm as _, Slot};
+
+use super::shared::Shared;
+use crate::accel::KernelMemory;
+
+/// The guest's RAM as the kernel has it.
+pub(super) struct Ram {
+    pub(super) vm: Arc<VmFd>,
+    pub(super) slot: Slot,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Ram {
+    /// Does `work` while no processor is in the guest, nor has anything mapped when it enters again.
+    fn alone<T>(&self, mut work: impl FnMut() -> Result<T, Error>) -> io::Result<T> {
+        let mut done = None;
+        self.shared.shootdown.exclusively(&mut || done = Some(work()));
+        let done = done.expect("work is done once");
+        done.map_err(|error| io::Error::from_raw_os_error(error.errno()))
+    }
+}
+
+impl KernelMemory for Ram {
+    fn unmap(&self, range: &Range<u64>) {
+        // The kernel refuses what is no mapping of ours, and this is one.
+        self.shared.memory.discard(range.clone()).expect("guest memory stays mapped");
+    }
+
+    fn log_stores(&self, on: bool) -> io::Result<()> {
+        self.alone(|| self.vm.log_stores(&self.slot, on))
+    }
+
+    fn stored(&self) -> io::Result<Vec<u64>> {
+        self.alone(|| self.vm.stored(&self.slot))
+    }
+}
