@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use hpt::{
@@ -22,8 +22,12 @@ const FRAME: u64 = 0x1000;
 struct Cache(Arc<Mutex<BTreeSet<u64>>>);
 
 impl Cache {
+    fn held(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.0.lock().expect("nothing panics with it locked")
+    }
+
     fn drop_frames(&self, range: &Range<u64>) {
-        let mut held = self.0.lock().unwrap();
+        let mut held = self.held();
         held.retain(|frame| (frame + 1) * FRAME <= range.start || frame * FRAME >= range.end);
     }
 }
@@ -33,7 +37,7 @@ impl Shadow for Cache {
         for item in batch.items() {
             match *item {
                 Invalidation::Real { real, bytes } => self.drop_frames(&(real..real + bytes)),
-                Invalidation::All => self.0.lock().unwrap().clear(),
+                Invalidation::All => self.held().clear(),
                 Invalidation::Page { .. } => unreachable!("nothing is mapped"),
             }
         }
@@ -85,13 +89,17 @@ impl Machine {
     fn new(frames: u64) -> Self {
         let ram = frames * FRAME;
         let cache = Cache::default();
-        let table = Table::new(Order::MIN).unwrap().with_reverse_map(ram).unwrap();
-        let hpt = Hpt::new(Current::new(table), Box::new(Space), Box::new(cache.clone()));
+        let table = Table::new(Order::MIN).and_then(|table| table.with_reverse_map(ram));
+        let hpt = Hpt::new(
+            Current::new(table.expect("a small table can be made")),
+            Box::new(Space),
+            Box::new(cache.clone()),
+        );
         let hpt = Arc::new(hpt);
         let notifier = Notifier::new(std::iter::once(0..ram).collect());
         let listener = Arc::new(Forgetting(Arc::clone(&hpt)));
         // As long as the notifier.
-        std::mem::forget(notifier.register(listener, &Endless).unwrap());
+        std::mem::forget(notifier.register(listener, &Endless).expect("there is memory"));
         Self {
             frames: Arc::new(Frames::new(ram, Arc::clone(&notifier))),
             hpt,
@@ -175,7 +183,7 @@ impl Model {
             Access::Load | Access::Fetch => right != Right::Nothing,
             Access::Store => right == Right::Store,
         };
-        let mut held = machine.cache.0.lock().unwrap();
+        let mut held = machine.cache.held();
         if access != Access::Store || !held.contains(&frame) {
             let admission = machine.frames.admit(frame * FRAME + 0x123, access);
             assert_eq!(admission != Admission::Refused, allowed, "frame {frame}, {access:?}");
@@ -190,7 +198,7 @@ impl Model {
 
     /// Nobody remembers more than he may.
     fn check(&self, machine: &Machine) {
-        for &frame in &*machine.cache.0.lock().unwrap() {
+        for &frame in &*machine.cache.held() {
             assert_eq!(self.rights[frame as usize], Right::Store, "frame {frame}");
             assert!(
                 !self.tracked || self.stored.contains(&frame),
@@ -218,7 +226,7 @@ proptest! {
             match step {
                 Step::Narrow(range, right) => {
                     model.change(&range, |old| old.min(right));
-                    machine.frames.narrow(range, right, &Endless).unwrap();
+                    machine.frames.narrow(range, right, &Endless).expect("nobody gives up");
                 }
                 Step::Widen(range, right) => {
                     model.change(&range, |old| old.max(right));
@@ -240,7 +248,7 @@ proptest! {
                 }
                 Step::Harvest => {
                     let expected = if model.tracked { std::mem::take(&mut model.stored) } else { BTreeSet::new() };
-                    prop_assert_eq!(machine.harvest(&Endless).unwrap(), expected);
+                    prop_assert_eq!(machine.harvest(&Endless), Ok(expected));
                 }
             }
             model.check(&machine);

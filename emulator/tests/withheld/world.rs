@@ -213,7 +213,7 @@ impl World {
         for n in 0..64_u8 {
             core.vsu.vsr[usize::from(n)] = 0x0123_4567_89ab_cdef_1122_3344_5566_7788 ^ u128::from(n);
         }
-        let data: Vec<u8> = (0..0x2000_u32).map(|n| (n * 7 >> 3) as u8).collect();
+        let data: Vec<u8> = (0..0x2000_u32).map(|n| (n * 7 / 8) as u8).collect();
         self.memory
             .write_slice(&data, GuestAddress(DATA))
             .expect("the machine has memory there");
