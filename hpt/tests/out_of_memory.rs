@@ -84,10 +84,13 @@ fn evict_with(marking: Marking, left: usize) -> (u64, Arc<Told>) {
     let mut next = 0;
     let mut in_order = true;
     let evicted = with_allocations(left, || {
-        port.evict(0..ENTRIES, |at, old| {
-            in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
-            next += 1;
-        })
+        port.evict(
+            |_| 0..ENTRIES,
+            |at, old| {
+                in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
+                next += 1;
+            },
+        )
     });
     assert!(in_order, "each entry as it was, in order");
     assert_eq!((evicted as u64, next), (ENTRIES, ENTRIES));
