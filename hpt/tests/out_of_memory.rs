@@ -36,7 +36,7 @@ impl Shadow for Told {
         for item in batch.items() {
             let count = match item {
                 Invalidation::Page { .. } => &self.pages,
-                Invalidation::All => &self.everything,
+                Invalidation::Real { .. } | Invalidation::All => &self.everything,
             };
             count.fetch_add(1, Ordering::Relaxed);
         }

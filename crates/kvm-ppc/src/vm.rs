@@ -5,8 +5,8 @@ use std::mem;
 use std::sync::Arc;
 
 use kvm_bindings::{
-    KVM_CAP_PPC_ENABLE_HCALL, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1, kvm_ppc_cpu_char,
-    kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
+    KVM_CAP_PPC_ENABLE_HCALL, KVM_MEM_LOG_DIRTY_PAGES, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1,
+    kvm_ppc_cpu_char, kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Error, VmFd};
 use vmm_sys_util::ioctl::{ioctl_with_mut_ref, ioctl_with_ref};
@@ -31,6 +31,10 @@ pub trait PpcVm {
     ///
     /// The mapping stays until the process ends, as the kernel goes on using its addresses for as long as the machine is there.
     fn add_memory(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>) -> Result<()>;
+
+    /// Begins to note the pages of the host that the guest stores to in `memory`, which is in slot `slot` from real address `real` on, or ends
+    /// it; `VmFd::get_dirty_log` says which: `KVM_SET_USER_MEMORY_REGION`, `KVM_MEM_LOG_DIRTY_PAGES`.
+    fn log_stores(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>, on: bool) -> Result<()>;
 
     /// Lets the kernel's interrupt controller serve the RTAS call `name` under `token`; token 0 takes the name away.
     /// A name of more than 119 bytes is `EINVAL`: `KVM_PPC_RTAS_DEFINE_TOKEN`.
@@ -66,15 +70,20 @@ impl PpcVm for VmFd {
     fn add_memory(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>) -> Result<()> {
         // Never taken back, so that nothing else is ever mapped there.
         mem::forget(Arc::clone(memory));
-        let region = kvm_userspace_memory_region {
-            slot,
-            guest_phys_addr: real,
-            memory_size: memory.size(),
-            userspace_addr: memory.host_address(),
-            ..Default::default()
-        };
+        let region = region(slot, real, memory);
         // SAFETY: all of the region is one mapping, which stays for good (above) and is KVM's alone, so no reference points
         // there; what reaches the same memory elsewhere must expect the guest's accesses, as `KvmMemory::new` says.
+        unsafe { self.set_user_memory_region(region) }
+    }
+
+    fn log_stores(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>, on: bool) -> Result<()> {
+        // Should the slot be new, as with `add_memory`.
+        mem::forget(Arc::clone(memory));
+        let region = kvm_userspace_memory_region {
+            flags: if on { KVM_MEM_LOG_DIRTY_PAGES } else { 0 },
+            ..region(slot, real, memory)
+        };
+        // SAFETY: as in `add_memory`; only the flags differ.
         unsafe { self.set_user_memory_region(region) }
     }
 
@@ -103,5 +112,15 @@ impl PpcVm for VmFd {
         // SAFETY: the number names the type that the kernel reads, and `line` is one.
         let answer = unsafe { ioctl_with_ref(self, requests::KVM_IRQ_LINE(), &line) };
         checked(answer).map(drop)
+    }
+}
+
+fn region(slot: u32, real: u64, memory: &KvmMemory) -> kvm_userspace_memory_region {
+    kvm_userspace_memory_region {
+        slot,
+        guest_phys_addr: real,
+        memory_size: memory.size(),
+        userspace_addr: memory.host_address(),
+        ..Default::default()
     }
 }

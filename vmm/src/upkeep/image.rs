@@ -73,7 +73,8 @@ impl Image {
 
 fn is_zero(page: &[u8]) -> bool {
     // By sixteen, which the host compares at once.
-    page.chunks(16).all(|bytes| bytes.iter().fold(0, |all, byte| all | byte) == 0)
+    page.chunks(16)
+        .all(|bytes| bytes.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub(crate) use unmap::Unmapping;
 
 use crate::accel::KernelMemory;
 use crate::memory::GuestRam;
+use crate::pause::Pause;
 use crate::stop::Stop;
 use hints::Hints;
 
@@ -44,6 +45,7 @@ const FRAME: u64 = 4096;
 pub(crate) struct Upkeep {
     ram: Arc<GuestRam>,
     stop: Arc<Stop>,
+    pause: Arc<Pause>,
     hpt: Arc<Hpt>,
     /// The kernel, if that walks the table.
     kernel: Option<Arc<dyn KernelMemory>>,
@@ -72,16 +74,18 @@ enum Tracking {
 }
 
 impl Upkeep {
-    /// That of `ram`, whose translations are those of `hpt`, until `stop`. `kernel` if it walks the table.
+    /// That of `ram`, whose translations are those of `hpt`, until `stop`; `pause` is the run's. `kernel` if it walks the table.
     pub(crate) fn new(
         ram: &Arc<GuestRam>,
         hpt: &Arc<Hpt>,
-        kernel: Option<Arc<dyn KernelMemory>>,
+        pause: &Arc<Pause>,
         stop: &Arc<Stop>,
+        kernel: Option<Arc<dyn KernelMemory>>,
     ) -> Self {
         Self {
             ram: Arc::clone(ram),
             stop: Arc::clone(stop),
+            pause: Arc::clone(pause),
             hpt: Arc::clone(hpt),
             kernel,
             hints: Hints::new(ram.size().bytes(), Arc::clone(ram.notifier())),
@@ -99,9 +103,7 @@ impl Upkeep {
     fn check(&self, what: &str, ranges: &[Range<u64>]) -> Result<(), UpkeepError> {
         let end = self.ram.size().bytes();
         for Range { start, end: behind } in ranges {
-            let wrong = |why: String| {
-                UpkeepError::bad_request(format!("{what}: {start:#x}-{behind:#x}: {why}"))
-            };
+            let wrong = |why: String| UpkeepError::bad_request(format!("{what}: {start:#x}-{behind:#x}: {why}"));
             if start >= behind {
                 return Err(wrong("a range begins before it ends".to_owned()));
             }
@@ -124,7 +126,9 @@ impl Upkeep {
 fn not_announced(what: &str, error: BeginError) -> UpkeepError {
     match error {
         BeginError::Abandoned => UpkeepError::gone(what),
-        BeginError::OutOfMemory => UpkeepError::not_possible(format!("{what}: {error}; try again when the host has some")),
+        BeginError::OutOfMemory => {
+            UpkeepError::not_possible(format!("{what}: {error}; try again when the host has some"))
+        }
         BeginError::Outside => UpkeepError::bad_request(format!("{what}: {error}")),
     }
 }

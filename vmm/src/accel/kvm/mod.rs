@@ -34,7 +34,7 @@ use power::hcall::Hcall;
 use vmm_sys_util::errno;
 
 use super::choose;
-use super::{Accelerator, Partition, Wire};
+use super::{Accelerator, KernelMemory, Partition, Wire};
 use crate::boot::{ProcessorKind, Translation, UnknownProcessor};
 use crate::config::Config;
 use crate::host::Host;
@@ -107,7 +107,7 @@ pub(crate) struct Kvm {
     pvr: u32,
     smmu: kvm_ppc_smmu_info,
     irqchip: Option<Arc<Irqchip>>,
-    _vm: Arc<VmFd>,
+    vm: Arc<VmFd>,
 }
 
 /// Drops the kernel's shadows of guest memory.
@@ -117,6 +117,29 @@ impl Discard for Shadows {
     fn discard(&self, range: Range<u64>) {
         // The kernel refuses what is no mapping of ours, and this is one.
         self.0.discard(range).expect("guest memory stays mapped");
+    }
+}
+
+/// Guest memory, as the kernel translates it and logs stores to it.
+struct Memory {
+    vm: Arc<VmFd>,
+    memory: Arc<KvmMemory>,
+}
+
+impl KernelMemory for Memory {
+    fn unmap(&self, range: &Range<u64>) {
+        self.memory.discard(range.clone()).expect("guest memory stays mapped");
+    }
+
+    fn log_stores(&self, on: bool) -> io::Result<()> {
+        let logged = self.vm.log_stores(RAM_SLOT, 0, &self.memory, on);
+        logged.map_err(|error| io::Error::from_raw_os_error(error.errno()))
+    }
+
+    fn stored(&self) -> io::Result<Vec<u64>> {
+        let bytes = usize::try_from(self.memory.size()).map_err(io::Error::other)?;
+        let log = self.vm.get_dirty_log(RAM_SLOT, bytes);
+        log.map_err(|error| io::Error::from_raw_os_error(error.errno()))
     }
 }
 
@@ -194,7 +217,7 @@ impl Kvm {
             wires,
             shared,
             irqchip,
-            _vm: vm,
+            vm,
         })
     }
 
@@ -218,6 +241,10 @@ impl Accelerator for Kvm {
             shadow: Box::new(Arc::clone(&self.shared.shootdown)),
             console_pin: self.irqchip.as_ref().map(pin),
             listener: None,
+            kernel: Some(Arc::new(Memory {
+                vm: Arc::clone(&self.vm),
+                memory: Arc::clone(&self.shared.memory),
+            })),
         }
     }
 
