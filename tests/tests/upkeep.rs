@@ -1,6 +1,8 @@
 //! Guest memory that is discarded, watched and dumped through the control socket, under a guest that stores through mappings that it never
 //! changes. The guest's memory is looked at from outside, in the memory file of the run.
 
+#![allow(clippy::unwrap_used, reason = "a test, and what its cases share")]
+
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};

@@ -299,7 +299,15 @@ mod tests {
     #[test]
     fn flags_are_understood_and_those_behind_two_dashes_are_ptegs() {
         let arguments = [
-            "--minutes", "60", "--smp", "2", "--resize", "--upkeep", "--", "--threads", "2",
+            "--minutes",
+            "60",
+            "--smp",
+            "2",
+            "--resize",
+            "--upkeep",
+            "--",
+            "--threads",
+            "2",
         ];
         let wanted = parse(&arguments).unwrap();
         assert_eq!((wanted.minutes, wanted.processors, wanted.resize), (60, "2", true));

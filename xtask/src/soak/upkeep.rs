@@ -116,10 +116,9 @@ fn repeat(socket: &Path, what: &'static str, seed: u64, work: &dyn Fn(&mut Rando
     loop {
         let (path, body) = work(&mut random);
         let began = Instant::now();
-        let (status, answer) = match post(socket, path, &body) {
-            Ok(reply) => reply,
-            // The run is over.
-            Err(_) => return done,
+        // Nobody answers: the run is over.
+        let Ok((status, answer)) = post(socket, path, &body) else {
+            return done;
         };
         done.longest = done.longest.max(began.elapsed());
         match status {
