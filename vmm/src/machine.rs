@@ -45,7 +45,7 @@ pub(crate) struct Machine {
     /// Where the run ends.
     pub(crate) stop: Arc<Stop>,
     /// Where its processors wait while it is paused.
-    pub(crate) pause: Pause,
+    pub(crate) pause: Arc<Pause>,
     /// What is done to its memory while it runs.
     pub(crate) upkeep: Upkeep,
     /// What of the hypercalls is on offer.
@@ -144,10 +144,11 @@ impl Machine {
         let listening = listener
             .map(|listener| ram.notifier().register(listener, &Endless))
             .transpose()?;
+        let pause = Arc::new(Pause::new(servers));
         Ok(Self {
-            upkeep: Upkeep::new(&ram, &hpt, kernel, &stop),
+            upkeep: Upkeep::new(&ram, &hpt, &pause, &stop, kernel),
             hpt,
-            pause: Pause::new(servers),
+            pause,
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, pin),

@@ -114,6 +114,12 @@ impl Pause {
         self.lock().is_paused
     }
 
+    /// Does `work` if the run is paused, and lets nobody resume it meanwhile.
+    pub(crate) fn while_paused<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let _turn = self.turn.lock().expect(UNPOISONED);
+        self.is_paused().then(work)
+    }
+
     /// Pauses the run, if it is not paused (P1). `ring` makes a processor leave the guest; when all are out, `hold_time` is called.
     ///
     /// # Errors

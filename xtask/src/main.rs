@@ -43,9 +43,10 @@ Long ones, which are part of no check:
            reaches what all inputs found so far reach
   mutants  [NAME…]: weaken each memory ordering and each step of the protocols once (the list is hpt/mutants.txt),
            and see a test fail each time. Six minutes on two processors, the first time more
-  soak     [--minutes N] [--image NAME] [--smp N] [--resize] [-- FLAGS]: a Linux guest forks, execs, maps, protects and
+  soak     [--minutes N] [--image NAME] [--smp N] [--resize] [--upkeep] [-- FLAGS]: a Linux guest forks, execs, maps, protects and
            unmaps on all processors while pteg looks for pages that are mapped twice and for stale translations; with
-           --resize it also makes its page table larger and smaller every second. FLAGS are for `pteg run`.
+           --resize it also makes its page table larger and smaller every second; with --upkeep host threads discard, unmap,
+           track and dump its memory all the time. FLAGS are for `pteg run`.
            Default: 10 minutes, debian:6.12, 4 processors
   bench    [NAME…] [FLAGS]: measure pteg beside QEMU. About ten minutes, with nothing else running.
            `cargo xtask bench --help` has the names and flags; benches/README.md has the figures

@@ -1,6 +1,8 @@
 //! `cargo xtask soak`: a Linux guest changes its mappings on all processors for as long as one likes, while pteg checks
 //! itself and the guest. What it says is shown as it comes; at the end there is a verdict.
 
+mod upkeep;
+
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use guest_images::{Cache, Image, Stderr};
 use crate::output::{Tally, run as run_command, say};
 use crate::step::{Outcome, seconds};
 use crate::workspace::Workspace;
+use upkeep::Upkeep;
 
 /// The guest says something every ten seconds; one that is silent for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -35,6 +38,8 @@ struct Wanted<'a> {
     image: &'a str,
     processors: &'a str,
     resize: bool,
+    /// Host threads work on the guest's memory meanwhile.
+    upkeep: bool,
     /// For pteg itself.
     flags: &'a [&'a str],
 }
@@ -78,6 +83,7 @@ fn parse<'a>(arguments: &'a [&'a str]) -> Result<Wanted<'a>, String> {
         image: "debian:6.12",
         processors: "4",
         resize: false,
+        upkeep: false,
         flags: &[],
     };
     let mut rest = arguments;
@@ -97,6 +103,7 @@ fn parse<'a>(arguments: &'a [&'a str]) -> Result<Wanted<'a>, String> {
             "--image" => wanted.image = value()?,
             "--smp" => wanted.processors = value()?,
             "--resize" => wanted.resize = true,
+            "--upkeep" => wanted.upkeep = true,
             "--" => {
                 wanted.flags = rest;
                 break;
@@ -129,13 +136,27 @@ fn soak(workspace: &Workspace, wanted: &Wanted<'_>) -> Result<Vec<String>, Strin
         .arg("--kernel")
         .arg(&prepared.kernel)
         .arg("--initrd")
-        .arg(&prepared.initrd)
-        .args(["--append", &prepared.append]);
+        .arg(&prepared.initrd);
     let (log, mut file) = log(workspace).map_err(|error| format!("making a file for the console: {error}"))?;
     say(&format!("    all that the guest says goes to {}", log.display()));
-    Ok(watch(&mut pteg, &mut file)
-        .map_err(|error| format!("running pteg: {error}"))?
-        .wrong())
+    if !wanted.upkeep {
+        pteg.args(["--append", &prepared.append]);
+        let seen = watch(&mut pteg, &mut file).map_err(|error| format!("running pteg: {error}"))?;
+        return Ok(seen.wrong());
+    }
+    let folder = tempfile::tempdir_in(workspace.target().join("soak"))
+        .map_err(|error| format!("making a folder for dumps: {error}"))?;
+    let socket = folder.path().join("socket");
+    pteg.args(["--append", &format!("{} {}", prepared.append, upkeep::GUEST_LIMIT)])
+        .args(upkeep::MEMORY)
+        .arg("--control")
+        .arg(&socket);
+    let threads = Upkeep::start(&socket, folder.path());
+    let seen = watch(&mut pteg, &mut file);
+    let (lines, mut wrong) = threads.finish();
+    lines.iter().for_each(|line| say(&format!("    {line}")));
+    wrong.extend(seen.map_err(|error| format!("running pteg: {error}"))?.wrong());
+    Ok(wrong)
 }
 
 fn log(workspace: &Workspace) -> io::Result<(PathBuf, File)> {
@@ -277,9 +298,20 @@ mod tests {
 
     #[test]
     fn flags_are_understood_and_those_behind_two_dashes_are_ptegs() {
-        let arguments = ["--minutes", "60", "--smp", "2", "--resize", "--", "--threads", "2"];
+        let arguments = [
+            "--minutes",
+            "60",
+            "--smp",
+            "2",
+            "--resize",
+            "--upkeep",
+            "--",
+            "--threads",
+            "2",
+        ];
         let wanted = parse(&arguments).unwrap();
         assert_eq!((wanted.minutes, wanted.processors, wanted.resize), (60, "2", true));
+        assert!(wanted.upkeep);
         assert_eq!(wanted.flags, ["--threads", "2"]);
         assert!(parse(&["--minutes", "0"]).unwrap_err().contains("`0`"));
         assert!(parse(&["--image", "plan9"]).unwrap_err().contains("plan9"));

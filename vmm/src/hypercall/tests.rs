@@ -1,5 +1,6 @@
 //! Hypercalls as a guest makes them, through the dispatcher.
 
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -321,7 +322,10 @@ fn a_page_that_the_guest_has_no_use_for_may_be_discarded() {
     let mut cpu = Registers::default();
     let discard = |real: u64| {
         machine.ram.write(real, &[7; PAGE as usize]).unwrap();
-        machine.upkeep.discard(&[real..real + PAGE], Which::Hinted).unwrap();
+        machine
+            .upkeep
+            .discard(slice::from_ref(&(real..real + PAGE)), Which::Hinted)
+            .unwrap();
         machine.ram.read(real) == Some([0; PAGE as usize])
     };
     assert!(!discard(0x5000), "a guest begins with active pages");
@@ -374,7 +378,10 @@ fn what_is_stored_after_a_page_became_active_stays() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                machine.upkeep.discard(&[0x5000..0x6000], Which::Hinted).unwrap();
+                machine
+                    .upkeep
+                    .discard(slice::from_ref(&(0x5000..0x6000)), Which::Hinted)
+                    .unwrap();
                 std::thread::yield_now();
             }
         });

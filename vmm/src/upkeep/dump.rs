@@ -13,8 +13,11 @@
 //! | H1 | a handler that finds the frame claimed | sleeps until C3 of whoever has it | C3 |
 //! | C5 | the one thread, when it has gone through memory | waits until no frame is left: a processor may be copying still | C4 |
 //!
+//! If it is given up, or the file cannot be written, the frames that are left are claimed and released without a copy: so a
+//! handler that comes late finds nothing to do, whatever is going on by then.
+//!
 //! The file is as long as RAM, a byte's place in it is its real address, and what is zero is a hole. A kernel that
-//! walks the table forbids no stores for us: there is no dump of a running guest there.
+//! walks the table forbids no stores for us: there the run must be paused, and stays so until all is copied.
 
 use std::io;
 use std::ops::Range;
@@ -60,15 +63,20 @@ impl Upkeep {
     /// where stores cannot be forbidden, or when the file cannot be written. `Gone` if the run has ended. No file is left behind, and
     /// the guest may do everything again.
     pub(crate) fn dump(&self, path: &Path) -> Result<Dumped, UpkeepError> {
-        if self.kernel.is_some() {
-            return Err(UpkeepError::not_possible(format!(
-                "{WHAT}: the host's kernel runs this guest, and KVM-PR gives nobody a say before a store: \
-                 start the guest with --accel emulated to dump it while it runs"
-            )));
-        }
         let _under_way = self.begin_dump()?;
-        let image = Image::new(path, self.ram.size().bytes()).map_err(|error| no_file(path, &error))?;
-        self.dump_to(image, path)
+        let dump = || {
+            let image = Image::new(path, self.ram.size().bytes()).map_err(|error| no_file(path, &error))?;
+            self.dump_to(image, path)
+        };
+        if self.kernel.is_none() {
+            return dump();
+        }
+        self.pause.while_paused(dump).unwrap_or_else(|| {
+            Err(UpkeepError::not_possible(format!(
+                "{WHAT}: the host's kernel runs this guest, and KVM-PR gives nobody a say before a store: pause the run first, \
+                 or start it with --accel emulated"
+            )))
+        })
     }
 
     pub(super) fn dump_to(&self, image: Image, path: &Path) -> Result<Dumped, UpkeepError> {
@@ -78,25 +86,25 @@ impl Upkeep {
         let frames = self.ram.frames();
         frames.set_handler(Some(Arc::clone(&copier) as Arc<_>));
         let narrowing = Instant::now();
-        let copied = frames
+        let narrowed = frames
             .narrow(0..bytes, Right::Load, &*self.stop)
-            .map_err(|error| not_announced(WHAT, error))
-            .map(|()| narrowing.elapsed())
-            .and_then(|paused| {
-                copier
-                    .copy_all(&*self.stop)
-                    .map_err(|Abandoned| UpkeepError::gone(WHAT))?;
-                Ok(paused)
-            });
-        // Whatever came of it, the guest may do everything again; and who was about to save a frame is done with it.
-        frames.widen(0..bytes, Right::Store);
+            .map_err(|error| not_announced(WHAT, error));
+        let paused = narrowing.elapsed();
+        if narrowed.is_err() {
+            copier.give_up(io::ErrorKind::Interrupted.into());
+        }
+        // In any case: whatever is not copied is released.
+        copier.copy_all(&*self.stop);
         frames.set_handler(None);
-        let (paused, written) = (copied?, copier.written.load(Ordering::Relaxed));
+        narrowed?;
+        if self.stop.is_over() {
+            return Err(UpkeepError::gone(WHAT));
+        }
         let image = copier.finish().map_err(|error| not_written(path, &error))?;
         image.complete().map_err(|error| no_file(path, &error))?;
         Ok(Dumped {
             bytes,
-            written,
+            written: copier.written.load(Ordering::Relaxed),
             saved_first: copier.saved_first.load(Ordering::Relaxed),
             paused,
             took: began.elapsed(),
@@ -180,13 +188,14 @@ impl Copier {
         self.ram.frames()
     }
 
-    /// Copies what nobody has copied yet.
-    fn copy_all(&self, patience: &dyn Patience) -> Result<(), Abandoned> {
+    /// Copies what nobody has copied yet; releases it without a copy from the first error on, or when `patience` is over. Then all frames
+    /// are done, and no handler has anything to do any more.
+    fn copy_all(&self, patience: &dyn Patience) {
         let end = self.ram.size().bytes();
         let mut at = 0;
         while at < end {
             if patience.is_over() {
-                return Err(Abandoned);
+                self.give_up(io::ErrorKind::Interrupted.into());
             }
             // What lies before was never stored to, and is zero. Somebody may store there now, but then it is claimed.
             let data = data_behind(&self.ram, at).unwrap_or(at).min(end);
@@ -200,7 +209,6 @@ impl Copier {
         // They are at their last frame.
         let left = self.left.lock().expect(UNPOISONED);
         drop(self.done.wait_while(left, |left| *left > 0).expect(UNPOISONED));
-        Ok(())
     }
 
     /// Lets stores to the frames of `range` happen that nobody has claimed.

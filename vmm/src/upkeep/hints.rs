@@ -170,7 +170,7 @@ mod tests {
 
     fn hints() -> Hints {
         let ram = FRAMES * FRAME;
-        Hints::new(ram, Notifier::new(vec![0..ram]))
+        Hints::new(ram, Notifier::new(std::iter::once(0..ram).collect()))
     }
 
     #[test]

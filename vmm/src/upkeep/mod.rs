@@ -34,6 +34,7 @@ pub(crate) use unmap::Unmapping;
 
 use crate::accel::KernelMemory;
 use crate::memory::GuestRam;
+use crate::pause::Pause;
 use crate::stop::Stop;
 use hints::Hints;
 
@@ -44,6 +45,7 @@ const FRAME: u64 = 4096;
 pub(crate) struct Upkeep {
     ram: Arc<GuestRam>,
     stop: Arc<Stop>,
+    pause: Arc<Pause>,
     hpt: Arc<Hpt>,
     /// The kernel, if that walks the table.
     kernel: Option<Arc<dyn KernelMemory>>,
@@ -72,16 +74,18 @@ enum Tracking {
 }
 
 impl Upkeep {
-    /// That of `ram`, whose translations are those of `hpt`, until `stop`. `kernel` if it walks the table.
+    /// That of `ram`, whose translations are those of `hpt`, until `stop`; `pause` is the run's. `kernel` if it walks the table.
     pub(crate) fn new(
         ram: &Arc<GuestRam>,
         hpt: &Arc<Hpt>,
-        kernel: Option<Arc<dyn KernelMemory>>,
+        pause: &Arc<Pause>,
         stop: &Arc<Stop>,
+        kernel: Option<Arc<dyn KernelMemory>>,
     ) -> Self {
         Self {
             ram: Arc::clone(ram),
             stop: Arc::clone(stop),
+            pause: Arc::clone(pause),
             hpt: Arc::clone(hpt),
             kernel,
             hints: Hints::new(ram.size().bytes(), Arc::clone(ram.notifier())),
