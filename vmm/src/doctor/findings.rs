@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::accel::choose::{Obstacle, loses_sc1, obstacle};
-use crate::host::{Architecture, Capability, CpuInfo, Host, Kvm, Limits, Mmu, Overcommit, Platform};
+use crate::host::{Architecture, Capability, CpuInfo, Host, Kvm, Limits, Mmu, Overcommit, Platform, Userfaultfd};
 use crate::size::Size;
 
 /// How good it is.
@@ -84,7 +84,7 @@ pub(super) fn of(host: &Host) -> Vec<Finding> {
         found.push(hypercall_instruction(host));
         found.extend(processors(host));
     }
-    found.extend([memory(&host.limits), memory_file(&host.limits)]);
+    found.extend([memory(&host.limits), memory_file(&host.limits), userfaultfd(&host.limits)]);
     found.extend([address_space(&host.limits), open_files(&host.limits)]);
     found.extend(overcommit(&host.limits));
     found
@@ -210,6 +210,22 @@ fn memory_file(limits: &Limits) -> Finding {
             "memory files",
             format!("they cannot be made ({error}), and guest memory is one"),
             "use a kernel with CONFIG_MEMFD_CREATE, and let the sandbox, if any, permit memfd_create",
+        ),
+    }
+}
+
+fn userfaultfd(limits: &Limits) -> Finding {
+    let good = |how| {
+        let text = format!("processes that share guest memory can tell what they do to it (userfaultfd{how})");
+        Finding::good("shared memory", text)
+    };
+    match limits.userfaultfd {
+        Userfaultfd::All => good(""),
+        Userfaultfd::OwnFaults => good(" with UFFD_USER_MODE_ONLY"),
+        Userfaultfd::Missing => Finding::note(
+            "shared memory",
+            "this kernel has no userfaultfd: processes that share guest memory (--share-memory) cannot tell what they remove of it",
+            "use a kernel with CONFIG_USERFAULTFD",
         ),
     }
 }

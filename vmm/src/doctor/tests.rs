@@ -3,7 +3,7 @@
 use super::*;
 use crate::host::kvm_answers::Answers;
 use crate::host::tests::{power8, x86};
-use crate::host::{CpuInfo, Kernel, Kvm, Limits, Mmu, Overcommit, Platform, Refusal};
+use crate::host::{CpuInfo, Kernel, Kvm, Limits, Mmu, Overcommit, Platform, Refusal, Userfaultfd};
 use crate::size::Size;
 
 /// What is found about one subject.
@@ -172,4 +172,13 @@ fn programs_read_the_same_as_json() {
         (&kvm["verdict"], &kvm["remedy"]),
         (&"note".into(), &serde_json::Value::Null)
     );
+}
+
+#[test]
+fn a_kernel_without_userfaultfd_is_worth_knowing_and_nothing_to_be_changed() {
+    let host = with_limits(|limits| limits.userfaultfd = Userfaultfd::Missing);
+    let found = finding(&host, "shared memory");
+    assert_eq!(found.verdict, findings::Verdict::Note);
+    assert!(found.text.contains("--share-memory") && found.remedy.is_some());
+    assert_eq!(Report::of(&host).to_be_changed(), 0);
 }

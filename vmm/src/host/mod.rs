@@ -15,7 +15,7 @@ mod limits;
 pub(crate) use cpuinfo::{CpuInfo, Mmu, Platform};
 pub(crate) use kernel::Kernel;
 pub(crate) use kvm_answers::{Capability, Kvm, Refusal};
-pub(crate) use limits::{Limits, Overcommit};
+pub(crate) use limits::{Limits, Overcommit, Userfaultfd};
 use power::insn::Endian;
 
 /// The architecture that this program runs on.

@@ -21,6 +21,7 @@ pub(crate) fn x86() -> Host {
             address_space: None,
             open_files: Some(1024),
             memory_file: Ok(()),
+            userfaultfd: Userfaultfd::OwnFaults,
         },
     }
 }
