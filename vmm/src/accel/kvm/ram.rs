@@ -41,8 +41,12 @@ impl Ram {
 
 impl KernelMemory for Ram {
     fn unmap(&self, range: &Range<u64>) {
-        // The kernel refuses what is no mapping of ours, and this is one.
-        self.shared.memory.discard(range.clone()).expect("guest memory stays mapped");
+        let discard = || self.shared.memory.discard(range.clone());
+        // Alone: where KVM-PR is about to emulate an instruction whose page goes at that moment, Linux 6.12 gives the guest a program interrupt.
+        self.shared.shootdown.exclusively(&mut || {
+            // The kernel refuses what is no mapping of ours, and this is one.
+            discard().expect("guest memory stays mapped");
+        });
     }
 
     fn log_stores(&self, on: bool) -> io::Result<()> {
