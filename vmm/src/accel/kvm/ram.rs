@@ -40,12 +40,12 @@ impl Ram {
 }
 
 impl KernelMemory for Ram {
+    /// Alone: where KVM-PR is about to emulate an instruction whose page goes at that moment, Linux 6.12 gives the guest a program interrupt.
     fn unmap(&self, range: &Range<u64>) {
-        let discard = || self.shared.memory.discard(range.clone());
-        // Alone: where KVM-PR is about to emulate an instruction whose page goes at that moment, Linux 6.12 gives the guest a program interrupt.
         self.shared.shootdown.exclusively(&mut || {
+            let discarded = self.shared.memory.discard(range.clone());
             // The kernel refuses what is no mapping of ours, and this is one.
-            discard().expect("guest memory stays mapped");
+            discarded.expect("guest memory stays mapped");
         });
     }
 
