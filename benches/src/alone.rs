@@ -2,7 +2,7 @@
 //! thread and on two that use different groups, and what the processors' translations add to a change.
 //!
 //! - `machine` is a table with processors around it that are idle in one way or another; `work` is what is
-//!   measured; `team` lets threads begin together and takes the time; `pinning` keeps each on its processor.
+//!   measured; `unmapping` is a benchmark of its own; `team` lets threads begin together and takes the time; `pinning` keeps each on its processor.
 //!
 //! The figures are medians of loops over fixed work with the clock read at both ends, in rounds, as all figures here. A
 //! framework for benchmarks of functions would choose the work and judge the spread by itself, but has no rounds in which
@@ -11,6 +11,7 @@
 mod machine;
 mod pinning;
 mod team;
+pub mod unmapping;
 mod work;
 
 use crate::error::Result;

@@ -63,6 +63,8 @@ pub enum Benchmark {
     Start,
     /// The page table's calls alone, without a guest
     Table,
+    /// Taking ranges of memory from the processors that use them, without a guest
+    Unmap,
     /// What Linux asks of the page table, and what it costs
     Linux,
     /// Single operations, by a bare-metal guest
@@ -78,6 +80,7 @@ impl Benchmark {
             Self::Boot => "boot",
             Self::Start => "start",
             Self::Table => "table",
+            Self::Unmap => "unmap",
             Self::Linux => "linux",
             Self::Hvbench => "hvbench",
             Self::Costs => "costs",
@@ -88,7 +91,7 @@ impl Benchmark {
     pub fn picture(self) -> &'static str {
         match self {
             Self::Hvbench => "hvbench.svg",
-            Self::Boot | Self::Start | Self::Table | Self::Linux | Self::Costs => "results.svg",
+            Self::Boot | Self::Start | Self::Table | Self::Unmap | Self::Linux | Self::Costs => "results.svg",
         }
     }
 }
@@ -98,7 +101,8 @@ impl Cli {
     pub fn selection(&self) -> Result<Vec<Benchmark>, String> {
         let mut selection = self.benchmarks.clone();
         if selection.is_empty() {
-            selection.extend([Benchmark::Boot, Benchmark::Start, Benchmark::Table, Benchmark::Linux]);
+            selection.extend([Benchmark::Boot, Benchmark::Start, Benchmark::Table]);
+            selection.extend([Benchmark::Unmap, Benchmark::Linux]);
             selection.extend(self.hvbench.is_some().then_some(Benchmark::Hvbench));
             selection.extend((!self.costs.is_empty()).then_some(Benchmark::Costs));
         }
@@ -131,12 +135,12 @@ mod tests {
 
     #[test]
     fn the_bare_metal_guest_is_measured_where_it_is() {
-        let others = &Benchmark::value_variants()[..4];
+        let others = &Benchmark::value_variants()[..5];
         assert_eq!(selection(&[]).unwrap(), others);
         assert!(!others.contains(&Benchmark::Hvbench));
         assert_eq!(
             selection(&["--hvbench", "x"]).unwrap(),
-            &Benchmark::value_variants()[..5]
+            &Benchmark::value_variants()[..6]
         );
         assert_eq!(selection(&["start"]).unwrap(), [Benchmark::Start]);
         assert!(selection(&["hvbench"]).unwrap_err().contains("--hvbench"));

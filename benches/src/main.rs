@@ -2,7 +2,7 @@
 //!
 //! - `contender` knows how each is started, `process` watches it, `procfs` asks the system what it used;
 //!   `guest` is what the guests do.
-//! - `boot`, `start`, `alone` (the page table without a guest), `linux` and `hvbench` are the benchmarks; `rounds` gives
+//! - `boot`, `start`, `alone` (the page table without a guest, and unmapping), `linux` and `hvbench` are the benchmarks; `rounds` gives
 //!   the contenders their turns. `costs` compares what a guest measured on POWER hosts.
 //! - `statistics`, `table`, `chart`, `host` and `report` say what came out.
 //!
@@ -79,6 +79,7 @@ fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
             Benchmark::Boot => boot::measure(&programs, rounds)?,
             Benchmark::Start => start::measure(&programs, rounds)?,
             Benchmark::Table => alone::measure(rounds)?,
+            Benchmark::Unmap => alone::unmapping::measure(rounds)?,
             Benchmark::Linux => linux::measure(&programs, rounds)?,
             Benchmark::Hvbench => match &cli.hvbench {
                 Some(guest) => hvbench::measure(&programs, rounds, guest, cli.scale)?,

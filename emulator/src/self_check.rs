@@ -96,7 +96,10 @@ mod tests {
     #[test]
     fn what_the_table_does_not_say_is_reported_when_it_is_used_and_when_it_is_sampled() {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 1 << 20)]).unwrap();
-        let frames = Arc::new(Frames::new(1 << 20, Notifier::new(vec![0..1 << 20])));
+        let frames = Arc::new(Frames::new(
+            1 << 20,
+            Notifier::new(std::iter::once(0..1 << 20).collect()),
+        ));
         let table = Current::new(Table::new(Order::MIN).unwrap());
         let shared = Shared::new(Arc::new(memory), frames, table, Timebase::new());
         let mut core = Core::new(5, shared, Arc::<Line>::default(), Arc::<Footprint>::default());

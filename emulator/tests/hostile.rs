@@ -49,7 +49,7 @@ fn run(seed: u64) -> u64 {
         let bytes = if little { word.to_le_bytes() } else { word.to_be_bytes() };
         memory.write_slice(&bytes, GuestAddress(at)).expect("inside");
     }
-    let frames = Arc::new(Frames::new(RAM, Notifier::new(vec![0..RAM])));
+    let frames = Arc::new(Frames::new(RAM, Notifier::new(std::iter::once(0..RAM).collect())));
     let table = Current::new(Table::new(Order::MIN).expect("256 KiB"));
     let shared = Shared::new(memory, frames, table, Timebase::new());
     shared.set_lpcr(if little { power::msr::lpcr::ILE } else { 0 });
@@ -82,6 +82,7 @@ fn run(seed: u64) -> u64 {
                 Exit::Hypercall => {}
                 Exit::Attention if over.load(Ordering::Acquire) => break,
                 Exit::Attention => {}
+                Exit::Withheld { .. } => panic!("nothing is withheld"),
                 Exit::Checkstop(why) => {
                     assert!(!why.is_empty() && !cpu.dump().to_string().is_empty());
                     break;

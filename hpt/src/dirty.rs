@@ -7,18 +7,18 @@
 //! |---|---|---|---|
 //! | A1 | processor, inside its seat | footprint noted; fence SeqCst if it was news (F1) | D3 |
 //! | D1 | the same, about to remember that it may store | bit: load Relaxed; if it is clear, set, Relaxed | D2 |
-//! | D2 | harvester | words that are not zero: swapped with zero, Acquire | D5 |
+//! | D2 | harvester | words that are not zero: swapped with zero, Relaxed | D1, D5: each bit is in one log |
 //! | D3 | the same | unmap of these frames: fence SeqCst; processors inside that may hold one are driven out | A1, D1, D5 |
 //! | D4 | the same | the log is handed out: what was stored before is seen by who has it | |
-//! | D5 | this program, which has stored to a frame itself | fence SeqCst; if frames are tracked, bit set, Release, always | D2 |
+//! | D5 | this program, which has stored to a frame itself | fence SeqCst; if frames are tracked, bit set, Relaxed, always | D2; D3, by the fences |
 //!
 //! *Why D1 needs no atomic step when the bit is set already.* It was found set before D2, or D2 would have been seen: the processor is
 //! inside, with its footprint noted. Of the fences of A1 (or of its entry) and D3 one comes first. If it is the harvester's, the processor finds the bit clear
 //! and sets it: the frame is in the next log. If it is the processor's, D3 finds it and waits until it has left, so that all that it has stored
 //! is in the memory that goes with this log; and it has forgotten that it may.
 //!
-//! *Why D5 does.* This program is in no seat and nobody waits for it. A swap that finds its bit has read what it stored; one that does not
-//! leaves the bit for the next log.
+//! *Why D5 does.* This program is in no seat and nobody waits for it. If a swap finds its bit, what it stored is there after D3, by the two
+//! fences; one that does not leaves the bit for the next log.
 
 use std::ops::Range;
 
@@ -63,7 +63,7 @@ impl Dirty {
         for frame in frames_of(range) {
             let (at, bit) = place(frame);
             let Some(word) = self.words.get(at) else { return };
-            word.fetch_or(bit, Ordering::Release);
+            word.fetch_or(bit, Ordering::Relaxed);
         }
     }
 
@@ -79,15 +79,14 @@ impl Dirty {
     fn take(&self, into: &mut Vec<(u64, u64)>) {
         for (at, word) in self.words.iter().enumerate() {
             if word.load(Ordering::Relaxed) != 0 {
-                // Acquire: D5.
-                into.push((at as u64, word.swap(0, Ordering::Acquire)));
+                into.push((at as u64, word.swap(0, Ordering::Relaxed)));
             }
         }
     }
 
     fn put_back(&self, words: &[(u64, u64)]) {
         for &(at, bits) in words {
-            self.words[at as usize].fetch_or(bits, Ordering::Release);
+            self.words[at as usize].fetch_or(bits, Ordering::Relaxed);
         }
     }
 }

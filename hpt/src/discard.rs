@@ -131,7 +131,8 @@ mod tests {
             real: 0x6000,
             bytes: 0x3000,
         });
-        assert_eq!(told(1, &batch), (Some(1), vec![0x5000..0x9000]));
+        let whole = 0x5000..0x9000;
+        assert_eq!(told(1, &batch), (Some(1), vec![whole]));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! - [`Notifier`] knows the ranges of real addresses that somebody is about to take away, and tells each [`Listener`].
 //!
 //! Knows nothing of KVM, registers or devices: what it needs from above are the traits [`RealMap`],
-//! [`Shadow`], [`Kick`] and [`Discard`]. The protocols are in `docs/concurrency.md`.
+//! [`Shadow`], [`Kick`], [`Discard`], [`Listener`] and [`Patience`]. The protocols are in `docs/concurrency.md`.
 
 mod block;
 mod bulk;

@@ -174,7 +174,11 @@ impl Locked<'_> {
         self.claim();
         store(self.table.r(self.at), new.r.raw(), Ordering::Relaxed);
         if let Some(map) = self.table.reverse() {
-            // After dw 1, in which whoever finds the entry by the map may leave a mark; before dw 0, which shows it (M4).
+            // Whoever finds the entry by the map reads there which page it is for, also if a walker's R is all that it sees of
+            // what comes next (M0).
+            let hidden = new.v.with_valid(false).raw() | HpteV::LOCK;
+            store(self.table.v(self.at), hidden, Ordering::Relaxed);
+            // After dw 1, to which the same adds a step (U3); before the dw 0 that shows it (M4).
             map.link(self.at, new);
         }
         self.v = new.v;

@@ -6,15 +6,16 @@
 //!
 //! | step | who | access | pairs with |
 //! |---|---|---|---|
-//! | M1 | writer that fills a slot, past W6 | head: lock bit set by compare-exchange, Acquire | M3, U2 of the last holder |
+//! | M0 | writer that fills a slot, past W6 | doubleword 0 without V, Relaxed: which page it is, for who sees of the rest no more than R | U4 |
+//! | M1 | the same | head: lock bit set by compare-exchange, Acquire | M3, U2 of the last holder |
 //! | M2 | the same | the links, Relaxed; if the chain was empty its bit: set by fetch-or, Acquire | U1: who comes after it has seen what was before it |
 //! | M3 | the same | head: the first entry, lock bit clear, store Release | M1, U2 |
 //! | M4 | the same | W7 | |
-//! | M5 | writer that frees a slot, past its flush, before W7 | M1; the links, Relaxed; if the chain is empty its bit: cleared by fetch-and, Relaxed; bookmarks of the entry are moved on; M3 | M1, U2 |
-//! | U1 | unmapper | a word of bits: read by fetch-or of 0, Release | M2 |
+//! | M5 | writer that frees a slot, past its flush, before W7 | M1; the links, Relaxed; if the chain is empty its bit: cleared by fetch-and, Release; bookmarks of the entry are moved on; M3 | M1, U2 |
+//! | U1 | unmapper | a word of bits: read by fetch-or of 0, AcqRel | M2; M5: the uses of an entry that is gone are over |
 //! | U2 | the same, for each bit that is set | head: M1; some of the chain's entries are looked at (U3, U4); if more are left a bookmark; M3 | M1 |
 //! | U3 | the same | doubleword 1: load Relaxed; if R is clear, again by fetch-or of 0, AcqRel | R5; clear R; W6 of a change, which is a swap |
-//! | U4 | the same, if R is clear | doubleword 0: load Acquire; a valid entry that is locked may be one of which R is being cleared, with its flush pending | W1; W7 |
+//! | U4 | the same | doubleword 0: load Acquire, for the page's name; if R is clear, a valid entry that is locked may be one of which R is being cleared, with its flush pending | W1; W7 |
 //!
 //! - **Who is not found has seen the range.** The unmapper comes after its range was put in flight. If it does not find an
 //!   entry, that was linked after its look (U1 or U2, by the same word) and published after that; if it finds R clear, R is set
@@ -222,7 +223,8 @@ impl ReverseMap {
         }
         if head.first == 0 {
             let (word, bit) = self.used(frame);
-            word.fetch_and(!bit, Ordering::Relaxed);
+            // Release: who finds it clear comes after the uses of the entry.
+            word.fetch_and(!bit, Ordering::Release);
         }
         self.bookmarks.move_on(name, next);
     }
@@ -230,8 +232,8 @@ impl ReverseMap {
     /// The first of the pages `frames` of `size` whose chain has entries, among those of the first word; or the first page of the
     /// next word.
     pub(crate) fn next_used(&self, size: PageSize, from: usize, end: usize) -> Result<usize, usize> {
-        // Release: whoever sets a bit after this look sees what came before it (U1).
-        let word = self.heads(size).used.at(from / WORD).fetch_or(0, Ordering::Release);
+        // Release: whoever sets a bit after this look sees what came before it. Acquire: what was done to entries that are gone (U1).
+        let word = self.heads(size).used.at(from / WORD).fetch_or(0, Ordering::AcqRel);
         let skipped = (word >> (from % WORD)).trailing_zeros() as usize;
         if skipped < WORD && from + skipped < end {
             Ok(from + skipped)
@@ -302,7 +304,7 @@ impl Chain<'_> {
 
 impl Drop for Chain<'_> {
     fn drop(&mut self) {
-        if let Some(bookmark) = self.bookmark.take() {
+        if let Some(bookmark) = &self.bookmark {
             self.map.bookmarks.remove(bookmark);
         }
     }
@@ -357,9 +359,12 @@ impl Bookmarks {
         }
     }
 
-    fn remove(&self, bookmark: Bookmark) {
+    fn remove(&self, bookmark: &Bookmark) {
         let mut places = lock(&self.places);
         places[bookmark.0] = None;
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,8 +106,18 @@ impl Machine {
 
     /// The same, whose table may grow.
     pub(crate) fn made(largest: Order, marking: Marking) -> Self {
+        Self::around(Table::with_marking(Order::MIN, marking).unwrap(), largest)
+    }
+
+    /// The same whose table has a reverse map, and may grow.
+    pub(crate) fn with_reverse_map(largest: Order) -> Self {
+        let table = Table::new(Order::MIN).unwrap();
+        Self::around(table.with_reverse_map(RAM_END).unwrap(), largest)
+    }
+
+    fn around(table: Table, largest: Order) -> Self {
         let recorder = Recorder::default();
-        let current = Current::new(Table::with_marking(Order::MIN, marking).unwrap());
+        let current = Current::new(table);
         let hpt = Hpt::new(current, Box::new(recorder.clone()), Box::new(recorder.clone()));
         let hpt = Arc::new(hpt.with_largest(largest));
         Self { hpt, recorder }

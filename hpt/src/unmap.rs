@@ -88,7 +88,12 @@ impl Unmapper {
     /// What a step looks at, at most: entries, and words of the map that name none.
     pub const LOOKS: u32 = 8192;
     /// How long a step looks, at most, without the wait for processors: it ends with the first run of entries, or of words, past it.
-    pub const STEP: Duration = Duration::from_micros(200);
+    pub const STEP: Duration = if cfg!(loom) {
+        // A model knows no time.
+        Duration::MAX
+    } else {
+        Duration::from_micros(200)
+    };
 
     /// Returns when no processor holds a translation, by the table or of real mode, of any byte of `ranges` that it made
     /// before the call: before ranges were put in flight that every processor looks for before it remembers one. The guest's entries stay
@@ -122,7 +127,7 @@ impl Unmapper {
             Some(map) => sweep.look_through(map, ranges),
             None => Err(Ended::Everything),
         };
-        sweep.end(ended)
+        sweep.end(&ended)
     }
 }
 
@@ -287,7 +292,7 @@ impl Sweep<'_> {
     }
 
     /// Ends the last step, as `ended` says.
-    fn end(mut self, ended: Result<(), Ended>) -> Result<Unmapped, Abandoned> {
+    fn end(mut self, ended: &Result<(), Ended>) -> Result<Unmapped, Abandoned> {
         match ended {
             // The entries may have been moved, with nobody left in the guest who uses them.
             Ok(()) if self.table.reverse().is_some() && self.table.is_retired() => self.done.everything = true,
@@ -343,7 +348,10 @@ impl Table {
         // Acquire: an entry that is not locked has no flush pending.
         let v = HpteV::from_raw(u64::from_be(self.v(at).load(Ordering::Acquire)));
         // Without V it was found unused when it was hidden, or is not published yet.
-        let is_unused = !r.is_referenced() && !(v.is_valid() && v.is_locked());
-        (!is_unused).then(|| named(at, v, r).unwrap_or(Invalidation::All))
+        let is_used = r.is_referenced() || (v.is_valid() && v.is_locked());
+        is_used.then(|| named(at, v, r).unwrap_or(Invalidation::All))
     }
 }
+
+#[cfg(test)]
+mod tests;

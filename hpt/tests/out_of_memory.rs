@@ -1,60 +1,18 @@
 //! A host without memory: removing any number of entries still succeeds, in more batches.
 #![cfg(not(loom))]
-#![expect(unsafe_code, reason = "an allocator that fails on demand")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod scarce;
+
+use std::iter::once;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hpt::{Access, Batch, Current, Grace, Hpt, Invalidation, Marking, Order, Port, RealKind, RealMap, Shadow, Table};
+use hpt::{
+    Access, Batch, Current, Endless, Grace, Hpt, Invalidation, Marking, Order, Port, RealKind, RealMap, Shadow, Table,
+};
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
-
-thread_local! {
-    /// Allocations that this thread still gets.
-    static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// The system's allocator, for as long as the thread may have memory.
-struct Scarce;
-
-fn granted() -> bool {
-    LEFT.with(|left| {
-        let granted = left.get() > 0;
-        if granted && left.get() != usize::MAX {
-            left.set(left.get() - 1);
-        }
-        granted
-    })
-}
-
-// SAFETY: every request goes to the system's allocator as it came, or is refused with null, which is allowed.
-unsafe impl GlobalAlloc for Scarce {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if !granted() {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: the caller's promises are those that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: `at` is from `System`, as every allocation here.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if !granted() {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: `at` is from `System`, the rest is the caller's promise.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Scarce = Scarce;
+use scarce::with_allocations;
 
 struct Everything;
 
@@ -73,6 +31,7 @@ impl RealMap for Everything {
 struct Told {
     pages: AtomicUsize,
     everything: AtomicUsize,
+    real: AtomicUsize,
     largest: AtomicUsize,
 }
 
@@ -81,6 +40,7 @@ impl Shadow for Told {
         for item in batch.items() {
             let count = match item {
                 Invalidation::Page { .. } => &self.pages,
+                Invalidation::Real { .. } => &self.real,
                 Invalidation::All => &self.everything,
             };
             count.fetch_add(1, Ordering::Relaxed);
@@ -119,6 +79,39 @@ fn enter_all(hpt: &Hpt, port: &mut Port) {
     }
 }
 
+/// A machine with a reverse map, whose entries have all been used, and what its processors are told.
+fn used_machine(entries: u64) -> (Arc<Hpt>, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    let table = Table::new(Order::MIN)
+        .expect("256 KiB")
+        .with_reverse_map(entries << 12)
+        .expect("small");
+    let hpt = Hpt::new(Current::new(table), Box::new(Everything), Box::new(Arc::clone(&told)));
+    let hpt = Arc::new(hpt);
+    enter_all(&hpt, &mut hpt.port());
+    (hpt, told)
+}
+
+#[test]
+fn to_unmap_takes_no_memory() {
+    let (hpt, told) = used_machine(ENTRIES);
+    let mut unmapper = hpt.unmapper();
+    let most = ENTRIES.min(4096);
+    let (unmapped, all) = with_allocations(0, || {
+        let unmapped = unmapper.unmap(once(0..most << 12), &Endless);
+        (unmapped, unmapper.unmap(once(0..ENTRIES << 12), &Endless))
+    });
+    let unmapped = unmapped.expect("endless patience");
+    assert_eq!(
+        (unmapped.entries, unmapped.untouched, unmapped.everything),
+        (most, 0, false)
+    );
+    assert!(unmapped.flushes >= most / 192 && unmapped.steps >= unmapped.flushes);
+    let all = all.expect("endless patience");
+    assert_eq!(all.everything, ENTRIES > 4096);
+    assert!(told.largest.load(Ordering::Relaxed) <= 192);
+}
+
 /// Evicts all entries with `left` allocations granted. Returns the number of early flushes.
 fn evict_with(marking: Marking, left: usize) -> (u64, Arc<Told>) {
     let told = Arc::new(Told::default());
@@ -128,12 +121,15 @@ fn evict_with(marking: Marking, left: usize) -> (u64, Arc<Told>) {
     enter_all(&hpt, &mut port);
     let mut next = 0;
     let mut in_order = true;
-    LEFT.with(|allocations| allocations.set(left));
-    let evicted = port.evict(|_| 0..ENTRIES, |at, old| {
-        in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
-        next += 1;
+    let evicted = with_allocations(left, || {
+        port.evict(
+            |_| 0..ENTRIES,
+            |at, old| {
+                in_order &= at.to_register() == next && old.r.raw() >> 12 == next;
+                next += 1;
+            },
+        )
     });
-    LEFT.with(|allocations| allocations.set(usize::MAX));
     assert!(in_order, "each entry as it was, in order");
     assert_eq!((evicted as u64, next), (ENTRIES, ENTRIES));
     assert_eq!(told.pages.load(Ordering::Relaxed) as u64, ENTRIES);

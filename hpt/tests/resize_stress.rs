@@ -164,6 +164,7 @@ impl Machine {
             bell.0.store(false, Ordering::Relaxed);
             seat.enter(|invalidation| match *invalidation {
                 Invalidation::Page { page, .. } => drop(cache.remove(&(page.offset() >> 12))),
+                Invalidation::Real { .. } => (),
                 Invalidation::All => {
                     cache.clear();
                     self.footprints[cpu].clear();

@@ -1,11 +1,12 @@
 //! The program as a user sees it: what the tests in `tests/` have in common.
 //!
 //! [`Guest`] is a running `pteg` with both ends of its standard streams, [`Pty`] a terminal to run one in,
-//! [`Turns`] keeps the large guests from running all at once.
+//! [`Control`] a client of its control socket, [`Turns`] keeps the large guests from running all at once.
 
 #![forbid(unsafe_code)]
 
 mod binary;
+mod control;
 mod file;
 mod guest;
 mod output;
@@ -13,6 +14,7 @@ mod pty;
 mod turns;
 
 pub use binary::pteg;
+pub use control::{Control, Reply, read as read_reply};
 pub use file::{ElfFile, write_program};
 pub use guest::{Ended, Guest};
 pub use output::PATIENCE;

@@ -234,6 +234,14 @@ pub(crate) struct RunArgs {
     /// no other file is. It is removed at the end. Default: none. Example: --control vm.sock
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
+
+    /// Socket at which other processes are given the guest's memory
+    ///
+    /// Path of a Unix socket to be made, at which processes of yours are given the file that is the guest's memory, to map it. They pass a
+    /// userfaultfd back, and what they remove of that memory, unmap or move is taken from the guest's processors as it happens.
+    /// docs/shared-memory.md says how. Only you may connect to it. Default: none. Example: --share-memory vm.mem
+    #[arg(long, value_name = "PATH")]
+    pub(crate) share_memory: Option<PathBuf>,
 }
 
 /// The flags of `pteg doctor`.

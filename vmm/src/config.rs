@@ -75,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) hpt_report: Option<PathBuf>,
     /// Where other programs may look at the run and act on it.
     pub(crate) control: Option<PathBuf>,
+    /// Where other processes are given the guest's memory.
+    pub(crate) share_memory: Option<PathBuf>,
 }
 
 /// Why a run cannot be as the user wants it.
@@ -183,6 +185,7 @@ impl Config {
             stats_json: args.stats_json,
             hpt_report: args.hpt_report,
             control: args.control,
+            share_memory: args.share_memory,
         }))
     }
 }
@@ -224,6 +227,7 @@ mod tests {
             stats_json: None,
             hpt_report: None,
             control: None,
+            share_memory: None,
         }
     }
 

@@ -21,11 +21,13 @@ mod machine;
 mod memory;
 mod offer;
 mod pause;
+mod peers;
 mod processors;
 mod random;
 mod rtas;
 mod run;
 mod size;
+mod socket;
 mod stop;
 mod terminal;
 #[cfg(test)]

@@ -274,6 +274,9 @@ mod tests {
     use super::*;
     use std::io::Write as _;
     use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
+
+    use hpt::{Right, Why};
 
     fn ram() -> GuestRam {
         GuestRam::new(Size::from_mib(16)).unwrap()
@@ -303,6 +306,46 @@ mod tests {
         ram.load(&file, 2, 0x2000, 4).unwrap();
         assert_eq!(ram.read(0x2000), Some(*b"2345"));
         assert_eq!(*heard.lock().unwrap(), [(0x1000, 16), (0x2000, 4)]);
+    }
+
+    #[test]
+    fn an_access_waits_for_its_right_and_others_do_not() {
+        let ram = ram();
+        ram.frames().narrow(0x3000..0x4000, Right::Load, &Endless).unwrap();
+        ram.write(0x2ff8, &[1; 8]).unwrap();
+        assert_eq!(ram.read(0x3000), Some([0; 8]));
+        thread::scope(|scope| {
+            let across = scope.spawn(|| ram.write(0x2ffc, &[2; 8]));
+            let zero = scope.spawn(|| ram.zero(0x2000, 0x2000));
+            assert_eq!(ram.read(0x3000), Some([0; 4]));
+            ram.frames().widen(0x3000..0x4000, Right::Store);
+            assert_eq!((across.join().unwrap(), zero.join().unwrap()), (Some(()), Some(())));
+        });
+    }
+
+    #[test]
+    fn an_access_waits_while_a_range_is_in_flight() {
+        let ram = ram();
+        ram.write(0x3000, &[1]).unwrap();
+        let range = ram.notifier().begin(0x3000..0x4000, Why::Discard, &Endless).unwrap();
+        thread::scope(|scope| {
+            let read = scope.spawn(|| ram.read(0x3000));
+            ram.mapping().write_slice(&[7], GuestAddress(0x3000)).unwrap();
+            drop(range);
+            assert_eq!(read.join().unwrap(), Some([7]));
+        });
+    }
+
+    #[test]
+    fn what_is_withheld_at_the_end_of_the_run_stays_as_it_is() {
+        let ram = ram();
+        ram.write(0x3000, &[1]).unwrap();
+        ram.serve(Box::new(|_, _| ()), Arc::new(AtomicBool::new(true)));
+        ram.frames().narrow(0x3000..0x4000, Right::Nothing, &Endless).unwrap();
+        assert_eq!((ram.write(0x3000, &[2]), ram.read(0x3000)), (Some(()), Some([0])));
+        assert_eq!(ram.zero(0x3000, 0x1000), Some(()));
+        ram.frames().widen(0x3000..0x4000, Right::Load);
+        assert_eq!(ram.read(0x3000), Some([1]));
     }
 
     #[test]

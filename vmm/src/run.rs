@@ -23,12 +23,14 @@ use crate::boot::{self, BootError, Files, KernelFile, ProcessorKind};
 use crate::carriers;
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
-use crate::control::{self, Socket, SocketError};
+use crate::control;
 use crate::host::Host;
 use crate::images::{self, ImageError};
 use crate::machine::{CONSOLE_INTERRUPT, Machine, Traits};
 use crate::memory::{GuestRam, MemoryError};
+use crate::peers;
 use crate::processors::Start;
+use crate::socket::{Socket, SocketError};
 use crate::stop::{Ending, Stop};
 use crate::terminal::{self, Terminal};
 
@@ -77,7 +79,7 @@ pub(crate) enum Error {
     /// What `pteg doctor` found.
     #[error("writing what was found")]
     Doctor(#[source] io::Error),
-    /// The control socket.
+    /// A socket.
     #[error(transparent)]
     Socket(SocketError),
     /// Its thread.
@@ -153,8 +155,9 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     let choice = choose(&Wish::of(config), &host)?;
     let requests = Requests::take().map_err(Error::Terminal)?;
     let reports = Reports::new(config).map_err(Error::ReportPath)?;
-    let socket = config.control.as_deref().map(Socket::new).transpose();
-    let socket = socket.map_err(Error::Socket)?;
+    let socket = |flag, path: &Option<PathBuf>| path.as_deref().map(|path| Socket::new(flag, path)).transpose();
+    let peers = socket("--share-memory", &config.share_memory).map_err(Error::Socket)?;
+    let socket = socket("--control", &config.control).map_err(Error::Socket)?;
     // Held for the whole run: an image may come with a temporary file.
     let (files, _held) = match &config.guest {
         Guest::Kernel { kernel, initrd } => {
@@ -181,6 +184,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         reports,
         requests,
         socket,
+        peers,
     };
     match setup.choice.accelerator {
         Chosen::Emulated => setup.emulate(),
@@ -202,6 +206,8 @@ struct Setup<'a> {
     requests: Requests,
     /// Where clients wait to be served.
     socket: Option<Socket>,
+    /// Where other processes are given the guest's memory.
+    peers: Option<Socket>,
 }
 
 impl Setup<'_> {
@@ -261,6 +267,9 @@ impl Setup<'_> {
             control::serve(socket, context)
         });
         let served = served.transpose().map_err(Error::Serve)?;
+        if let Some(peers) = &self.peers {
+            peers::serve(peers, Arc::clone(&machine)).map_err(Error::Threads)?;
+        }
         let outcome = drive(&machine, accelerator, entry, &terminal)?;
         drop(served);
         drop(terminal);

@@ -194,7 +194,9 @@ impl<P: Processor> Vcpu<P> {
                 // It waits in its carrier's hands, outside its seat: whoever takes the memory away waits for the processor, never the
                 // other way round. If the run ends meanwhile, the loop sees it.
                 Exit::Withheld { real, access } => {
+                    machine.pause.leave(self.server);
                     let _: Result<_, _> = machine.ram.frames().wait_for(real, access, &*machine.stop);
+                    machine.pause.enter(self.server);
                 }
                 Exit::Checkstop(why) => {
                     cpu.settle();

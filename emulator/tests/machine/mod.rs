@@ -39,7 +39,10 @@ impl Machine {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), ram_bytes)]).expect("memory can be mapped");
         let memory = Arc::new(memory);
         let ram_bytes = ram_bytes as u64;
-        let frames = Arc::new(Frames::new(ram_bytes, Notifier::new(vec![0..ram_bytes])));
+        let frames = Arc::new(Frames::new(
+            ram_bytes,
+            Notifier::new(std::iter::once(0..ram_bytes).collect()),
+        ));
         let table = Current::new(Table::new(Order::MIN).expect("a small table can be made"));
         let shared = Shared::new(
             Arc::clone(&memory),

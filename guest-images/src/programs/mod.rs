@@ -120,7 +120,7 @@ pub struct Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self {
             name: "hello",
             description: "a greeting from a guest without an operating system",
@@ -130,6 +130,11 @@ impl Program {
             name: "echo",
             description: "what is typed comes back, until Ctrl-D",
             source: |_| include_str!("echo.s").to_owned(),
+        },
+        Self {
+            name: "ticks",
+            description: "says the time base about every millisecond; takes ticks=",
+            source: |_| include_str!("ticks.s").to_owned(),
         },
         Self {
             name: "hypercalls",

@@ -5,7 +5,7 @@
 //!   (`flight.rs`).
 //! - [`Notifier::register`] adds a [`Listener`], which speaks for users that keep translations (`register.rs`, `calls.rs`).
 //! - [`Notifier::is_in_flight`] is for processors in their seats, [`Notifier::sequence`] and [`Notifier::is_stale`] for
-//!   translators that nobody waits for, [`Notifier::lease`] for short accesses of this program itself (`lease.rs`).
+//!   translators that nobody waits for (`notifier.rs`), [`Notifier::lease`] for short accesses of this program itself (`lease.rs`).
 //!
 //! What is done to the memory is left to whoever begins the range, and flushing translations to the listeners.
 //!
@@ -38,20 +38,16 @@
 mod calls;
 mod flight;
 mod lease;
+mod notifier;
 mod region;
 mod register;
 
 use std::ops::Range;
-use std::sync::Arc;
 
 pub use flight::{BeginError, InFlight};
 pub use lease::Lease;
+pub use notifier::{Notifier, Sequence};
 pub use register::{Listener, RegisterError, Registration};
-
-use crate::patience::{Abandoned, Patience};
-use crate::sync::{AtomicU64, Ordering};
-use calls::Calls;
-use region::Region;
 
 /// What happens to the memory of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,103 +67,4 @@ pub struct Announced {
     pub range: Range<u64>,
     /// What happens to them.
     pub why: Why,
-}
-
-/// A moment in the life of a [`Notifier`], before which a translator began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sequence(u64);
-
-/// The ranges in flight of one guest, and those who are told of them.
-pub struct Notifier {
-    /// In ascending order.
-    regions: Box<[Region]>,
-    calls: Calls,
-    /// How many ranges are in flight.
-    in_flight: AtomicU64,
-    /// Counts the ends of ranges, one for each region.
-    clock: AtomicU64,
-}
-
-impl Notifier {
-    /// Nothing in flight, for a guest with RAM at `regions`, real addresses in bytes.
-    ///
-    /// # Panics
-    /// A region is empty, or two overlap.
-    pub fn new(mut regions: Vec<Range<u64>>) -> Arc<Self> {
-        regions.sort_by_key(|region| region.start);
-        assert!(regions.iter().all(|region| !region.is_empty()), "an empty region");
-        assert!(
-            regions.windows(2).all(|pair| pair[0].end <= pair[1].start),
-            "regions overlap"
-        );
-        Arc::new(Self {
-            regions: regions.into_iter().map(Region::new).collect(),
-            calls: Calls::new(),
-            in_flight: AtomicU64::new(0),
-            clock: AtomicU64::new(0),
-        })
-    }
-
-    /// The regions that have bytes of `range`.
-    fn overlapping(&self, range: &Range<u64>) -> &[Region] {
-        if range.is_empty() {
-            return &[];
-        }
-        let first = self.regions.partition_point(|region| region.range.end <= range.start);
-        let end = self.regions.partition_point(|region| region.range.start < range.end);
-        &self.regions[first..end]
-    }
-
-    /// Whether a range with the byte at `real` is in flight. For a processor inside its seat that is about to keep a translation, and has
-    /// noted the page in its footprint: if not, the next range over the page finds it. Ranges of which translations are kept by
-    /// frames are to be of whole frames.
-    #[inline]
-    pub fn is_in_flight(&self, real: u64) -> bool {
-        // P2. Acquire: who finds a range over sees what was changed.
-        self.in_flight.load(Ordering::Acquire) != 0 && self.is_listed(real)
-    }
-
-    #[cold]
-    fn is_listed(&self, real: u64) -> bool {
-        let byte = real..real.saturating_add(1);
-        self.overlapping(&byte)
-            .iter()
-            .any(|region| region.lock().has_in_flight(&byte))
-    }
-
-    /// The moment before a translation that nobody waits for (T1).
-    pub fn sequence(&self) -> Sequence {
-        Sequence(self.clock.load(Ordering::Acquire))
-    }
-
-    /// Whether a range that overlaps `range` is in flight, or has been since `since`: then what was translated since must not be kept
-    /// (T2). Asked under a lock that the `start` of the translator's [`Listener`] takes as well, and held until the
-    /// translation is where `start` finds it. May be true because of another range of the same region that has ended.
-    pub fn is_stale(&self, since: Sequence, range: &Range<u64>) -> bool {
-        self.overlapping(range).iter().any(|region| {
-            let state = region.lock();
-            state.has_in_flight(range) || state.ended > since.0
-        })
-    }
-
-    /// Returns when no range is in flight that overlaps `range`: each region of it has been without one. Others may begin
-    /// at once. Called outside any seat, and not by whoever holds such a range.
-    ///
-    /// # Errors
-    /// `patience` was over before.
-    pub fn wait(&self, range: &Range<u64>, patience: &dyn Patience) -> Result<(), Abandoned> {
-        for region in self.overlapping(range) {
-            drop(region.wait_until(patience, |state| !state.has_in_flight(range))?);
-        }
-        Ok(())
-    }
-}
-
-impl std::fmt::Debug for Notifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Notifier")
-            .field("regions", &self.regions.len())
-            .field("in_flight", &self.in_flight.load(Ordering::Relaxed))
-            .finish_non_exhaustive()
-    }
 }

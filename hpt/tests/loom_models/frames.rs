@@ -106,10 +106,17 @@ impl World {
             .expect("nobody gives up");
     }
 
-    /// A harvest; whether the frame is in the log.
-    fn is_dirty(&self) -> bool {
+    /// A harvest; a bit for each frame in the log.
+    fn harvest(&self) -> u64 {
         let log = self.frames.harvest(&mut self.hpt.unmapper(), &Endless);
-        !log.expect("nobody gives up").is_empty()
+        let log = log.expect("nobody gives up");
+        let frames = log.ranges().flat_map(|range| range.start >> 12..range.end >> 12);
+        frames.map(|frame| 1 << frame).sum()
+    }
+
+    /// The same; whether there is any.
+    fn is_dirty(&self) -> bool {
+        self.harvest() != 0
     }
 
     /// A harvest, and then what the frame holds.
@@ -221,6 +228,30 @@ fn a_bit_that_is_set_already_needs_no_step_of_its_own() {
         let (first, copy) = harvester.join().expect("no panic");
         let second = world.is_dirty();
         assert!(first && (second || copy == 1), "the store is in no log");
+    });
+}
+
+/// The second frame was stored to before, and by nobody since.
+#[test]
+fn frames_of_one_word_are_each_in_one_log() {
+    explore(4, 100, || {
+        let world = World::of(2 * FRAME.end);
+        world.frames.track(true);
+        world.harvest();
+        world.frames.note_stored(FRAME.end, 8);
+        let processor = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.visit(&mut false, || ())
+        });
+        let harvester = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.harvest()
+        });
+        assert!(processor.join().expect("no panic"), "nothing is withheld");
+        let first = harvester.join().expect("no panic");
+        let second = world.harvest();
+        assert_eq!([first >> 1, second >> 1], [1, 0], "of the second frame");
+        assert_eq!((first & 1) + (second & 1), 1, "of the first frame");
     });
 }
 

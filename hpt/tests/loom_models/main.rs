@@ -20,4 +20,5 @@ mod remove;
 mod resize;
 mod search;
 mod shootdown;
+mod unmap;
 mod walk;

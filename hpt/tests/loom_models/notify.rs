@@ -257,6 +257,7 @@ impl World<Translator> {
     fn use_kept(&self, kept: bool) {
         if kept {
             self.memory.load();
+            assert_eq!(self.users.place.load(Relaxed), 0, "kept from before");
         }
     }
 

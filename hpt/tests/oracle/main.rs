@@ -147,9 +147,12 @@ fn play(hpt: &mut Port, view: &mut View, model: &mut Model, cache: &Cache, dupli
         Step::Evict(ref ptexes) => {
             let ptexes: Vec<_> = ptexes.iter().map(|&ptex| model.fit(ptex)).collect();
             let mut gone = Vec::new();
-            let count = hpt.evict(|_| ptexes.iter().copied(), |at, old| {
-                gone.push((at.to_register(), (old.v.raw(), old.r.raw())));
-            });
+            let count = hpt.evict(
+                |_| ptexes.iter().copied(),
+                |at, old| {
+                    gone.push((at.to_register(), (old.v.raw(), old.r.raw())));
+                },
+            );
             assert_eq!(count, gone.len());
             // Those that nobody used are gone before those that wait for a flush.
             gone.sort_unstable();

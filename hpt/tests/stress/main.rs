@@ -1,17 +1,17 @@
 //! Real threads: processors that walk and remember, and the same threads as writers that enter, remove and
-//! protect, as a guest's do. The ownership of real pages tells whether anybody used a translation that was
-//! gone.
+//! protect, as a guest's do; and a host that takes ranges of real pages away. The ownership of real pages tells whether
+//! anybody used a translation that was gone.
 #![cfg(not(loom))]
 
 mod kernel_walker;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hpt::{
-    Access, Confirmation, Current, Footprint, Held, Hpt, Hpte, Invalidation, Kick, Marking, Order, Port, PteIndex,
-    RealKind, RealMap, Seat, Shootdown, Specifier, Table, Translation,
+    Access, Confirmation, Current, Endless, Footprint, Held, Hpt, Hpte, Invalidation, Kick, Marking, Order, Port,
+    PteIndex, RealKind, RealMap, Seat, Shootdown, Specifier, Table, Translation,
 };
 use kernel_walker::{Host, Kernel};
 use power::hcall::{Status, access};
@@ -86,6 +86,10 @@ struct RealPage {
     used: AtomicBool,
     stored: AtomicBool,
     read_only: AtomicBool,
+    /// How many are about to take it away: what is found now must not be remembered.
+    in_flight: AtomicU64,
+    /// How many have: nobody may use it.
+    away: AtomicU64,
 }
 
 /// Leaves the seat on every way out: a failure must not make the other threads wait for ever.
@@ -94,6 +98,17 @@ struct Inside<'s>(&'s Seat);
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+/// A processor that has not finished. The last one's end, however it comes, ends the unmapping as well.
+struct Finish<'f>(&'f AtomicU64, &'f AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        if self.0.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.1.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -329,7 +344,14 @@ impl Guest {
             Some(footprint) => port.table().walk_for(page(number), kind, false, footprint),
             None => port.table().walk(page(number), kind, false),
         };
-        let Some(found) = held.or_else(|| walk().ok()) else {
+        let is_admitted = |found: &Translation| {
+            let real = self.real(found);
+            // The walk has set them.
+            real.used.store(true, Ordering::Release);
+            real.stored.fetch_or(store, Ordering::Relaxed);
+            real.in_flight.load(Ordering::Acquire) == 0
+        };
+        let Some(found) = held.or_else(|| walk().ok().filter(is_admitted)) else {
             return;
         };
         if store && !found.protection.allows_store(false) {
@@ -337,6 +359,37 @@ impl Guest {
         }
         cache.insert(page(number), found);
         self.use_page(port.table(), number, store, found);
+    }
+
+    fn real(&self, found: &Translation) -> &RealPage {
+        &self.real[(found.real >> 12) as usize]
+    }
+
+    /// The host takes ranges of real pages away and gives them back, until `over`.
+    fn unmap(&self, over: &AtomicBool, seed: u64) {
+        let mut random = Random(seed);
+        let mut unmapper = self.hpt.unmapper();
+        while !over.load(Ordering::Relaxed) {
+            let start = random.below(REAL_PAGES);
+            let most = if random.below(4) == 0 { REAL_PAGES } else { 4 };
+            let end = (start + 1 + random.below(most)).min(REAL_PAGES);
+            let pages = &self.real[start..end];
+            for page in pages {
+                page.in_flight.fetch_add(1, Ordering::Relaxed);
+            }
+            fence(Ordering::SeqCst);
+            let range = (start as u64) << 12..(end as u64) << 12;
+            unmapper.unmap([range], &Endless).expect("endless patience");
+            for page in pages {
+                page.away.fetch_add(1, Ordering::Relaxed);
+            }
+            std::thread::yield_now();
+            for page in pages {
+                page.away.fetch_sub(1, Ordering::Relaxed);
+                page.in_flight.fetch_sub(1, Ordering::Release);
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// An access through a translation that the processor holds.
@@ -348,7 +401,12 @@ impl Guest {
             changed: found.changed,
         };
         assert_ne!(table.confirm(page(number), &held), Confirmation::Stale);
-        let real = &self.real[(found.real >> 12) as usize];
+        let real = self.real(&found);
+        assert_eq!(
+            real.away.load(Ordering::Relaxed),
+            0,
+            "page {number} is used and was unmapped"
+        );
         assert_eq!(
             real.owner.load(Ordering::Relaxed),
             number as u64,
@@ -391,6 +449,7 @@ impl Guest {
             bell.0.store(false, Ordering::Relaxed);
             seat.enter(|invalidation| match *invalidation {
                 Invalidation::Page { page, .. } => drop(cache.remove(&page)),
+                Invalidation::Real { .. } => (),
                 Invalidation::All => cache.clear(),
             });
             let inside = Inside(seat);
@@ -457,27 +516,43 @@ fn stress(kind: Kind) {
         Kind::Kernel(_) => Marking::LateBytes,
         Kind::Plain | Kind::Footprint => Marking::OneStep,
     };
-    let table = Current::new(Table::with_marking(Order::MIN, marking).expect("256 KiB"));
+    let mut table = Table::with_marking(Order::MIN, marking).expect("256 KiB");
+    if marking == Marking::OneStep {
+        table = table.with_reverse_map((REAL_PAGES as u64) << 12).expect("small");
+    }
+    let table = Current::new(table);
     let new_page = || RealPage {
         owner: AtomicU64::new(NOBODY),
         used: AtomicBool::new(false),
         stored: AtomicBool::new(false),
         read_only: AtomicBool::new(false),
+        in_flight: AtomicU64::new(0),
+        away: AtomicU64::new(0),
     };
     let guest = Guest {
         hpt: Arc::new(Hpt::new(table, Box::new(Everything), Box::new(Arc::clone(&shootdown)))),
         mappings: (0..PAGES).map(|_| Mutex::default()).collect(),
         real: (0..REAL_PAGES).map(|_| new_page()).collect(),
     };
+    let over = AtomicBool::new(false);
+    let processors = AtomicU64::new(PROCESSORS as u64);
     std::thread::scope(|scope| {
+        for seed in [3, 5].into_iter().filter(|_| marking == Marking::OneStep) {
+            let (guest, over) = (&guest, &over);
+            scope.spawn(move || guest.unmap(over, seed));
+        }
         for (cpu, bell) in bells.iter().enumerate() {
             let (guest, seat) = (&guest, shootdown.seat(cpu));
             let (footprint, kernel) = (&*footprints[cpu], &kernels[cpu]);
             let seed = 0x9e37_79b9 * (cpu as u64 + 1);
-            scope.spawn(move || match kind {
-                Kind::Plain => guest.run(seat, bell, None, seed),
-                Kind::Footprint => guest.run(seat, bell, Some(footprint), seed),
-                Kind::Kernel(_) => guest.run_kernel(seat, bell, kernel, seed),
+            let finish = Finish(&processors, &over);
+            scope.spawn(move || {
+                let _finish = finish;
+                match kind {
+                    Kind::Plain => guest.run(seat, bell, None, seed),
+                    Kind::Footprint => guest.run(seat, bell, Some(footprint), seed),
+                    Kind::Kernel(_) => guest.run_kernel(seat, bell, kernel, seed),
+                }
             });
         }
     });
@@ -485,6 +560,12 @@ fn stress(kind: Kind) {
     if matches!(kind, Kind::Kernel(_)) && !cfg!(miri) {
         assert!(
             counts.discarded > 0 && counts.flushed_all > 0 && counts.untouched > 0,
+            "{counts:?}"
+        );
+    }
+    if marking == Marking::OneStep && !cfg!(miri) {
+        assert!(
+            counts.unmapped > counts.unmapped_untouched && counts.unmapped_untouched > 0,
             "{counts:?}"
         );
     }

@@ -4,6 +4,8 @@
 //! dropped on the way in.
 
 mod forgetting;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

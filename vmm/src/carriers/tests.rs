@@ -269,6 +269,78 @@ fn the_end_of_the_run_brings_sleepers_home() {
     }
 }
 
+/// Busy ones, sleepers, and ones that confer, each of which would be seen inside, or seen to have been there.
+#[test]
+fn nobody_runs_while_the_run_is_paused_and_all_go_on_after_it() {
+    const PAUSES: u64 = 100;
+    for (processors, carriers) in SHARES {
+        let inside = Arc::new(AtomicUsize::new(0));
+        let entries: Arc<Vec<AtomicU64>> = Arc::new((0..processors).map(|_| AtomicU64::new(0)).collect());
+        let (seen_inside, seen) = (Arc::clone(&inside), Arc::clone(&entries));
+        let program = move |server: usize, _: &Arc<Machine>| -> Program {
+            let (inside, entries) = (Arc::clone(&inside), Arc::clone(&entries));
+            Box::new(move |state: &mut State| {
+                inside.fetch_add(1, Ordering::SeqCst);
+                let entry = entries[server].fetch_add(1, Ordering::SeqCst);
+                let exit = match (server as u64 + entry) % 3 {
+                    0 => {
+                        state.spin();
+                        Exit::Attention
+                    }
+                    1 => {
+                        state.decrementer = Some(Instant::now() + Duration::from_micros(50));
+                        state.call(Hcall::Cede, [])
+                    }
+                    // To all others.
+                    _ => state.call(Hcall::Confer, [u64::MAX, 0]),
+                };
+                inside.fetch_sub(1, Ordering::SeqCst);
+                exit
+            })
+        };
+        run(processors, carriers, program, |machine| {
+            let count = || -> Vec<u64> { seen.iter().map(|entries| entries.load(Ordering::SeqCst)).collect() };
+            for pause in 0..PAUSES {
+                machine.pause(PATIENCE).unwrap();
+                let before = count();
+                for _ in 0..20 {
+                    // What others do meanwhile wakes nobody up.
+                    machine.processors.by_server(0).prod();
+                    assert_eq!(seen_inside.load(Ordering::SeqCst), 0, "pause {pause}");
+                    thread::yield_now();
+                }
+                assert_eq!(count(), before, "pause {pause}");
+                machine.resume();
+                // Somebody rings, or a busy one is left alone for ever.
+                while count().iter().zip(&before).any(|(now, before)| now == before) {
+                    machine.processors.iter().for_each(|processor| {
+                        processor.prod();
+                        processor.call_out();
+                    });
+                    thread::yield_now();
+                }
+            }
+            machine.stop.request(Ending::PowerOff);
+        });
+    }
+}
+
+#[test]
+fn a_paused_run_ends_when_it_is_told_to() {
+    for (processors, carriers) in SHARES {
+        let program = move |_: usize, _: &Arc<Machine>| -> Program {
+            Box::new(move |state: &mut State| {
+                state.spin();
+                Exit::Attention
+            })
+        };
+        run(processors, carriers, program, |machine| {
+            machine.pause(PATIENCE).unwrap();
+            machine.stop.request(Ending::PowerOff);
+        });
+    }
+}
+
 /// Processors that a guest never starts cost nothing, and have nothing to report.
 #[test]
 fn only_a_processor_that_starts_is_made() {

@@ -16,7 +16,7 @@ use super::{Context, life, memory, metrics, table};
     ),
     servers((url = "http://pteg", description = "The name of the host does not matter")),
     paths(
-        get,
+        openapi,
         life::info,
         life::pause,
         life::resume,
@@ -33,7 +33,7 @@ struct Document;
 
 /// This document
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI", content_type = "application/json")))]
-pub(super) fn get(_: &Context, _: &[u8]) -> Result<Answer, Refusal> {
+pub(super) fn openapi(_: &Context, _: &[u8]) -> Result<Answer, Refusal> {
     Ok(Answer::text(JSON, text()))
 }
 

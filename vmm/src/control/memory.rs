@@ -128,7 +128,9 @@ pub(crate) struct DumpReport {
     pub(crate) written_bytes: u64,
     /// Frames of 4 KiB that were copied before their turn, as a processor was about to store to them.
     pub(crate) saved_first: u64,
-    /// How long it took.
+    /// How long no processor could store at all.
+    pub(crate) paused_seconds: f64,
+    /// How long all of it took.
     pub(crate) seconds: f64,
 }
 
@@ -268,13 +270,14 @@ pub(super) fn dump(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
         bytes,
         written,
         saved_first,
-        paused: _,
+        paused,
         took,
     } = context.machine.upkeep.dump(&path)?;
     Ok(Answer::json(&DumpReport {
         bytes,
         written_bytes: written,
         saved_first,
+        paused_seconds: paused.as_secs_f64(),
         seconds: took.as_secs_f64(),
     }))
 }

@@ -171,6 +171,11 @@ impl Page<'_> {
             "Time that writers waited for processors to leave the guest",
             changes.waited_seconds,
         )?;
+        self.gauge(
+            "hpt_longest_unmap_step_seconds",
+            "The longest step of all requests to take translations away",
+            changes.longest_unmap_step_ns as f64 * 1e-9,
+        )?;
         let batches = &changes.batch_sizes;
         self.histogram(
             "hpt_batch_entries",
@@ -204,14 +209,14 @@ impl Page<'_> {
             .collect();
         let least = |(at_most, count): &(f64, u64)| (at_most / unit + 1.0) / 2.0 * unit * *count as f64;
         let sum = sum.unwrap_or_else(|| buckets.iter().map(least).sum());
-        buckets.push((f64::MAX, 0));
+        buckets.push((f64::INFINITY, 0));
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
         metric.encode_histogram::<NoLabelSet>(sum, values.count, &buckets, None)
     }
 }
 
 /// What was done to the table: names as in the JSON file, what they say, and how often.
-fn counters(changes: &Changes) -> [(&'static str, &'static str, u64); 20] {
+fn counters(changes: &Changes) -> [(&'static str, &'static str, u64); 26] {
     [
         ("entered", "Entries entered", changes.entered),
         (
@@ -281,6 +286,28 @@ fn counters(changes: &Changes) -> [(&'static str, &'static str, u64); 20] {
             changes.flushed_early,
         ),
         ("resizes", "Tables that took another's place", changes.resizes),
+        (
+            "unmaps",
+            "Requests to take all translations of real addresses away",
+            changes.unmaps,
+        ),
+        (
+            "unmapped",
+            "Entries whose translations were taken away by address",
+            changes.unmapped,
+        ),
+        (
+            "unmapped_untouched",
+            "Of them those that no processor had used",
+            changes.unmapped_untouched,
+        ),
+        ("unmap_steps", "Steps of all such requests", changes.unmap_steps),
+        ("unmap_flushes", "Flushes of all such requests", changes.unmap_flushes),
+        (
+            "unmapped_all",
+            "Such requests that made all processors drop everything",
+            changes.unmapped_all,
+        ),
     ]
 }
 
@@ -301,6 +328,7 @@ mod tests {
             "duplicates",
             "kicks_per_change",
             "waited_seconds",
+            "longest_unmap_step_ns",
             "batch_sizes",
             "wait_ns",
         ]);

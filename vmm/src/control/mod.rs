@@ -1,7 +1,7 @@
 //! The control socket (`--control`): HTTP and JSON over a Unix socket, by which other programs look at a run and
 //! act on it. `pteg ctl` is one of them (`ctl`).
 //!
-//! - `socket` makes the socket and takes it away, `server` is the thread that serves it, `requests` turns a request into a call.
+//! - `server` is the thread that serves it, `requests` turns a request into a call.
 //! - `routes` is the table of what can be asked for; `life`, `table`, `metrics` and `memory` answer, `document` describes it all
 //!   as an OpenAPI document.
 //! - `answer` is what they have in common.
@@ -16,7 +16,6 @@ mod metrics;
 mod requests;
 mod routes;
 mod server;
-mod socket;
 mod table;
 
 use std::sync::Arc;
@@ -25,7 +24,6 @@ use crate::machine::Machine;
 
 pub(crate) use answer::Failure;
 pub(crate) use server::serve;
-pub(crate) use socket::{Socket, SocketError};
 
 /// The run that is served.
 pub(crate) struct Context {

@@ -49,7 +49,7 @@ const fn post(path: &'static str, effort: Effort, answer: fn(&Context, &[u8]) ->
 
 /// All of them; each path has one method.
 pub(super) static ROUTES: [Route; 11] = [
-    get("/openapi.json", Effort::AtOnce, document::get),
+    get("/openapi.json", Effort::AtOnce, document::openapi),
     get("/v1/info", Effort::AtOnce, life::info),
     post("/v1/pause", Effort::Soon, life::pause),
     post("/v1/resume", Effort::Soon, life::resume),

@@ -2,8 +2,8 @@
 //! one of them.
 //!
 //! A connection carries one request. What a client may take: 10 s to send the header, 10 s for the body, 30 s to
-//! take the answer. [`MOST_CONNECTIONS`] are held at once; when one more comes, the oldest that has not asked for
-//! anything yet is closed, so that clients that say nothing keep out nobody. If all of them are being answered, the new one waits.
+//! take the answer. [`MOST_CONNECTIONS`] are held at once. One more waits until another is closed; the oldest that has asked for
+//! nothing is, after a second, so that clients that say nothing keep out nobody for long.
 //!
 //! When the run ends, answers that are on their way get [`FAREWELL`]; whoever still works on one is left behind.
 
@@ -22,15 +22,20 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::requests::{Desk, MOST_LONG};
-use super::{Context, Socket};
+use super::Context;
+use crate::socket::Socket;
 
 /// Connections that are held at the same time.
 const MOST_CONNECTIONS: usize = 64;
 
 /// Threads for requests that wait: those of [`super::routes::Effort::Long`] never take all of them.
 const MOST_WORKERS: usize = MOST_LONG + 4;
+
+/// How long a client may keep a place that another one waits for, and ask for nothing.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How long a client may take to send the header of its request.
 const HEADER_PATIENCE: Duration = Duration::from_secs(10);
@@ -133,6 +138,7 @@ impl Answers {
 /// A connection, as the one who takes connections knows it.
 struct Guest {
     task: AbortHandle,
+    came: Instant,
     has_asked: Arc<AtomicBool>,
 }
 
@@ -147,13 +153,7 @@ async fn accept(listener: UnixListener, desk: Arc<Desk>, answers: Answers) {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        guests.retain(|guest| !guest.task.is_finished());
-        if places.available_permits() == 0
-            && let Some(silent) = guests.iter().find(|guest| !guest.has_asked.load(Ordering::Relaxed))
-        {
-            silent.task.abort();
-        }
-        let place = Arc::clone(&places).acquire_owned().await;
+        let place = find_place(&places, &mut guests).await;
         let has_asked = Arc::<AtomicBool>::default();
         let connection = attend(stream, Arc::clone(&desk), answers.clone(), Arc::clone(&has_asked));
         let task = tokio::spawn(async move {
@@ -162,8 +162,33 @@ async fn accept(listener: UnixListener, desk: Arc<Desk>, answers: Answers) {
         });
         guests.push(Guest {
             task: task.abort_handle(),
+            came: Instant::now(),
             has_asked,
         });
+    }
+}
+
+const NEVER_CLOSED: &str = "nobody closes the places";
+
+/// A place for one more connection, as soon as there is one; that of the oldest silent one if need be.
+async fn find_place(places: &Arc<Semaphore>, guests: &mut Vec<Guest>) -> OwnedSemaphorePermit {
+    loop {
+        guests.retain(|guest| !guest.task.is_finished());
+        let place = Arc::clone(places).acquire_owned();
+        let silent = guests.iter().find(|guest| !guest.has_asked.load(Ordering::Relaxed));
+        let place = match silent {
+            None => Ok(place.await),
+            Some(silent) => tokio::time::timeout_at(silent.came + SILENCE, place).await,
+        };
+        match (place, silent) {
+            (Ok(place), _) => return place.expect(NEVER_CLOSED),
+            // It may have asked by now.
+            (Err(_), Some(silent)) if !silent.has_asked.load(Ordering::Relaxed) => {
+                silent.task.abort();
+                return Arc::clone(places).acquire_owned().await.expect(NEVER_CLOSED);
+            }
+            (Err(_), _) => {}
+        }
     }
 }
 

@@ -32,7 +32,7 @@ impl Asked {
         }
     }
 
-    pub(super) fn post(path: &'static str, body: Value) -> Self {
+    pub(super) fn post(path: &'static str, body: &Value) -> Self {
         Self {
             method: Method::POST,
             path,

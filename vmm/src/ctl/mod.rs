@@ -48,25 +48,25 @@ fn ask(args: &CtlArgs) -> Result<String, ClientError> {
 fn request(command: &Command) -> Result<Asked, ClientError> {
     Ok(match command {
         Command::Info => Asked::get("/v1/info"),
-        Command::Pause => Asked::post("/v1/pause", json!({})),
-        Command::Resume => Asked::post("/v1/resume", json!({})),
-        Command::Stop => Asked::post("/v1/stop", json!({})),
+        Command::Pause => Asked::post("/v1/pause", &json!({})),
+        Command::Resume => Asked::post("/v1/resume", &json!({})),
+        Command::Stop => Asked::post("/v1/stop", &json!({})),
         Command::Hpt => Asked::get("/v1/hpt"),
         Command::Metrics => Asked::get("/v1/metrics"),
-        Command::Discard { ranges, force } => Asked::post("/v1/discard", json!({"ranges": ranges, "force": force})),
-        Command::Unmap { ranges } => Asked::post("/v1/unmap", json!({"ranges": ranges})),
+        Command::Discard { ranges, force } => Asked::post("/v1/discard", &json!({"ranges": ranges, "force": force})),
+        Command::Unmap { ranges } => Asked::post("/v1/unmap", &json!({"ranges": ranges})),
         Command::Dirty { start, stop } => {
             let action = match (start, stop) {
                 (true, _) => "start",
                 (_, true) => "stop",
                 _ => "harvest",
             };
-            Asked::post("/v1/dirty", json!({"action": action}))
+            Asked::post("/v1/dirty", &json!({"action": action}))
         }
         Command::Dump { path } => {
             let absolute = std::path::absolute(path).map_err(|source| ClientError::Path(path.clone(), source))?;
             let text = absolute.to_str().ok_or_else(|| ClientError::NotText(path.clone()))?;
-            Asked::post("/v1/dump", json!({"path": text}))
+            Asked::post("/v1/dump", &json!({"path": text}))
         }
     })
 }

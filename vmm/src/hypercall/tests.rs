@@ -309,6 +309,90 @@ fn a_page_is_zeroed_or_copied_and_its_instructions_dropped() {
     }
 }
 
+/// LoPAR, 12.3.2 and 12.3.2.1: what is unused may become zero, what is active is preserved.
+#[test]
+fn a_page_that_the_guest_has_no_use_for_may_be_discarded() {
+    use crate::upkeep::Which;
+    const ACTIVE: u64 = access::CHANGE_USAGE;
+    const UNUSED: u64 = ACTIVE | access::USAGE_STATE;
+    const LOANED: u64 = UNUSED | access::USAGE_DEGREE;
+    const PAGE: u64 = 4096;
+    let machine = machine(1);
+    let mut cpu = Registers::default();
+    let discard = |real: u64| {
+        machine.ram.write(real, &[7; PAGE as usize]).unwrap();
+        machine.upkeep.discard(&[real..real + PAGE], Which::Hinted).unwrap();
+        machine.ram.read(real) == Some([0; PAGE as usize])
+    };
+    assert!(!discard(0x5000), "a guest begins with active pages");
+    for (flags, is_discarded) in [
+        (UNUSED, true),
+        (0, true),
+        (ACTIVE, false),
+        (LOANED, true),
+        (access::USAGE_STATE | access::USAGE_DEGREE, true),
+        (ACTIVE | access::USAGE_DEGREE, false),
+    ] {
+        cpu.call(&machine, 0, Hcall::PageInit, [flags, 0x5000, 0]);
+        cpu.assert_answer(Status::Success);
+        assert_eq!(discard(0x5000), is_discarded, "{flags:#x}");
+        assert!(!discard(0x4000) && !discard(0x6000), "its neighbours");
+    }
+    let reserved = [0b1010_u64, 0b1011, 0b1100, 0b1101].map(|bits| bits << 32);
+    for flags in reserved {
+        for (call, arguments) in [
+            (Hcall::PageInit, [flags, 0x5000, 0, 0]),
+            (Hcall::Enter, [flags, 0, 1, 0x5012]),
+            (Hcall::Remove, [flags, 0, 0, 0]),
+        ] {
+            cpu.call(&machine, 0, call, arguments);
+            cpu.assert_answer(Status::Parameter);
+        }
+    }
+    // The whole page of an entry, whatever its size.
+    cpu.call(&machine, 0, Hcall::Enter, [UNUSED, 0, 5, 0x2_1012]);
+    cpu.assert_answer(Status::Success);
+    let pages = || (0x2_0000..0x3_0000).step_by(PAGE as usize);
+    assert!(pages().all(discard) && !discard(0x1_f000) && !discard(0x3_0000));
+    cpu.call(&machine, 0, Hcall::Remove, [ACTIVE, 0, 0]);
+    cpu.assert_answer(Status::Success);
+    assert!(!pages().any(discard));
+    // A call that fails changes nothing.
+    cpu.call(&machine, 0, Hcall::Remove, [UNUSED, 0, 0]);
+    cpu.assert_answer(Status::NotFound);
+    assert!(!discard(0x2_0000));
+}
+
+/// Discards that began when it was unused are over when the call returns.
+#[test]
+fn what_is_stored_after_a_page_became_active_stays() {
+    use crate::upkeep::Which;
+    const ACTIVE: u64 = access::CHANGE_USAGE;
+    let machine = machine(1);
+    let mut cpu = Registers::default();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                machine.upkeep.discard(&[0x5000..0x6000], Which::Hinted).unwrap();
+                std::thread::yield_now();
+            }
+        });
+        for _ in 0..100 {
+            cpu.call(&machine, 0, Hcall::PageInit, [ACTIVE | access::USAGE_STATE, 0x5000, 0]);
+            while machine.ram.read(0x5000) != Some([0; 8]) {}
+            // Now it is discarded again and again.
+            cpu.call(&machine, 0, Hcall::PageInit, [ACTIVE, 0x5000, 0]);
+            cpu.assert_answer(Status::Success);
+            machine.ram.write(0x5000, &[7; 8]).unwrap();
+            for _ in 0..50 {
+                assert_eq!(machine.ram.read(0x5000), Some([7; 8]));
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn a_ceding_processor_sleeps_with_interrupts_on() {
     let machine = machine(1);

@@ -120,6 +120,15 @@ pub(crate) struct Changes {
     pub(crate) waited_seconds: f64,
     pub(crate) resizes: u64,
     pub(crate) duplicates: u64,
+    /// Requests to take all translations of real addresses away, and the entries that had some; those that no processor had used
+    /// are counted apart.
+    pub(crate) unmaps: u64,
+    pub(crate) unmapped: u64,
+    pub(crate) unmapped_untouched: u64,
+    pub(crate) unmap_steps: u64,
+    pub(crate) unmap_flushes: u64,
+    pub(crate) unmapped_all: u64,
+    pub(crate) longest_unmap_step_ns: u64,
 }
 
 /// How many values were how large, in steps of powers of two.
@@ -244,6 +253,13 @@ impl Changes {
             waited_seconds: counts.waited_ns as f64 / 1e9,
             resizes: counts.resizes,
             duplicates: counts.duplicates,
+            unmaps: counts.unmaps,
+            unmapped: counts.unmapped,
+            unmapped_untouched: counts.unmapped_untouched,
+            unmap_steps: counts.unmap_steps,
+            unmap_flushes: counts.unmap_flushes,
+            unmapped_all: counts.unmapped_all,
+            longest_unmap_step_ns: counts.longest_unmap_step_ns.0,
         }
     }
 

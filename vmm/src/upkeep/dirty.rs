@@ -27,7 +27,10 @@ pub(crate) struct Harvest {
 enum Log {
     Frames(DirtyLog),
     /// One bit for each page of the host, from real address 0 up.
-    Pages { words: Vec<u64>, page_bytes: u64 },
+    Pages {
+        words: Vec<u64>,
+        page_bytes: u64,
+    },
 }
 
 impl Harvest {
@@ -40,7 +43,9 @@ impl Harvest {
                     .step_by(64)
                     .zip(words)
                     .flat_map(|(first, &bits)| runs(bits).map(move |run| first + run.start..first + run.end));
-                Box::new(joined(pages.map(move |run| run.start * page_bytes..run.end * page_bytes)))
+                Box::new(joined(
+                    pages.map(move |run| run.start * page_bytes..run.end * page_bytes),
+                ))
             }
         }
     }
@@ -53,7 +58,11 @@ impl Upkeep {
     /// `Conflict` if they are already. `NotPossible` if the host cannot, `Gone` if the run has ended.
     pub(crate) fn dirty_start(&self) -> Result<(), UpkeepError> {
         const WHAT: &str = "dirty start";
-        self.take(WHAT, Tracking::Off, "stores are tracked already; stop that first, or harvest")?;
+        self.take(
+            WHAT,
+            Tracking::Off,
+            "stores are tracked already; stop that first, or harvest",
+        )?;
         let started = self.start_log(WHAT);
         if started.is_err() {
             self.end_log();
@@ -156,7 +165,9 @@ impl Upkeep {
     fn take(&self, what: &str, state: Tracking, why: &str) -> Result<(), UpkeepError> {
         let mut busy = self.busy();
         if busy.tracking == Tracking::InHand {
-            return Err(UpkeepError::conflict(format!("{what}: another request for the log is under way")));
+            return Err(UpkeepError::conflict(format!(
+                "{what}: another request for the log is under way"
+            )));
         }
         if busy.tracking != state {
             return Err(UpkeepError::conflict(format!("{what}: {why}")));

@@ -80,10 +80,7 @@ impl Upkeep {
     fn hull(&self, piece: Range<u64>, which: Which) -> Option<Range<u64>> {
         match which {
             Which::Any => Some(piece),
-            Which::Hinted => self
-                .hints
-                .unused(&piece)
-                .reduce(|first, last| first.start..last.end),
+            Which::Hinted => self.hints.unused(&piece).reduce(|first, last| first.start..last.end),
         }
     }
 
@@ -147,7 +144,12 @@ fn punch(file: &File, range: &Range<u64>, page: u64) -> io::Result<u64> {
     }
     zero(file, range.start..start)?;
     zero(file, end..range.end)?;
-    fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, start, end - start)?;
+    fallocate(
+        file,
+        FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+        start,
+        end - start,
+    )?;
     Ok(end - start)
 }
 
@@ -198,7 +200,11 @@ mod tests {
             let mut all = vec![1; 0x4_0000];
             file.read_exact_at(&mut all, 0).unwrap();
             for (at, byte) in all.iter().enumerate() {
-                assert_eq!(*byte, if range.contains(&(at as u64)) { 0 } else { 7 }, "{range:x?} {at:x}");
+                assert_eq!(
+                    *byte,
+                    if range.contains(&(at as u64)) { 0 } else { 7 },
+                    "{range:x?} {at:x}"
+                );
             }
         }
     }

@@ -66,10 +66,14 @@ impl Upkeep {
                  start the guest with --accel emulated to dump it while it runs"
             )));
         }
-        let began = Instant::now();
         let _under_way = self.begin_dump()?;
+        let image = Image::new(path, self.ram.size().bytes()).map_err(|error| no_file(path, &error))?;
+        self.dump_to(image, path)
+    }
+
+    pub(super) fn dump_to(&self, image: Image, path: &Path) -> Result<Dumped, UpkeepError> {
+        let began = Instant::now();
         let bytes = self.ram.size().bytes();
-        let image = Image::new(path, bytes).map_err(|error| no_file(path, &error))?;
         let copier = Arc::new(Copier::new(Arc::clone(&self.ram), image));
         let frames = self.ram.frames();
         frames.set_handler(Some(Arc::clone(&copier) as Arc<_>));
@@ -79,7 +83,9 @@ impl Upkeep {
             .map_err(|error| not_announced(WHAT, error))
             .map(|()| narrowing.elapsed())
             .and_then(|paused| {
-                copier.copy_all(&*self.stop).map_err(|Abandoned| UpkeepError::gone(WHAT))?;
+                copier
+                    .copy_all(&*self.stop)
+                    .map_err(|Abandoned| UpkeepError::gone(WHAT))?;
                 Ok(paused)
             });
         // Whatever came of it, the guest may do everything again; and who was about to save a frame is done with it.
@@ -107,7 +113,9 @@ impl Upkeep {
             }
             (false, _) => "memory is being discarded",
         };
-        Err(UpkeepError::conflict(format!("{WHAT}: {conflict}; wait until that is done")))
+        Err(UpkeepError::conflict(format!(
+            "{WHAT}: {conflict}; wait until that is done"
+        )))
     }
 }
 

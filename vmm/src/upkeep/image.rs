@@ -38,6 +38,13 @@ impl Image {
         })
     }
 
+    /// One that goes to whatever `file` is.
+    #[cfg(test)]
+    pub(super) fn on(file: NamedTempFile) -> Self {
+        let path = file.path().to_owned();
+        Self { file, path }
+    }
+
     /// Writes `content` at `at`, but for pages of zeros, which are there already. How many bytes that were.
     pub(super) fn write(&self, content: &[u8], at: u64) -> io::Result<u64> {
         let mut written = 0;
@@ -66,7 +73,8 @@ impl Image {
 
 fn is_zero(page: &[u8]) -> bool {
     // By sixteen, which the host compares at once.
-    page.chunks(16).all(|bytes| bytes.iter().fold(0, |all, byte| all | byte) == 0)
+    page.chunks(16)
+        .all(|bytes| bytes.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 #[cfg(test)]

@@ -99,9 +99,7 @@ impl Upkeep {
     fn check(&self, what: &str, ranges: &[Range<u64>]) -> Result<(), UpkeepError> {
         let end = self.ram.size().bytes();
         for Range { start, end: behind } in ranges {
-            let wrong = |why: String| {
-                UpkeepError::bad_request(format!("{what}: {start:#x}-{behind:#x}: {why}"))
-            };
+            let wrong = |why: String| UpkeepError::bad_request(format!("{what}: {start:#x}-{behind:#x}: {why}"));
             if start >= behind {
                 return Err(wrong("a range begins before it ends".to_owned()));
             }
@@ -124,7 +122,9 @@ impl Upkeep {
 fn not_announced(what: &str, error: BeginError) -> UpkeepError {
     match error {
         BeginError::Abandoned => UpkeepError::gone(what),
-        BeginError::OutOfMemory => UpkeepError::not_possible(format!("{what}: {error}; try again when the host has some")),
+        BeginError::OutOfMemory => {
+            UpkeepError::not_possible(format!("{what}: {error}; try again when the host has some"))
+        }
         BeginError::Outside => UpkeepError::bad_request(format!("{what}: {error}")),
     }
 }

@@ -1,1 +1,333 @@
-//! Guests whose memory is taken away under them.
+//! Guests whose memory is taken away under them: `old_mappings` stores through mappings of every size, and the host looks at
+//! its memory directly.
+
+mod guest;
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use guest_images::programs::old_mappings::{LAST_STORE, PIECE_BYTES, WAYS, WINDOW_BYTES, WINDOWS, places};
+use hpt::{Abandoned, Access, Endless, FaultHandler, Patience, Right, Why};
+use tempfile::{NamedTempFile, TempPath};
+
+use super::image::Image;
+use super::{FRAME, Kind, UpkeepError, Which};
+use crate::memory::GuestRam;
+use crate::stop::Ending;
+use guest::{Guest, STORING, Snapshot, pieces, until};
+
+/// The real addresses of the windows.
+const ALL_WINDOWS: std::ops::Range<u64> = WINDOWS..WINDOWS + WAYS as u64 * WINDOW_BYTES;
+
+fn frame_of(real: u64) -> u64 {
+    real / FRAME * FRAME
+}
+
+/// Every frame whose content has changed from one harvest to the next is in the next, and no frame of the windows that nobody stores to
+/// is in any.
+#[test]
+fn a_harvest_has_the_frames_that_were_stored_to_and_no_others() {
+    let guest = Guest::start("pause=2000");
+    let upkeep = &guest.machine.upkeep;
+    let stored: Vec<u64> = STORING.flat_map(|server| places(server).take(15).map(frame_of)).collect();
+    upkeep.dirty_start().unwrap();
+    let mut changes = 0;
+    for _ in 0..30 {
+        let before = guest.snapshot();
+        guest.wait_for_stores(3);
+        let after = guest.snapshot();
+        let harvest = upkeep.dirty_harvest().unwrap();
+        let ranges: Vec<_> = harvest.ranges().collect();
+        assert!(ranges.windows(2).all(|two| two[0].end < two[1].start));
+        assert_eq!(ranges.iter().map(|range| range.end - range.start).sum::<u64>(), harvest.pages * FRAME);
+        let is_listed = |frame: u64| ranges.iter().any(|range| range.contains(&frame));
+        for frame in before.differences(&after) {
+            changes += 1;
+            assert!(is_listed(frame), "{frame:#x} has changed");
+        }
+        for frame in ALL_WINDOWS.step_by(FRAME as usize).filter(|&frame| is_listed(frame)) {
+            assert!(stored.contains(&frame), "{frame:#x} is nobody's");
+        }
+    }
+    assert!(changes > 30);
+    upkeep.dirty_stop().unwrap();
+    guest.passes();
+}
+
+#[test]
+fn the_log_is_started_harvested_and_stopped_in_this_order() {
+    let guest = Guest::start("");
+    let upkeep = &guest.machine.upkeep;
+    let conflict = |result: Result<(), UpkeepError>| result.unwrap_err().kind() == Kind::Conflict;
+    assert!(conflict(upkeep.dirty_harvest().map(drop)) && conflict(upkeep.dirty_stop()));
+    upkeep.dirty_start().unwrap();
+    assert!(conflict(upkeep.dirty_start()));
+    upkeep.dirty_stop().unwrap();
+    assert!(conflict(upkeep.dirty_stop()));
+    upkeep.dirty_start().unwrap();
+    upkeep.dirty_harvest().unwrap();
+    guest.passes();
+}
+
+/// Of each processor's numbers none is higher than one before it, and the last not more than one lower than the first.
+fn is_one_moment(image: &File) -> bool {
+    STORING.into_iter().all(|server| {
+        let numbers: Vec<u64> = places(server).take(15).map(|place| guest::number(image, place)).collect();
+        numbers.is_sorted_by(|before, after| before >= after) && numbers[0] - numbers[14] <= 1 && numbers[0] > 0
+    })
+}
+
+#[test]
+fn a_dump_is_memory_at_one_moment_while_processors_store() {
+    let guest = Guest::start("");
+    let folder = tempfile::tempdir().unwrap();
+    let mut saved_first = 0;
+    for n in 0..8 {
+        let path = folder.path().join(n.to_string());
+        let dumped = guest.machine.upkeep.dump(&path).unwrap();
+        saved_first += dumped.saved_first;
+        let image = File::open(&path).unwrap();
+        let memory = guest.machine.ram.file();
+        assert_eq!(image.metadata().unwrap().len(), dumped.bytes);
+        assert!(is_one_moment(&image), "dump {n}");
+        // What nobody stores to: the program and the device tree are there, and no page is at another's place.
+        for frame in (0..WINDOWS).step_by(FRAME as usize) {
+            let read = |file: &File| {
+                let mut bytes = [0; FRAME as usize];
+                file.read_exact_at(&mut bytes, frame).unwrap();
+                bytes
+            };
+            let is_processors_own = (0x40_0000..0x60_0000).contains(&frame);
+            assert!(is_processors_own || read(&image) == read(memory), "{frame:#x}");
+        }
+    }
+    assert!(saved_first > 0, "processors stored meanwhile");
+    guest.wait_for_stores(1);
+    guest.passes();
+}
+
+/// What the invariant is worth: a copy made without holding stores up is seldom of one moment.
+#[test]
+fn a_copy_of_running_memory_is_not_of_one_moment() {
+    let guest = Guest::start("");
+    until("a copy of many moments", || !is_one_moment(guest.machine.ram.file()));
+    guest.passes();
+}
+
+#[test]
+fn a_dump_that_fails_leaves_no_file_and_the_guest_goes_on() {
+    let guest = Guest::start("");
+    let upkeep = &guest.machine.upkeep;
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("taken");
+    fs::write(&taken, "mine").unwrap();
+    let kind = |path: &Path| upkeep.dump(path).unwrap_err().kind();
+    assert_eq!(kind(&taken), Kind::Conflict);
+    assert_eq!(kind(&folder.path().join("none/file")), Kind::BadRequest);
+    assert_eq!(kind(Path::new("/")), Kind::Conflict);
+    // A device that is full: whatever is written to it.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let nowhere = TempPath::try_from_path(folder.path().join("full")).unwrap();
+    let image = Image::on(NamedTempFile::from_parts(full, nowhere));
+    let error = upkeep.dump_to(image, Path::new("full")).unwrap_err();
+    assert_eq!(error.kind(), Kind::NotPossible);
+    assert!(error.to_string().contains("full: No space left"), "{error}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    assert_eq!(fs::read(&taken).unwrap(), b"mine");
+    guest.wait_for_stores(2);
+    upkeep.dump(&folder.path().join("good")).unwrap();
+    guest.passes();
+}
+
+#[test]
+fn one_dump_at_a_time_and_no_discard_meanwhile() {
+    let guest = Guest::start("");
+    let upkeep = &guest.machine.upkeep;
+    upkeep.busy().dump = true;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    assert_eq!(upkeep.dump(&path).unwrap_err().kind(), Kind::Conflict);
+    let discarded = upkeep.discard(&[ALL_WINDOWS], Which::Any);
+    assert_eq!(discarded.unwrap_err().kind(), Kind::Conflict);
+    upkeep.busy().dump = false;
+    upkeep.busy().discards = 1;
+    assert_eq!(upkeep.dump(&path).unwrap_err().kind(), Kind::Conflict);
+    guest.passes();
+}
+
+/// The places that rest have a number until they are discarded and never again; and no processor finds what was there before.
+#[test]
+fn what_is_discarded_is_zero_and_stays_so_unless_somebody_stores_there() {
+    let guest = Guest::start("");
+    let upkeep = &guest.machine.upkeep;
+    let resting: Vec<u64> = STORING.map(|server| places(server).last().unwrap()).collect();
+    let memory = guest.machine.ram.file();
+    assert!(resting.iter().all(|&place| guest::number(memory, place) == LAST_STORE));
+    let discarded = upkeep.discard(&[ALL_WINDOWS], Which::Any).unwrap();
+    assert_eq!(discarded.bytes, WAYS as u64 * WINDOW_BYTES);
+    for _ in 0..3 {
+        assert!(resting.iter().all(|&place| guest::number(memory, place) == 0));
+        guest.wait_for_stores(2);
+    }
+    // Each host thread in its own order, over pages of every size and parts of them.
+    thread::scope(|scope| {
+        for seed in 1..=2_u64 {
+            scope.spawn(move || {
+                let mut random = 0x9e37_79b9_7f4a_7c15 ^ seed;
+                for _ in 0..300 {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    let way = random % WAYS as u64;
+                    let first = WINDOWS + way * WINDOW_BYTES + (random >> 8) % 64 * FRAME;
+                    let frames = 1 + (random >> 16) % 40;
+                    upkeep.discard(&[first..first + frames * FRAME], Which::Any).unwrap();
+                }
+            });
+        }
+    });
+    guest.wait_for_stores(2);
+    guest.passes();
+}
+
+/// By whatever mapping, and although others go on.
+#[test]
+fn memory_does_not_change_while_a_range_is_in_flight() {
+    let guest = Guest::start("");
+    for way in 0..WAYS {
+        for why in [Why::Discard, Why::Protect, Why::Remap] {
+            // One processor's; the others go on.
+            let range = pieces(1)[way].clone();
+            let in_flight = guest.machine.ram.notifier().begin(range.clone(), why, &Endless).unwrap();
+            let before = guest.snapshot();
+            guest.wait_for_stores_of(2, 20);
+            let changed: Vec<u64> = before.differences(&guest.snapshot()).collect();
+            assert!(!changed.iter().any(|frame| range.contains(frame)), "{why:?} {changed:x?}");
+            assert!(!changed.is_empty());
+            drop(in_flight);
+            guest.wait_for_stores(2);
+        }
+    }
+    guest.passes();
+}
+
+/// Unmapping changes nothing for the guest.
+#[test]
+fn what_is_unmapped_is_found_again() {
+    let guest = Guest::start("");
+    for _ in 0..10 {
+        let unmapping = guest.machine.upkeep.unmap(&[0..guest.machine.ram.size().bytes()]).unwrap();
+        assert!(unmapping.flushes > 0);
+        guest.wait_for_stores(1);
+    }
+    guest.passes();
+}
+
+/// Brings memory that is not there yet, as post-copy does.
+struct Pager {
+    ram: Arc<GuestRam>,
+    source: Snapshot,
+    /// Held while a frame is brought.
+    bringing: Mutex<()>,
+    brought: AtomicU64,
+}
+
+impl FaultHandler for Pager {
+    fn fault(&self, real: u64, _access: Access, _patience: &dyn Patience) -> Result<(), Abandoned> {
+        let frame = frame_of(real);
+        let _bringing = self.bringing.lock().unwrap();
+        if self.ram.frames().right(frame) == Right::Nothing {
+            self.ram.file().write_all_at(self.source.frame(frame), frame).unwrap();
+            self.ram.frames().widen(frame..frame + FRAME, Right::Store);
+            self.brought.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Everything that the processors use is taken away, and brought back frame by frame by the handler when it is touched.
+#[test]
+fn memory_that_is_not_there_is_brought_when_it_is_touched() {
+    let guest = Guest::start("");
+    let ram = &guest.machine.ram;
+    ram.frames().narrow(ALL_WINDOWS, Right::Nothing, &Endless).unwrap();
+    let pager = Arc::new(Pager {
+        ram: Arc::clone(ram),
+        source: guest.snapshot(),
+        bringing: Mutex::new(()),
+        brought: AtomicU64::new(0),
+    });
+    for range in STORING.flat_map(pieces) {
+        ram.file().write_all_at(&vec![0xee; PIECE_BYTES as usize], range.start).unwrap();
+    }
+    ram.frames().set_handler(Some(Arc::clone(&pager) as Arc<_>));
+    guest.wait_for_stores(3);
+    let used = STORING.into_iter().count() as u64 * 16;
+    until("all frames that are used", || pager.brought.load(Ordering::Relaxed) == used);
+    ram.frames().set_handler(None);
+    guest.passes();
+}
+
+/// At whatever moment: each answers, nothing hangs, no file is left.
+#[test]
+fn the_end_of_the_run_ends_all_of_it() {
+    for delay in 0..10 {
+        let guest = Guest::start("");
+        let (upkeep, folder) = (&guest.machine.upkeep, tempfile::tempdir().unwrap());
+        let path = folder.path().join("image");
+        upkeep.dirty_start().unwrap();
+        let discard = || upkeep.discard(&[ALL_WINDOWS], Which::Any).map(drop);
+        let harvest = || upkeep.dirty_harvest().map(drop);
+        let dump = || upkeep.dump(&path).map(|_| fs::remove_file(&path).unwrap());
+        let unmap = || upkeep.unmap(&[ALL_WINDOWS]).map(drop);
+        let works: [&(dyn Fn() -> Result<(), UpkeepError> + Sync); 4] = [&discard, &harvest, &dump, &unmap];
+        thread::scope(|scope| {
+            for work in works {
+                let stop = &guest.machine.stop;
+                scope.spawn(move || {
+                    while !stop.is_requested() {
+                        if let Err(error) = work() {
+                            assert!(matches!(error.kind(), Kind::Gone | Kind::Conflict), "{error}");
+                        }
+                    }
+                });
+            }
+            guest.wait_for_stores(1 + delay % 5);
+            guest.machine.stop.request(Ending::Quit);
+        });
+        let gone = |result: Result<(), UpkeepError>| result.unwrap_err().kind() == Kind::Gone;
+        assert!(gone(upkeep.discard(&[ALL_WINDOWS], Which::Any).map(drop)));
+        assert!(gone(upkeep.dump(&path).map(drop)));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        assert_eq!(guest.end(), 0, "all processors come home");
+    }
+}
+
+#[test]
+fn a_range_that_is_not_whole_pages_of_memory_is_a_bad_request() {
+    let guest = Guest::start("");
+    let upkeep = &guest.machine.upkeep;
+    let end = guest.machine.ram.size().bytes();
+    let before = guest::number(guest.machine.ram.file(), places(1).last().unwrap());
+    for (wrong, says) in [
+        (0x1000..0x1000, "a range begins before it ends"),
+        (0x2000..0x1000, "a range begins before it ends"),
+        (0x1001..0x3000, "whole pages of 4096 bytes"),
+        (0x1000..0x3001, "whole pages of 4096 bytes"),
+        (0..end + FRAME, "memory ends at 0x8000000"),
+        (0..u64::MAX - 4095, "memory ends at 0x8000000"),
+    ] {
+        let ranges = [ALL_WINDOWS, wrong];
+        for result in [upkeep.discard(&ranges, Which::Any).map(drop), upkeep.unmap(&ranges).map(drop)] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), Kind::BadRequest);
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+    assert_eq!(guest::number(guest.machine.ram.file(), places(1).last().unwrap()), before, "nothing was done");
+    guest.passes();
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devices::xics::CpuLine as _;
+use hpt::{Access, Endless, Right};
 use power::hcall::{Hcall, Status};
 
 use super::*;
@@ -202,4 +203,41 @@ fn a_sleeper_has_its_answer() {
     let cpu = &rig.vcpu.body.as_ref().unwrap().cpu;
     assert_eq!(cpu.gpr(3), Status::Success.to_register());
     assert!(cpu.msr().has(Msr::EE));
+}
+
+#[test]
+fn memory_that_is_withheld_is_waited_for_and_then_the_processor_goes_on() {
+    let mut runs = 0;
+    let mut rig = Rig::new(move |state| {
+        runs += 1;
+        match runs {
+            1 => Exit::Withheld {
+                real: 0x5000,
+                access: Access::Store,
+            },
+            _ => cede(state),
+        }
+    });
+    let frames = Arc::clone(rig.machine.ram.frames());
+    frames.narrow(0x5000..0x6000, Right::Load, &Endless).unwrap();
+    thread::scope(|scope| {
+        let carried = scope.spawn(|| rig.run(false));
+        frames.widen(0x5000..0x6000, Right::Store);
+        assert_eq!(carried.join().unwrap(), Outlook::Waits);
+    });
+}
+
+#[test]
+fn the_end_of_the_run_ends_the_wait_for_memory() {
+    let mut rig = Rig::new(|_| Exit::Withheld {
+        real: 0x5000,
+        access: Access::Load,
+    });
+    let frames = Arc::clone(rig.machine.ram.frames());
+    frames.narrow(0x5000..0x6000, Right::Nothing, &Endless).unwrap();
+    let stop = Arc::clone(&rig.machine.stop);
+    thread::scope(|scope| {
+        scope.spawn(|| rig.run(false));
+        stop.request(Ending::Quit);
+    });
 }

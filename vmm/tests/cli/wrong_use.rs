@@ -49,6 +49,117 @@ fn wrong_flags_are_told_what_is_right() {
 }
 
 #[test]
+fn a_control_socket_that_cannot_be_made_is_told_before_the_guest_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "precious").unwrap();
+    let file = file.to_str().unwrap();
+    let long = format!("{}/{}", folder.path().display(), "x".repeat(108));
+    for (path, words) in [
+        (
+            "/nowhere/vm.sock",
+            &["--control /nowhere/vm.sock", "a folder that exists", "No such file"][..],
+        ),
+        (&long, &["107 bytes at most", "a shorter one"]),
+        (file, &[file, "no socket", "give a path where none is"]),
+        (folder.path().to_str().unwrap(), &["no socket"]),
+    ] {
+        assert_sentence(&run(&["run", "hello", "--control", path]), 2, words);
+    }
+    assert_eq!(fs::read_to_string(file).unwrap(), "precious");
+    let listener = std::os::unix::net::UnixListener::bind(folder.path().join("living")).unwrap();
+    let living = folder.path().join("living");
+    let living = living.to_str().unwrap();
+    assert_sentence(
+        &run(&["run", "hello", "--control", living]),
+        2,
+        &["another run listens at this path", living],
+    );
+    drop(listener);
+    // Whoever made it is gone.
+    let (status, stdout, _) = run(&["run", "hello", "--control", living]);
+    assert_eq!(status, Some(0));
+    assert!(stdout.contains("VERDICT hello: pass"), "{stdout}");
+    assert!(fs::symlink_metadata(living).is_err());
+}
+
+#[test]
+fn who_asks_a_run_that_is_not_there_is_told_what_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("file"), "").unwrap();
+    drop(std::os::unix::net::UnixListener::bind(path("dead")).unwrap());
+    for (name, code, words) in [
+        (
+            "nothing",
+            2,
+            "there is no socket; give the path that pteg run --control was given",
+        ),
+        ("file", 2, "this is no socket"),
+        ("dead", 1, "nobody listens at this socket any more"),
+    ] {
+        let path = path(name);
+        assert_sentence(&run(&["ctl", &path, "info"]), code, &[&path, words]);
+    }
+}
+
+#[test]
+fn wrong_commands_for_a_run_are_told_what_is_right() {
+    for (args, words) in [
+        (&["ctl", "vm.sock", "fly"][..], &["fly", "pteg ctl --help"][..]),
+        (&["ctl", "vm.sock", "discard"], &["START+LENGTH"]),
+        (&["ctl", "vm.sock", "discard", "1G"], &["1G", "0x10000000+64K"]),
+        (&["ctl", "vm.sock", "discard", "1G+0"], &["1G+0", "no bytes"]),
+        (&["ctl", "vm.sock", "unmap", "1G-2G"], &["1G-2G", "START+LENGTH"]),
+        (
+            &["ctl", "vm.sock", "dirty", "--start", "--stop"],
+            &["--start", "--stop", "cannot be used with"],
+        ),
+        (&["ctl", "vm.sock", "dump"], &["PATH"]),
+        (&["ctl", "vm.sock", "info", "--colour"], &["--colour"]),
+    ] {
+        assert_sentence(&run(args), 2, words);
+    }
+}
+
+/// A socket behind which something else answers.
+#[test]
+fn who_asks_something_else_than_pteg_is_told_so() {
+    use std::io::{Read as _, Write as _};
+    let folder = tempfile::tempdir().unwrap();
+    for (answer, words) in [
+        ("", "the connection was closed before the answer came"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+            "the connection was closed before the answer came",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "does not answer as pteg does",
+        ),
+        (
+            "HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nhello",
+            "does not answer as pteg does",
+        ),
+        (
+            "SSH-2.0-OpenSSH\r\n",
+            "the connection was closed before the answer came",
+        ),
+    ] {
+        let path = folder.path().join("socket");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let other = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1000]).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        assert_sentence(&run(&["ctl", path.to_str().unwrap(), "info"]), 1, &[words]);
+        other.join().unwrap();
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
 fn an_unknown_image_is_told_the_known_ones() {
     assert_sentence(&run(&["run", "beos"]), 2, &["beos", "debian", "hello"]);
 }
@@ -213,6 +324,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
         "--stats",
         "--stats-json",
         "--hpt-report",
+        "--control",
         "--hide",
         "--check-duplicates",
         "--check-walkers",
@@ -221,7 +333,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 12, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 13, "{long}");
     let (status, top, _) = run(&["--help"]);
     assert!(status == Some(0) && top.contains("Exit status"), "{top}");
 }

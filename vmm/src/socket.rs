@@ -1,4 +1,4 @@
-//! The socket in the file system: made so that nobody but its user can ever reach it, in place of one that a dead run has left,
+//! A socket in the file system: made so that nobody but its user can ever reach it, in place of one that a dead run has left,
 //! never in place of anything else, and taken away again.
 //!
 //! Linux gives a socket's file the permissions of the socket itself, less the user's mask. They are set before the socket gets
@@ -24,27 +24,42 @@ const BACKLOG: i32 = 128;
 
 /// A socket cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SocketError {
+#[error("{flag} {}: {why}", path.display())]
+pub(crate) struct SocketError {
+    /// The flag that asks for it.
+    flag: &'static str,
+    path: PathBuf,
+    #[source]
+    why: Why,
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+enum Why {
     /// The kernel has no room for its path.
-    #[error(
-        "--control {}: the path of a Unix socket has {MOST_PATH_BYTES} bytes at most, this one {}; give a shorter one",
-        .0.display(), .0.as_os_str().len()
-    )]
-    TooLong(PathBuf),
+    #[error("the path of a Unix socket has {MOST_PATH_BYTES} bytes at most, this one {0}; give a shorter one")]
+    TooLong(usize),
     /// It is somebody else's.
-    #[error("--control {}: another run listens at this path; give each run its own", .0.display())]
-    Taken(PathBuf),
+    #[error("another run listens at this path; give each run its own")]
+    Taken,
     /// It is a file that is not to be lost.
-    #[error("--control {}: there is a file already, and it is no socket; give a path where none is", .0.display())]
-    File(PathBuf),
+    #[error("there is a file already, and it is no socket; give a path where none is")]
+    File,
     /// The system refuses it.
-    #[error("--control {}: give a path in a folder that exists and that you may write to", path.display())]
-    Path {
-        /// The path.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: io::Error,
-    },
+    #[error("give a path in a folder that exists and that you may write to")]
+    Path(#[source] io::Error),
+}
+
+impl From<io::Error> for Why {
+    fn from(error: io::Error) -> Self {
+        Self::Path(error)
+    }
+}
+
+impl From<Errno> for Why {
+    fn from(error: Errno) -> Self {
+        Self::Path(error.into())
+    }
 }
 
 /// A socket that takes connections. Its file goes away when this is dropped.
@@ -58,34 +73,38 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Makes it at `path`. Connections wait from here on.
-    pub(crate) fn new(path: &Path) -> Result<Self, SocketError> {
-        if path.as_os_str().len() > MOST_PATH_BYTES {
-            return Err(SocketError::TooLong(path.to_owned()));
-        }
-        let failed = |source: io::Error| SocketError::Path {
+    /// Makes it at `path`, as `flag` asks. Connections wait from here on.
+    pub(crate) fn new(flag: &'static str, path: &Path) -> Result<Self, SocketError> {
+        Self::make(path).map_err(|why| SocketError {
+            flag,
             path: path.to_owned(),
-            source,
-        };
-        let address = SocketAddrUnix::new(path).map_err(|error| failed(error.into()))?;
+            why,
+        })
+    }
+
+    fn make(path: &Path) -> Result<Self, Why> {
+        if path.as_os_str().len() > MOST_PATH_BYTES {
+            return Err(Why::TooLong(path.as_os_str().len()));
+        }
+        let address = SocketAddrUnix::new(path)?;
         // Two runs that find the socket of a third one dead: only one may replace it.
         let _turn = lock_folder(path);
         let bound = match bind(&address) {
             Err(Errno::ADDRINUSE) => {
                 let is_socket = |metadata: fs::Metadata| metadata.file_type().is_socket();
                 if !fs::symlink_metadata(path).is_ok_and(is_socket) {
-                    return Err(SocketError::File(path.to_owned()));
+                    return Err(Why::File);
                 }
                 if is_alive(&address) {
-                    return Err(SocketError::Taken(path.to_owned()));
+                    return Err(Why::Taken);
                 }
-                fs::remove_file(path).map_err(failed)?;
+                fs::remove_file(path)?;
                 bind(&address)
             }
             bound => bound,
         };
-        let listener = UnixListener::from(bound.map_err(|error| failed(error.into()))?);
-        let metadata = fs::symlink_metadata(path).map_err(failed)?;
+        let listener = UnixListener::from(bound?);
+        let metadata = fs::symlink_metadata(path)?;
         Ok(Self {
             listener,
             path: path.to_owned(),
@@ -95,7 +114,7 @@ impl Socket {
     }
 
     /// The socket itself.
-    pub(super) fn listener(&self) -> &UnixListener {
+    pub(crate) fn listener(&self) -> &UnixListener {
         &self.listener
     }
 }
@@ -161,7 +180,7 @@ mod tests {
     fn only_its_user_may_connect_and_the_file_goes_away() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let socket = Socket::new(&path).unwrap();
+        let socket = Socket::make(&path).unwrap();
         let metadata = fs::symlink_metadata(&path).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
         UnixStream::connect(&path).unwrap();
@@ -175,8 +194,8 @@ mod tests {
         let path = folder.path().join("socket");
         drop(UnixListener::bind(&path).unwrap());
         assert!(fs::symlink_metadata(&path).is_ok());
-        let _living = Socket::new(&path).unwrap();
-        assert!(matches!(Socket::new(&path), Err(SocketError::Taken(_))));
+        let _living = Socket::make(&path).unwrap();
+        assert!(matches!(Socket::make(&path), Err(Why::Taken)));
         UnixStream::connect(&path).unwrap();
     }
 
@@ -196,7 +215,7 @@ mod tests {
                 socket
             })
             .collect();
-        assert!(matches!(Socket::new(&path), Err(SocketError::Taken(_))));
+        assert!(matches!(Socket::make(&path), Err(Why::Taken)));
         drop(waiting);
     }
 
@@ -209,8 +228,8 @@ mod tests {
         symlink("file", path("link")).unwrap();
         symlink("nothing", path("dangling")).unwrap();
         for name in ["file", "folder", "link", "dangling"] {
-            let refused = Socket::new(&path(name));
-            assert!(matches!(refused, Err(SocketError::File(_))), "{name}: {refused:?}");
+            let refused = Socket::make(&path(name));
+            assert!(matches!(refused, Err(Why::File)), "{name}: {refused:?}");
         }
         assert_eq!(fs::read_to_string(path("link")).unwrap(), "precious");
         assert!(fs::symlink_metadata(path("nothing")).is_err());
@@ -220,7 +239,7 @@ mod tests {
     fn what_took_its_name_since_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let socket = Socket::new(&path).unwrap();
+        let socket = Socket::make(&path).unwrap();
         fs::rename(&path, folder.path().join("moved")).unwrap();
         fs::write(&path, "another").unwrap();
         drop(socket);
@@ -235,7 +254,7 @@ mod tests {
             ("/nowhere/socket", "a folder that exists"),
             ("", "give a path"),
         ] {
-            let said = Socket::new(Path::new(path)).unwrap_err().to_string();
+            let said = Socket::new("--control", Path::new(path)).unwrap_err().to_string();
             assert!(said.starts_with("--control ") && said.contains(words), "{said}");
         }
     }
@@ -252,9 +271,9 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         begin.wait();
-                        match Socket::new(&path) {
+                        match Socket::make(&path) {
                             Ok(socket) => Some(socket),
-                            Err(SocketError::Taken(_)) => {
+                            Err(Why::Taken) => {
                                 taken.fetch_add(1, Ordering::Relaxed);
                                 None
                             }

@@ -1,0 +1,173 @@
+//! Another process that shares the guest's memory, and takes some of it away.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use power::insn::Endian;
+use rustix::process::Signal;
+use tests::{ElfFile, Guest, pteg, write_program};
+
+/// Where the programs of guests are.
+const PROGRAM: u64 = 0x40_0000;
+const PROGRAM_BYTES: u64 = 0x10_0000;
+
+/// The other process.
+struct Peer {
+    child: Child,
+    deeds: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// `None` if the kernel lets nobody watch an address space.
+    fn connect(path: &Path) -> Option<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_memory_peer"));
+        command.arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (deeds, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut peer = Self {
+            child,
+            deeds,
+            answers: BufReader::new(answers),
+        };
+        match peer.line().as_str() {
+            "answer 0" => Some(peer),
+            "no userfaultfd" => None,
+            other => panic!("{other}"),
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Does it; it is done.
+    fn act(&mut self, deed: &str, offset: u64, argument: u64) {
+        writeln!(self.deeds, "{deed} {offset} {argument}").unwrap();
+        assert_eq!(self.line(), "done");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A guest that echoes, with its socket.
+struct Shared {
+    guest: Guest,
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+    _program: ElfFile,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory");
+        let program = write_program("echo", Endian::Little);
+        let text = |path: &Path| path.to_str().expect("it is text").to_owned();
+        let arguments = ["run", "--kernel", &text(program.path()), "--share-memory", &text(&path)];
+        let mut guest = Guest::start(arguments.map(str::to_owned));
+        guest.send("a");
+        guest.wait_for("a");
+        Self {
+            guest,
+            path,
+            _folder: folder,
+            _program: program,
+        }
+    }
+}
+
+#[test]
+fn code_in_memory_that_another_process_removes_is_not_executed_any_more() {
+    let mut shared = Shared::new();
+    let Some(mut peer) = Peer::connect(&shared.path) else {
+        return;
+    };
+    peer.act("remove", 0, 0x1000);
+    peer.act("remove", PROGRAM, PROGRAM_BYTES);
+    shared.guest.send("b");
+    // The interrupt's handler is gone as well: the guest takes one after the other.
+    std::thread::sleep(Duration::from_millis(200));
+    shared.guest.signal(Signal::TERM);
+    let ended = shared.guest.finish();
+    assert!(!ended.output.contains('b'), "{}", ended.output);
+    assert!(ended.errors.contains("0x00000000"), "{}", ended.errors);
+}
+
+#[test]
+fn a_guest_goes_on_while_others_unmap_and_move_their_view_of_its_memory_and_go() {
+    let mut shared = Shared::new();
+    let Some(mut first) = Peer::connect(&shared.path) else {
+        return;
+    };
+    let mut second = Peer::connect(&shared.path).unwrap();
+    first.act("unmap", PROGRAM, PROGRAM_BYTES);
+    first.act("move", 0x80_0000, 0x10_0000);
+    second.act("remove", 0x100_0000, 0x10_0000);
+    shared.guest.send("b");
+    shared.guest.wait_for("b");
+    drop(first);
+    second.act("unmap", 0, 0x1000);
+    drop(second);
+    assert!(Peer::connect(&shared.path).is_some());
+    shared.guest.send("c\x04");
+    shared.guest.wait_for("c");
+    assert_eq!(shared.guest.finish().status, Some(0));
+    assert!(!shared.path.exists());
+}
+
+#[test]
+fn who_says_nothing_or_nonsense_is_hung_up_on_and_harms_nobody() {
+    let mut shared = Shared::new();
+    let silent = UnixStream::connect(&shared.path).unwrap();
+    let mut liar = UnixStream::connect(&shared.path).unwrap();
+    liar.write_all(&[7; 24]).unwrap();
+    let mut greeting = Vec::new();
+    // The mapping came without a userfaultfd.
+    liar.read_to_end(&mut greeting).unwrap();
+    assert_eq!(&greeting[..8], u64::from_be_bytes(*b"ptegmem1").to_ne_bytes());
+    assert_eq!(greeting.len(), 24);
+    shared.guest.send("b\x04");
+    shared.guest.wait_for("b");
+    let ended = shared.guest.finish();
+    assert_eq!(ended.status, Some(0));
+    assert!(ended.errors.contains("without a userfaultfd"), "{}", ended.errors);
+    drop(silent);
+}
+
+#[test]
+fn more_processes_than_there_is_room_for_are_hung_up_on() {
+    let shared = Shared::new();
+    let connect = || UnixStream::connect(&shared.path).unwrap();
+    let mut held: Vec<_> = (0..8).map(|_| connect()).collect();
+    for one in &mut held {
+        one.read_exact(&mut [0; 24]).unwrap();
+    }
+    assert_eq!(connect().read(&mut [0; 24]).unwrap(), 0);
+}
+
+#[test]
+fn a_path_that_is_no_place_for_a_socket_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "kept").unwrap();
+    let program = write_program("hello", Endian::Little);
+    let path = |path: &Path| path.to_str().expect("it is text").to_owned();
+    let output = pteg(["run", "--kernel", &path(program.path()), "--share-memory", &path(&file)])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("--share-memory") && errors.contains("file"), "{errors}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
+}
