@@ -123,8 +123,10 @@ pub(super) fn pause(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
 ))]
 pub(super) fn resume(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
     let Nothing {} = parse(body, "{}")?;
-    context.machine.resume();
-    Ok(now(&context.machine))
+    match context.machine.resume() {
+        Ok(()) => Ok(now(&context.machine)),
+        Err(held) => Err(Refusal::new(hyper::StatusCode::CONFLICT, held.to_string())),
+    }
 }
 
 /// End the run, as Ctrl-A X does
