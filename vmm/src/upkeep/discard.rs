@@ -223,7 +223,7 @@ mod tests {
         for at in [1, 2, 5, 15] {
             file.write_all_at(&[7], at * page).unwrap();
         }
-        let mut returned = |pages: Range<u64>| punch(&file, &(pages.start * page..pages.end * page), page).unwrap();
+        let returned = |pages: Range<u64>| punch(&file, &(pages.start * page..pages.end * page), page).unwrap();
         assert_eq!(returned(0..1), 0);
         assert_eq!(returned(2..6), 2 * page);
         assert_eq!(returned(0..16), 2 * page);
