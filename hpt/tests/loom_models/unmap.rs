@@ -16,10 +16,13 @@ use crate::search::{Everything, NoBell, enter_at, explore, page, shootdown};
 /// The real page that is taken away, and how much memory there is.
 const REAL: u64 = 1;
 const RAM: u64 = 0x2000;
+/// Another size of table.
+const LARGER: u64 = 19;
 
 /// One processor, a table with a reverse map, and real page 1.
 struct World {
     hpt: Arc<Hpt>,
+    current: Arc<Current>,
     /// The table, for walks without a mutex that would order them.
     table: Arc<Table>,
     shootdown: Arc<Shootdown>,
@@ -44,13 +47,15 @@ impl World {
         let table = Table::new(Order::MIN).expect("a modelled table").with_reverse_map(RAM);
         let current = Current::new(table.expect("a modelled map"));
         let shadow = Box::new(Arc::clone(&shootdown));
-        let hpt = Arc::new(Hpt::new(current, Box::new(Everything), shadow));
+        let larger = Order::new(LARGER as u32).expect("it is in range");
+        let hpt = Arc::new(Hpt::new(Arc::clone(&current), Box::new(Everything), shadow).with_largest(larger));
         for number in 0..mapped {
             enter_at(&mut hpt.port(), number, number + 1, REAL, 0).expect("the slot is free");
         }
         Arc::new(Self {
             table: hpt.table(),
             hpt,
+            current,
             shootdown,
             footprint,
             in_flight: AtomicBool::new(false),
@@ -238,5 +243,37 @@ fn two_who_unmap_one_page_both_find_its_user() {
             taker.join().expect("no panic");
         }
         world.store();
+    });
+}
+
+/// A chain of three, so that the look at it ends before its end: with the table found retired nobody waits for the processor, whose
+/// visit may have been over before.
+#[test]
+fn who_finds_the_table_retired_owns_the_range_as_well() {
+    explore(2, 100, || {
+        let world = World::new(3, true);
+        let mut port = world.hpt.port();
+        let prepared = port.resize_prepare(0, LARGER);
+        assert_eq!(prepared, Status::Success);
+        let mut view = world.current.view();
+        let visitor = world.spawn(move |world| {
+            let seat = world.shootdown.seat(0);
+            let footprint = world.footprint.as_ref().expect("it keeps account");
+            seat.enter(|_| footprint.clear());
+            view.follow();
+            let found = view.table().walk_for(page(1), Access::Store, false, footprint);
+            if found.is_ok() && !world.in_flight.load(Ordering::Relaxed) {
+                world.store();
+            }
+            seat.leave();
+        });
+        let resizer = thread::spawn(move || port.resize_commit(0, LARGER));
+        world.in_flight.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let range = REAL << 12..(REAL + 1) << 12;
+        world.hpt.unmapper().unmap([range], &Endless).expect("endless patience");
+        world.store();
+        visitor.join().expect("no panic");
+        assert_eq!(resizer.join().expect("no panic"), Status::Success);
     });
 }

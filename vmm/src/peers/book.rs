@@ -60,7 +60,7 @@ impl Book {
     /// Takes in `bytes` bytes at `address`, which are guest memory from `real` on.
     pub(super) fn add(&mut self, address: u64, bytes: u64, real: u64) -> Result<(), BadMapping> {
         let end = address.checked_add(bytes).ok_or(BadMapping::Pages)?;
-        if bytes == 0 || (address | bytes | real) % PAGE != 0 {
+        if bytes == 0 || !(address | bytes | real).is_multiple_of(PAGE) {
             return Err(BadMapping::Pages);
         }
         if real.checked_add(bytes).is_none_or(|end| end > self.ram_bytes) {
