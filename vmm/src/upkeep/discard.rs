@@ -94,7 +94,11 @@ impl Upkeep {
         });
         // Zeros are something new, also where only some are there.
         let bytes = range.end - range.start;
-        self.ram.changed(range.start, bytes);
+        match &self.kernel {
+            // It sees to the instruction caches when it maps new memory; to do so here would bring all of it back.
+            Some(_) => self.ram.frames().note_stored(range.start, bytes),
+            None => self.ram.changed(range.start, bytes),
+        }
         sum.returned += returned?;
         sum.bytes += bytes;
         Ok(())
