@@ -15,15 +15,17 @@ const PROGRAM: u64 = 0x40_0000;
 const ROUTINE: u64 = 0x41_0000;
 const PAGE: u64 = 0x1_0000;
 
-/// Echoes what is typed; on its way each character comes by the routine.
+/// Echoes what is typed; on its way each character comes by the routine, which is executed all the time.
 const ECHO: &str = "
 again:
     li      r3,0x54
     li      r4,0
     sc      1
     cmpdi   r4,0
-    beq     again
-    mr      r7,r6
+    bne     1f
+    bl      routine
+    b       again
+1:  mr      r7,r6
     mr      r6,r5
     mr      r5,r4
     li      r4,0
