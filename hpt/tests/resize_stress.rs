@@ -5,6 +5,7 @@
 mod taken;
 
 use std::collections::HashMap;
+use std::iter::once;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Scope;
@@ -243,7 +244,7 @@ impl Machine {
     /// The chains of the table have `count` entries.
     fn check_chains(&self, count: u64) {
         if self.has_reverse_map() {
-            let unmapped = self.hpt.unmapper().unmap([0..REAL_PAGES << 12], &Endless);
+            let unmapped = self.hpt.unmapper().unmap(once(0..REAL_PAGES << 12), &Endless);
             let unmapped = unmapped.expect("endless patience");
             assert_eq!((unmapped.entries, unmapped.everything), (count, false));
         }

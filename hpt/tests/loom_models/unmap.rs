@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hpt::{Access, Current, Endless, Footprint, Hpt, Kick, Order, Port, Shootdown, Table, Unmapper};
 use loom::cell::UnsafeCell;
-use loom::sync::atomic::{AtomicBool, Ordering, fence};
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use power::hcall::Status;
 use power::hpte::HpteR;
@@ -24,8 +24,8 @@ struct World {
     table: Arc<Table>,
     shootdown: Arc<Shootdown>,
     footprint: Option<Arc<Footprint>>,
-    /// The range is about to go: set before it is unmapped, read by a processor before it uses a translation. Relaxed, as all
-    /// that is promised comes from the crate and one fence.
+    /// The range is about to go: set before it is unmapped, read by a processor before it uses a translation. Relaxed and
+    /// without a fence, as all that is promised comes from the crate.
     in_flight: AtomicBool,
     memory: UnsafeCell<u64>,
 }
@@ -88,7 +88,6 @@ impl World {
     /// Takes the memory away, and uses it.
     fn take(&self, unmapper: &mut Unmapper) {
         self.in_flight.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
         let range = REAL << 12..(REAL + 1) << 12;
         let unmapped = unmapper.unmap([range], &Endless).expect("endless patience");
         assert!(!unmapped.everything, "there is no reason to: {unmapped:?}");
@@ -241,7 +240,6 @@ fn two_who_unmap_one_page_both_find_its_user() {
         let takers = [(); 2].map(|()| {
             world.spawn(|world| {
                 world.in_flight.store(true, Ordering::Relaxed);
-                fence(Ordering::SeqCst);
                 let unmapped = world
                     .hpt
                     .unmapper()
