@@ -5,6 +5,7 @@
 mod taken;
 
 use std::collections::HashMap;
+use std::iter::once;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -245,7 +246,12 @@ fn no_processor_uses_a_byte_of_what_is_away_whatever_the_size_of_its_page() {
     assert!(is_used || cfg!(miri), "{counts:?}");
     // Each entry is in the chain of what it maps, and of nothing else.
     let mut unmapper = guest.hpt.unmapper();
-    let mut entries = || unmapper.unmap([0..RAM], &Endless).expect("endless patience").entries;
+    let mut entries = || {
+        unmapper
+            .unmap(once(0..RAM), &Endless)
+            .expect("endless patience")
+            .entries
+    };
     let there: Vec<_> = guest
         .places
         .iter()

@@ -24,9 +24,9 @@ struct Run {
 impl Run {
     /// Of `program`, with these flags.
     fn start(program: &str, flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a directory");
         let socket = folder.path().join("vm.sock");
-        let path = socket.to_str().unwrap();
+        let path = socket.to_str().expect("it is text");
         let guest = Guest::start([&["run", program, "--control", path], flags].concat());
         let control = Control::new(&socket);
         control.wait();
@@ -45,9 +45,11 @@ impl Run {
 
     /// `pteg ctl` at its socket: exit status, stdout, stderr.
     fn ctl(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let socket = self.socket.to_str().unwrap();
-        let output = pteg([&["ctl", socket], arguments].concat()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let socket = self.socket.to_str().expect("it is text");
+        let output = pteg([&["ctl", socket], arguments].concat())
+            .output()
+            .expect("pteg starts");
+        let text = |bytes| String::from_utf8(bytes).expect("it is text");
         (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
@@ -76,7 +78,7 @@ impl Answered for Reply {
     #[track_caller]
     fn refused(&self, status: u16, words: &str) {
         let body = self.expect(status);
-        let said = body["error"].as_str().unwrap();
+        let said = body["error"].as_str().expect("a sentence");
         assert!(said.contains(words), "{words:?} is not in {said:?}");
     }
 }
@@ -241,9 +243,9 @@ fn tick(guest: &mut Guest) {
 /// How often the guest has said it so far, by what has been counted for it.
 fn printed(control: &Control) -> u64 {
     let statistics = control.get("/v1/hpt").expect(200);
-    let calls = statistics["hypercalls"]["calls"].as_array().unwrap();
+    let calls = statistics["hypercalls"]["calls"].as_array().expect("a list");
     let print = calls.iter().find(|call| call["name"] == "H_PUT_TERM_CHAR");
-    print.map_or(0, |call| call["count"].as_u64().unwrap())
+    print.map_or(0, |call| call["count"].as_u64().expect("a number"))
 }
 
 #[test]
