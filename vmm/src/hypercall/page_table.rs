@@ -1,7 +1,7 @@
 //! The hypercalls of the hashed page table: registers to `hpt` and back.
 //!
 //! Those that have a flags parameter may say what the guest needs of the page (LoPAR, 12.3.2.1): it is noted when the call has
-//! succeeded. `H_PROTECT`, `H_READ` and the `H_CLEAR` calls leave the entry where it is, so it is read for that afterwards: a guest that
+//! succeeded, but for an entry that makes its page active, where that comes first. `H_PROTECT`, `H_READ` and the `H_CLEAR` calls leave the entry where it is, so it is read for that afterwards: a guest that
 //! enters or removes it meanwhile has not said which page it means.
 
 use hpt::{Entries, Hpte, Port, Specifier};
@@ -20,10 +20,21 @@ pub(super) fn enter<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut 
         Ok(usage) => usage,
         Err(status) => return status,
     };
+    let new = Hpte {
+        v: HpteV::from_guest(v),
+        r: HpteR::from_guest(r),
+    };
+    // Before anybody can use the entry: what is stored through it must not meet a discard of what is still unused. If the
+    // call fails, one page less is discarded.
+    let is_active = usage == Some(Usage::Active);
+    if is_active {
+        note_usage(machine, usage, new);
+    }
     match port.enter(flags, cpu.gpr(5), v, r) {
         Ok(at) => {
-            let (v, r) = (HpteV::from_guest(v), HpteR::from_guest(r));
-            note_usage(machine, usage, Hpte { v, r });
+            if !is_active {
+                note_usage(machine, usage, new);
+            }
             returning(cpu, [at.to_register()])
         }
         Err(status) => status,
@@ -46,10 +57,12 @@ pub(super) fn remove<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut
     }
 }
 
-/// What the guest says of the page of a valid entry.
+/// What the guest says of the page of an entry; nothing if `H_ENTER` would not let that in.
 fn note_usage(machine: &Machine, usage: Option<Usage>, Hpte { v, r }: Hpte) {
     let Some(usage) = usage else { return };
-    let pair = PagePair::decode(v.is_large(), r.lp()).expect("H_ENTER has looked at the sizes");
+    let Some(pair) = PagePair::decode(v.is_large(), r.lp()) else {
+        return;
+    };
     let (real, bytes) = (r.real_address(pair), pair.actual().bytes());
     if machine.ram.contains(real, bytes) {
         machine.upkeep.note_usage(usage, &(real..real + bytes));
