@@ -1,6 +1,10 @@
 //! `cargo xtask soak`: a Linux guest changes its mappings on all processors for as long as one likes, while pteg checks
 //! itself and the guest. What it says is shown as it comes; at the end there is a verdict.
 
+mod client;
+mod delays;
+mod ledger;
+mod track;
 mod upkeep;
 
 use std::fs::{self, File};
@@ -146,16 +150,21 @@ fn soak(workspace: &Workspace, wanted: &Wanted<'_>) -> Result<Vec<String>, Strin
     }
     let folder = tempfile::tempdir_in(workspace.target().join("soak"))
         .map_err(|error| format!("making a folder for dumps: {error}"))?;
-    let socket = folder.path().join("socket");
+    let [socket, statistics] = ["socket", "statistics"].map(|name| folder.path().join(name));
     pteg.args(["--append", &format!("{} {}", prepared.append, upkeep::GUEST_LIMIT)])
         .args(upkeep::MEMORY)
         .arg("--control")
-        .arg(&socket);
+        .arg(&socket)
+        .arg("--stats-json")
+        .arg(&statistics);
     let threads = Upkeep::start(&socket, folder.path());
     let seen = watch(&mut pteg, &mut file);
     let (lines, mut wrong) = threads.finish();
     lines.iter().for_each(|line| say(&format!("    {line}")));
     wrong.extend(seen.map_err(|error| format!("running pteg: {error}"))?.wrong());
+    let (line, too_long) = delays::judge(&statistics)?;
+    say(&format!("    {line}"));
+    wrong.extend(too_long);
     Ok(wrong)
 }
 
