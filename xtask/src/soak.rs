@@ -21,6 +21,7 @@ use guest_images::{Cache, Image, Stderr};
 use crate::output::{Tally, run as run_command, say};
 use crate::step::{Outcome, seconds};
 use crate::workspace::Workspace;
+use delays::Probe;
 use upkeep::Upkeep;
 
 /// The guest says something every ten seconds; one that is silent for so long hangs.
@@ -157,14 +158,19 @@ fn soak(workspace: &Workspace, wanted: &Wanted<'_>) -> Result<Vec<String>, Strin
         .arg(&socket)
         .arg("--stats-json")
         .arg(&statistics);
+    let probe = Probe::start();
     let threads = Upkeep::start(&socket, folder.path());
     let seen = watch(&mut pteg, &mut file);
     let (lines, mut wrong) = threads.finish();
     lines.iter().for_each(|line| say(&format!("    {line}")));
     wrong.extend(seen.map_err(|error| format!("running pteg: {error}"))?.wrong());
-    let (line, too_long) = delays::judge(&statistics)?;
-    say(&format!("    {line}"));
-    wrong.extend(too_long);
+    match delays::judge(&statistics, probe.finish()) {
+        Ok((line, too_long)) => {
+            say(&format!("    {line}"));
+            wrong.extend(too_long);
+        }
+        Err(why) => wrong.push(why),
+    }
     Ok(wrong)
 }
 
