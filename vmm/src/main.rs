@@ -34,6 +34,7 @@ mod terminal;
 mod test_machine;
 mod upkeep;
 mod vcpu;
+mod waits;
 
 use std::process::ExitCode;
 

@@ -9,6 +9,7 @@ use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Instant;
 
 use hpt::{Access, Endless, Frames, Notifier, Patience};
 use rustix::fs::MemfdFlags;
@@ -16,6 +17,7 @@ use vm_memory::mmap::{GuestRegionMmap, MmapRegionError};
 use vm_memory::{Bytes as _, FileOffset, GuestAddress, GuestMemoryMmap, MmapRegion};
 
 use crate::size::Size;
+use crate::waits::Waits;
 
 /// Why there is no guest memory.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,7 @@ pub(crate) struct GuestRam {
     service: OnceLock<Service>,
     notifier: Arc<Notifier>,
     frames: Arc<Frames>,
+    waits: Waits,
 }
 
 impl GuestRam {
@@ -74,6 +77,7 @@ impl GuestRam {
             file,
             size,
             service: OnceLock::new(),
+            waits: Waits::default(),
             frames: Arc::new(Frames::new(size.bytes(), Arc::clone(&notifier))),
             notifier,
         })
@@ -111,6 +115,11 @@ impl GuestRam {
         &self.frames
     }
 
+    /// How long processors waited for what was withheld.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
     /// From now on `watch` hears of every write made through this object, and accesses wait for memory that is withheld no longer than
     /// `patience` lasts.
     ///
@@ -139,12 +148,19 @@ impl GuestRam {
             Some(service) => &*service.patience,
             None => &Endless,
         };
+        let began = Instant::now();
+        let mut has_waited = false;
         loop {
             let lease = self.notifier.lease(&range);
+            has_waited |= lease.has_waited();
             let Some(withheld) = self.frames.find_withheld(&range, access) else {
+                if has_waited {
+                    self.waits.note(began.elapsed());
+                }
                 return Some(work());
             };
             drop(lease);
+            has_waited = true;
             self.frames.wait_for(withheld, access, patience).ok()?;
         }
     }

@@ -37,7 +37,7 @@ use crate::terminal::{self, Terminal};
 use checks::Checks;
 use page::{PageFile, Requests};
 use report_file::{ReportError, ReportFile};
-pub(crate) use statistics::{Changes, Distribution, Hypercalls, Occupancy, Statistics};
+pub(crate) use statistics::{Changes, Distribution, Hypercalls, Occupancy, Statistics, Withheld};
 
 /// Why a guest could not be started.
 #[derive(Debug, thiserror::Error)]

@@ -13,11 +13,13 @@ use crate::accel::{Exit, Processor};
 use crate::hypercall::{self, Caller, Next, Wait, Waited};
 use crate::machine::Machine;
 use crate::stop::Ending;
+use crate::waits::Delay;
 
 /// A processor and its way to the page table.
 struct Body<P> {
     cpu: P,
     port: Port,
+    delay: Delay,
 }
 
 /// What it does.
@@ -110,7 +112,11 @@ impl<P: Processor> Vcpu<P> {
                 let body = self.body.get_or_insert_with(|| {
                     let cpu = make(self.server);
                     let port = machine.hpt.port().with_own_flush(cpu.own_flush());
-                    Body { cpu, port }
+                    Body {
+                        cpu,
+                        port,
+                        delay: Delay::default(),
+                    }
                 });
                 processor.areas().arrive(&machine.ram);
                 body.cpu.start(start.pc, start.r3, start.msr);
@@ -138,7 +144,7 @@ impl<P: Processor> Vcpu<P> {
             machine,
             server: self.server,
         };
-        let Body { cpu, port } = self.body.as_mut().expect(STARTED);
+        let Body { cpu, port, delay } = self.body.as_mut().expect(STARTED);
         let run = || machine.tally.as_ref().map(|tally| tally.run(self.server));
         let mut _running = run();
         let mut confers_to = None;
@@ -195,7 +201,9 @@ impl<P: Processor> Vcpu<P> {
                 // other way round. If the run ends meanwhile, the loop sees it.
                 Exit::Withheld { real, access } => {
                     machine.pause.leave(self.server);
+                    let began = Instant::now();
                     let _: Result<_, _> = machine.ram.frames().wait_for(real, access, &*machine.stop);
+                    machine.ram.waits().note_at(delay, cpu.instructions(), began.elapsed());
                     machine.pause.enter(self.server);
                 }
                 Exit::Checkstop(why) => {

@@ -1,6 +1,10 @@
 //! `cargo xtask soak`: a Linux guest changes its mappings on all processors for as long as one likes, while pteg checks
 //! itself and the guest. What it says is shown as it comes; at the end there is a verdict.
 
+mod client;
+mod delays;
+mod ledger;
+mod track;
 mod upkeep;
 
 use std::fs::{self, File};
@@ -17,6 +21,7 @@ use guest_images::{Cache, Image, Stderr};
 use crate::output::{Tally, run as run_command, say};
 use crate::step::{Outcome, seconds};
 use crate::workspace::Workspace;
+use delays::Probe;
 use upkeep::Upkeep;
 
 /// The guest says something every ten seconds; one that is silent for so long hangs.
@@ -146,16 +151,26 @@ fn soak(workspace: &Workspace, wanted: &Wanted<'_>) -> Result<Vec<String>, Strin
     }
     let folder = tempfile::tempdir_in(workspace.target().join("soak"))
         .map_err(|error| format!("making a folder for dumps: {error}"))?;
-    let socket = folder.path().join("socket");
+    let [socket, statistics] = ["socket", "statistics"].map(|name| folder.path().join(name));
     pteg.args(["--append", &format!("{} {}", prepared.append, upkeep::GUEST_LIMIT)])
         .args(upkeep::MEMORY)
         .arg("--control")
-        .arg(&socket);
+        .arg(&socket)
+        .arg("--stats-json")
+        .arg(&statistics);
+    let probe = Probe::start();
     let threads = Upkeep::start(&socket, folder.path());
     let seen = watch(&mut pteg, &mut file);
     let (lines, mut wrong) = threads.finish();
     lines.iter().for_each(|line| say(&format!("    {line}")));
     wrong.extend(seen.map_err(|error| format!("running pteg: {error}"))?.wrong());
+    match delays::judge(&statistics, probe.finish()) {
+        Ok((line, too_long)) => {
+            say(&format!("    {line}"));
+            wrong.extend(too_long);
+        }
+        Err(why) => wrong.push(why),
+    }
     Ok(wrong)
 }
 

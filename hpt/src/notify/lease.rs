@@ -13,6 +13,14 @@ use crate::patience::Endless;
 pub struct Lease<'n> {
     regions: &'n [Region],
     range: Range<u64>,
+    has_waited: bool,
+}
+
+impl Lease<'_> {
+    /// Whether a range was in flight when it was asked for.
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
+    }
 }
 
 impl Notifier {
@@ -22,11 +30,16 @@ impl Notifier {
     /// The caller is inside no seat and holds no lock of an entry, no other lease and no range in flight: whoever ends the
     /// range that it waits for may be waiting for that. Who has a range in flight itself needs no lease of it.
     pub fn lease(&self, range: &Range<u64>) -> Lease<'_> {
+        let mut has_waited = false;
         loop {
             match self.try_lease(range) {
-                Ok(lease) => return lease,
+                Ok(mut lease) => {
+                    lease.has_waited = has_waited;
+                    return lease;
+                }
                 Err(region) => drop(region.wait_until(&Endless, |state| state.has_room_for_lease(range))),
             }
+            has_waited = true;
         }
     }
 
@@ -37,6 +50,7 @@ impl Notifier {
         let mut lease = Lease {
             regions: &[],
             range: range.clone(),
+            has_waited: false,
         };
         for (at, region) in regions.iter().enumerate() {
             let mut state = region.lock();

@@ -3,10 +3,11 @@
 //! ```text
 //!     0 or a given base        kernel, as its ELF file says
 //!     top down from low memory RTAS stub, device tree
-//!     below them, or below the top of a larger memory: initial RAM disk
+//!     above low memory, or below them if it does not fit there: initial RAM disk
 //! ```
 //!
-//! Low memory is what the guest reaches with translation off before it knows more, and what RTAS may be called in.
+//! Low memory is what the guest reaches with translation off before it knows more, and what RTAS may be called in. The RAM disk lies
+//! directly above it, not at the top of memory, where a Linux that is told to use less (`mem=`) would not find it.
 
 use std::ops::Range;
 
@@ -63,14 +64,11 @@ impl Layout {
         let fdt = below(rtas.start, contents.fdt, kernel).ok_or(fail("the device tree"))?;
         let initrd = match contents.initrd {
             None => None,
-            Some(bytes) if size.bytes() > LOW_MEMORY => {
-                let high = below(size.bytes(), bytes, kernel).filter(|range| range.start >= LOW_MEMORY);
-                Some(
-                    high.or_else(|| below(fdt.start, bytes, kernel))
-                        .ok_or(fail("the initial RAM disk"))?,
-                )
-            }
-            Some(bytes) => Some(below(fdt.start, bytes, kernel).ok_or(fail("the initial RAM disk"))?),
+            Some(bytes) => Some(
+                above(LOW_MEMORY, size.bytes(), bytes, kernel)
+                    .or_else(|| below(fdt.start, bytes, kernel))
+                    .ok_or(fail("the initial RAM disk"))?,
+            ),
         };
         Ok(Self { rtas, fdt, initrd })
     }
@@ -80,6 +78,13 @@ impl Layout {
 fn below(top: u64, bytes: u64, kernel: &Range<u64>) -> Option<Range<u64>> {
     let start = top.checked_sub(bytes)? & !(ALIGNMENT - 1);
     (start >= kernel.end).then(|| start..start + bytes)
+}
+
+/// The lowest aligned place for `bytes` that begins at or above `bottom` and `kernel`, and ends at or below `top`.
+fn above(bottom: u64, top: u64, bytes: u64, kernel: &Range<u64>) -> Option<Range<u64>> {
+    let start = bottom.max(kernel.end).checked_next_multiple_of(ALIGNMENT)?;
+    let end = start.checked_add(bytes)?;
+    (end <= top).then_some(start..end)
 }
 
 #[cfg(test)]
@@ -109,7 +114,13 @@ mod tests {
     fn a_large_memory_keeps_its_low_part_free_of_the_ram_disk() {
         let layout = Layout::new(Size::from_mib(4096), &KERNEL, contents(Some(64 << 20))).unwrap();
         assert!(layout.rtas.end <= LOW_MEMORY && layout.fdt.end <= LOW_MEMORY);
-        assert_eq!(layout.initrd, Some((4032 << 20)..(4096 << 20)));
+        assert_eq!(layout.initrd, Some((1024 << 20)..(1088 << 20)), "also for mem=2G");
+    }
+
+    #[test]
+    fn a_ram_disk_that_does_not_fit_above_low_memory_lies_in_it() {
+        let layout = Layout::new(Size::from_mib(1088), &KERNEL, contents(Some(65 << 20))).unwrap();
+        assert_eq!(layout.initrd.unwrap().end, layout.fdt.start);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::Context;
 use super::answer::{Answer, Failure, Refusal};
 use super::table::gather;
 use crate::machine::Machine;
-use crate::run::{Changes, Distribution, Hypercalls, Occupancy, Statistics};
+use crate::run::{Changes, Distribution, Hypercalls, Occupancy, Statistics, Withheld};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -79,6 +79,7 @@ impl Collector for Moment {
         if let Some(hypercalls) = &statistics.hypercalls {
             page.hypercalls(hypercalls)?;
         }
+        page.withheld(&statistics.withheld)?;
         page.table(&statistics.table)?;
         page.changes(&statistics.changes)
     }
@@ -143,7 +144,30 @@ impl Page<'_> {
             let labels = [("name", call.name)];
             ConstCounter::new(call.seconds).encode(metric.encode_family(&labels)?)?;
         }
+        let help = "How long one of them took at most";
+        let mut metric = self
+            .0
+            .encode_descriptor("hypercall_longest_seconds", help, None, MetricType::Gauge)?;
+        for call in calls {
+            let labels = [("name", call.name)];
+            ConstGauge::new(call.longest_seconds).encode(metric.encode_family(&labels)?)?;
+        }
         Ok(())
+    }
+
+    fn withheld(&mut self, withheld: &Withheld) -> Result<(), Error> {
+        self.gauge(
+            "withheld_longest_delay_seconds",
+            "The longest time that a processor got no further, as memory was taken away or copied",
+            withheld.longest_delay_seconds,
+        )?;
+        self.histogram(
+            "withheld_wait_seconds",
+            "Waits of processors for memory that was taken away or copied",
+            &withheld.wait_ns,
+            1e-9,
+            Some(withheld.waited_seconds),
+        )
     }
 
     fn table(&mut self, table: &Occupancy) -> Result<(), Error> {

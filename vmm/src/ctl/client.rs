@@ -168,6 +168,8 @@ fn unconnected(vm: &Path, error: io::Error) -> ClientError {
         io::ErrorKind::NotFound => ClientError::NoSocket(vm.to_owned()),
         io::ErrorKind::ConnectionRefused if is_socket => ClientError::NobodyListens(vm.to_owned()),
         io::ErrorKind::ConnectionRefused => ClientError::OtherFile(vm.to_owned()),
+        // It waited to be taken, and the socket was closed.
+        io::ErrorKind::ConnectionReset => ClientError::NoAnswer(vm.to_owned()),
         _ => ClientError::Connect(vm.to_owned(), error),
     }
 }

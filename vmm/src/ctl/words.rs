@@ -12,6 +12,10 @@ pub(super) fn of(command: &Command, answer: &Value) -> String {
         Command::Pause | Command::Resume | Command::Stop => format!("{}\n", word(&answer["state"])),
         Command::Hpt => statistics(answer),
         Command::Metrics => word(answer),
+        Command::Discard { force: false, .. } if answer["bytes"] == 0 => {
+            "nothing discarded: the guest uses all of it, or has not said otherwise; --force discards what it uses\n"
+                .to_owned()
+        }
         Command::Discard { .. } => format!(
             "{} discarded, of them {} returned to the host; no part was out of use for more than {}\n",
             bytes(&answer["bytes"]),
@@ -19,12 +23,12 @@ pub(super) fn of(command: &Command, answer: &Value) -> String {
             seconds(&answer["longest_seconds"]),
         ),
         Command::Unmap { .. } => format!(
-            "{} entries unmapped in {}: {} flushes, {} kicks, {} steps of {} at most\n",
-            word(&answer["entries"]),
+            "{} unmapped in {}: {}, {}, {} of {} at most\n",
+            count(&answer["entries"], "entry", "entries"),
             seconds(&answer["seconds"]),
-            word(&answer["flushes"]),
-            word(&answer["kicks"]),
-            word(&answer["steps"]),
+            count(&answer["flushes"], "flush", "flushes"),
+            count(&answer["kicks"], "kick", "kicks"),
+            count(&answer["steps"], "step", "steps"),
             seconds(&answer["longest_step_seconds"]),
         ),
         Command::Dirty { .. } => dirty(answer),
@@ -65,12 +69,19 @@ fn statistics(answer: &Value) -> String {
         ]);
     }
     let mut text = columns(&rows);
-    for (title, part) in [("table", &answer["table"]), ("changes", &answer["changes"])] {
+    for (title, part) in [
+        ("table", &answer["table"]),
+        ("changes", &answer["changes"]),
+        ("withheld memory", &answer["withheld"]),
+    ] {
         text += &format!("\n{title}\n{}", columns(&numbers(part)));
     }
     let calls = answer["hypercalls"]["calls"].as_array().into_iter().flatten();
-    let mut rows = vec![["hypercall", "count", "time"].map(str::to_owned).to_vec()];
-    rows.extend(calls.map(|call| vec![word(&call["name"]), word(&call["count"]), seconds(&call["seconds"])]));
+    let mut rows = vec![["hypercall", "count", "time", "longest"].map(str::to_owned).to_vec()];
+    rows.extend(calls.map(|call| {
+        let (time, longest) = (seconds(&call["seconds"]), seconds(&call["longest_seconds"]));
+        vec![word(&call["name"]), word(&call["count"]), time, longest]
+    }));
     if rows.len() > 1 {
         text += &format!("\n{}", columns(&rows));
     }
@@ -106,6 +117,11 @@ fn numbers(part: &Value) -> Vec<Vec<String>> {
     rows
 }
 
+/// A number with what it counts.
+fn count(value: &Value, one: &str, many: &str) -> String {
+    format!("{} {}", word(value), if *value == 1 { one } else { many })
+}
+
 fn dirty(answer: &Value) -> String {
     let harvest = &answer["harvest"];
     if harvest.is_null() {
@@ -122,7 +138,8 @@ fn dirty(answer: &Value) -> String {
     let pages = harvest["pages"].as_u64().unwrap_or(0);
     let page_bytes = harvest["page_bytes"].as_u64().unwrap_or(0);
     let mut text = format!(
-        "{pages} pages of {} stored to, {} in all; found in {}\n",
+        "{} of {} stored to, {} in all; found in {}\n",
+        count(&harvest["pages"], "page", "pages"),
         Size::from_bytes(page_bytes),
         Size::from_bytes(pages.saturating_mul(page_bytes)),
         seconds(&harvest["seconds"]),
@@ -245,6 +262,28 @@ mod tests {
             said.ends_with("less than 8 KiB between them are told as one\n0x0+12K\n"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn one_is_one_and_no_bytes_are_told_why() {
+        let unmapped = json!({"entries": 1, "seconds": 0.002, "flushes": 1, "kicks": 0, "steps": 2, "longest_step_seconds": 0.001});
+        let ranges = Vec::new;
+        let said = of(&Command::Unmap { ranges: ranges() }, &unmapped);
+        assert_eq!(
+            said,
+            "1 entry unmapped in 2.0 ms: 1 flush, 0 kicks, 2 steps of 1.0 ms at most\n"
+        );
+        let discarded = json!({"bytes": 0, "returned_bytes": 0, "longest_seconds": 0.0});
+        let said = |force| {
+            of(
+                &Command::Discard {
+                    ranges: ranges(),
+                    force,
+                },
+                &discarded,
+            )
+        };
+        assert!(said(false).contains("--force") && said(true).starts_with("0 bytes discarded"));
     }
 
     /// The statistics of a real machine.

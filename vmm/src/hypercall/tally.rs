@@ -30,6 +30,7 @@ struct OfProcessor {
 struct OfCall {
     count: AtomicU64,
     ns: AtomicU64,
+    longest_ns: AtomicU64,
 }
 
 /// A call that is being answered; it is noted when this is dropped.
@@ -55,6 +56,8 @@ pub(crate) struct Counted {
     pub(crate) count: u64,
     /// How long it took in all.
     pub(crate) time: Duration,
+    /// How long one took at most.
+    pub(crate) longest: Duration,
 }
 
 impl Tally {
@@ -90,14 +93,14 @@ impl Tally {
 
     /// What was counted of each hypercall that was made.
     pub(crate) fn counted(&self) -> Vec<Counted> {
-        let sum = |call: Hcall, which: fn(&OfCall) -> &AtomicU64| {
+        let counted = Hcall::ALL.iter().map(|&call| {
             let of_call = self.processors.iter().map(|processor| &processor.calls[call as usize]);
-            of_call.map(|counters| which(counters).load(Ordering::Relaxed)).sum()
-        };
-        let counted = Hcall::ALL.iter().map(|&call| Counted {
-            call,
-            count: sum(call, |counters| &counters.count),
-            time: Duration::from_nanos(sum(call, |counters| &counters.ns)),
+            Counted {
+                call,
+                count: of_call.clone().map(|counters| get(&counters.count)).sum(),
+                time: Duration::from_nanos(of_call.clone().map(|counters| get(&counters.ns)).sum()),
+                longest: Duration::from_nanos(of_call.map(|counters| get(&counters.longest_ns)).max().unwrap_or(0)),
+            }
         });
         counted.filter(|counted| counted.count > 0).collect()
     }
@@ -147,7 +150,10 @@ impl Drop for Timed<'_> {
         let processor = &self.tally.processors[self.server];
         let counters = &processor.calls[self.call as usize];
         add(&counters.count, 1);
-        add(&counters.ns, ended_ns - self.began_ns);
+        let took_ns = ended_ns - self.began_ns;
+        add(&counters.ns, took_ns);
+        let longest_ns = get(&counters.longest_ns).max(took_ns);
+        counters.longest_ns.store(longest_ns, Ordering::Relaxed);
     }
 }
 
@@ -168,6 +174,17 @@ mod tests {
             .map(|counted| (counted.call, counted.count))
             .collect();
         assert_eq!(counts, [(Hcall::Enter, 2), (Hcall::Rtas, 1)]);
+    }
+
+    #[test]
+    fn the_longest_call_is_that_of_any_processor() {
+        let tally = Tally::new(2);
+        for (server, ms) in [(0, 0), (1, 2), (1, 0)] {
+            let _timed = tally.begin(server, Hcall::Enter);
+            std::thread::sleep(Duration::from_millis(ms));
+        }
+        let counted = tally.counted()[0];
+        assert!(Duration::from_millis(2) <= counted.longest && counted.longest <= counted.time);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::hypercall::Counted;
 use crate::machine::Machine;
+use crate::waits::Waited;
 
 pub(super) use words::{duration, percent};
 
@@ -25,6 +26,8 @@ pub(crate) struct Statistics {
     pub(crate) instructions: Vec<Instructions>,
     /// `None`: hypercalls were not timed.
     pub(crate) hypercalls: Option<Hypercalls>,
+    /// What processors waited for memory that was taken away or copied.
+    pub(crate) withheld: Withheld,
     /// The table as it is.
     pub(crate) table: Occupancy,
     /// What was done to it.
@@ -55,6 +58,18 @@ pub(crate) struct Call {
     pub(crate) seconds: f64,
     /// Of the processors' time.
     pub(crate) share: f64,
+    /// How long one took at most.
+    pub(crate) longest_seconds: f64,
+}
+
+/// Waits of processors for memory that was withheld from them.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Withheld {
+    pub(crate) wait_ns: Distribution,
+    /// The sum of those waits.
+    pub(crate) waited_seconds: f64,
+    /// The longest time that a processor got no further: more than its longest wait if it had to wait again at once.
+    pub(crate) longest_delay_seconds: f64,
 }
 
 /// How full the table is.
@@ -156,6 +171,7 @@ impl Statistics {
                 .tally
                 .as_ref()
                 .map(|tally| Hypercalls::new(tally.ran(), &tally.counted())),
+            withheld: Withheld::new(&machine.ram.waits().read()),
             table: Occupancy::new(machine.hpt.table().survey(cells)),
             changes: Changes::new(&machine.hpt.counts()),
         }
@@ -183,6 +199,7 @@ impl Hypercalls {
                 count: counted.count,
                 seconds,
                 share: seconds / processor_seconds.max(f64::MIN_POSITIVE),
+                longest_seconds: counted.longest.as_secs_f64(),
             }
         };
         let mut calls: Vec<Call> = counted.iter().map(call).collect();
@@ -200,6 +217,16 @@ impl Hypercalls {
             (count + call.count, seconds + call.seconds, share + call.share)
         };
         self.calls.iter().fold(sums, add)
+    }
+}
+
+impl Withheld {
+    fn new(waited: &Waited) -> Self {
+        Self {
+            wait_ns: Distribution::new(&waited.ns),
+            waited_seconds: waited.all.as_secs_f64(),
+            longest_delay_seconds: waited.longest_delay.as_secs_f64(),
+        }
     }
 }
 

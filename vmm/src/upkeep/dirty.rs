@@ -185,4 +185,4 @@ impl Upkeep {
     }
 }
 
-const NOT_STARTED: &str = "stores are not tracked; start that first";
+const NOT_STARTED: &str = "stores are not tracked; start that first (pteg ctl VM dirty --start)";

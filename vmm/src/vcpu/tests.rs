@@ -225,6 +225,8 @@ fn memory_that_is_withheld_is_waited_for_and_then_the_processor_goes_on() {
         frames.widen(0x5000..0x6000, Right::Store);
         assert_eq!(carried.join().unwrap(), Outlook::Waits);
     });
+    let waited = rig.machine.ram.waits().read();
+    assert_eq!((waited.ns.count(), waited.longest_delay), (1, waited.all));
 }
 
 #[test]

@@ -2,21 +2,29 @@
 //! random, until the run ends.
 //!
 //! Linux gets the lower part of memory ([`GUEST`]), where translations are taken away under it by pages and by gigabytes, stores are
-//! logged, and all is dumped. What is above is nobody's: there whole gigabytes are discarded by force. Below only what the
-//! guest has declared unused would go, which Linux does not do; the request is made all the same.
+//! logged (`track`, with a ledger of its own), and all is dumped. What is above is nobody's: there pages are filled and whole gigabytes
+//! discarded by force. Below only what the guest has declared unused would go, which Linux does not do; the request is made all the same.
 
-use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
+use super::ledger::{PAGE, data_behind};
+use super::{client, track};
+
 /// Flags of `pteg run`: memory, of which Linux is told the half.
 pub(super) const MEMORY: [&str; 2] = ["--mem", "4G"];
 /// For the kernel's command line.
 pub(super) const GUEST_LIMIT: &str = "mem=2G";
-const GUEST: u64 = 2 << 30;
+/// Bytes that are Linux'.
+pub(super) const GUEST: u64 = 2 << 30;
 const ALL: u64 = 4 << 30;
 
 /// No request may take longer: a bound that hangs and lost wake-ups break, not a promise of speed.
@@ -28,61 +36,92 @@ pub(super) struct Upkeep {
 }
 
 /// What one thread has done.
-struct Done {
+#[derive(Debug, Default)]
+pub(super) struct Done {
     what: &'static str,
     requests: u64,
     /// Answered with a conflict, as another thread was at it.
     conflicts: u64,
     longest: Duration,
-    /// The longest time that a piece of memory was withheld, as pteg says it.
-    longest_withheld: f64,
+    /// What else there is to tell.
+    pub(super) notes: Vec<String>,
     wrong: Option<String>,
 }
+
+/// Why a thread ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The run is over.
+    Over,
+    /// Something is wrong: a sentence.
+    Wrong(String),
+}
+
+/// What becomes of work that is done for as long as the run lasts.
+pub(super) type Asked<T> = Result<T, End>;
+
+/// What one thread does again and again.
+type Work = Box<dyn FnMut(&mut Ask, &mut Random) -> Asked<()> + Send>;
 
 impl Upkeep {
     /// Starts them at `socket`, which is there soon; dumps go to `folder`.
     pub(super) fn start(socket: &Path, folder: &Path) -> Self {
         let dump = folder.join("dump");
+        let mut memory = None;
         let works: [(&'static str, Work); 4] = [
-            ("discards", Box::new(discard)),
+            (
+                "discards",
+                Box::new(move |ask, random| {
+                    let memory = match &memory {
+                        Some(memory) => memory,
+                        None => memory.insert(ask.memory(true)?),
+                    };
+                    discard(ask, random, memory)
+                }),
+            ),
             ("unmaps", Box::new(unmap)),
-            ("dirty logs", Box::new(track)),
-            ("dumps", Box::new(move |random| dump_to(&dump, random))),
+            ("dirty logs", Box::new(track::track)),
+            ("dumps", Box::new(move |ask, random| dump_to(&dump, ask, random))),
         ];
         let threads = (1..).zip(works).map(|(seed, (what, work))| {
             let socket = socket.to_owned();
-            thread::spawn(move || repeat(&socket, what, seed, &*work))
+            thread::spawn(move || repeat(socket, what, seed, work))
         });
         Self {
             threads: threads.collect(),
         }
     }
 
-    /// Waits for them, as the run is over: a line about each, and what was wrong.
+    /// Waits for them, as the run is over: lines about each, and what was wrong.
     pub(super) fn finish(self) -> (Vec<String>, Vec<String>) {
         let done: Vec<Done> = self
             .threads
             .into_iter()
             .map(|thread| thread.join().expect("it does not panic"))
             .collect();
-        let line = |done: &Done| {
-            format!(
-                "upkeep: {}: {} done, {} conflicts, longest {:.3} s, memory withheld for {:.6} s at most",
-                done.what,
-                done.requests,
-                done.conflicts,
-                done.longest.as_secs_f64(),
-                done.longest_withheld
-            )
-        };
         (
-            done.iter().map(line).collect(),
+            done.iter().flat_map(Done::lines).collect(),
             done.iter().filter_map(Done::wrong).collect(),
         )
     }
 }
 
 impl Done {
+    fn lines(&self) -> Vec<String> {
+        let Self {
+            what,
+            requests,
+            conflicts,
+            ..
+        } = self;
+        let longest = self.longest.as_secs_f64();
+        let mut lines = vec![format!(
+            "upkeep: {what}: {requests} answers, {conflicts} conflicts, the longest after {longest:.3} s"
+        )];
+        lines.extend(self.notes.iter().map(|note| format!("upkeep: {what}: {note}")));
+        lines
+    }
+
     fn wrong(&self) -> Option<String> {
         let what = self.what;
         if let Some(wrong) = &self.wrong {
@@ -95,119 +134,139 @@ impl Done {
     }
 }
 
-/// The next request, path and body.
-type Work = Box<dyn Fn(&mut Random) -> (&'static str, String) + Send>;
+/// A way to ask the run, and what has come of it.
+pub(super) struct Ask {
+    socket: PathBuf,
+    pub(super) done: Done,
+}
 
-/// Makes requests until nobody listens any more.
-fn repeat(socket: &Path, what: &'static str, seed: u64, work: &dyn Fn(&mut Random) -> (&'static str, String)) -> Done {
-    let mut done = Done {
-        what,
-        requests: 0,
-        conflicts: 0,
-        longest: Duration::ZERO,
-        longest_withheld: 0.0,
-        wrong: None,
-    };
-    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
-    let patience = Instant::now() + BOUND;
-    while UnixStream::connect(socket).is_err() && Instant::now() < patience {
-        thread::sleep(Duration::from_millis(50));
-    }
-    loop {
-        let (path, body) = work(&mut random);
+impl Ask {
+    /// The answer; nothing after a conflict.
+    pub(super) fn post(&mut self, path: &str, body: &Value) -> Asked<Option<Value>> {
         let began = Instant::now();
         // Nobody answers: the run is over.
-        let Ok((status, answer)) = post(socket, path, &body) else {
-            return done;
-        };
-        done.longest = done.longest.max(began.elapsed());
+        let (status, answer) = client::post(&self.socket, path, body, 2 * BOUND).map_err(|_| End::Over)?;
+        self.done.longest = self.done.longest.max(began.elapsed());
         match status {
             200 => {
-                done.requests += 1;
-                done.longest_withheld = done.longest_withheld.max(number(&answer, "longest_seconds"));
+                self.done.requests += 1;
+                Ok(Some(answer))
             }
-            409 => done.conflicts += 1,
-            410 | 503 => return done,
-            _ => {
-                done.wrong = Some(format!("{path} {body}: {status} {answer}"));
-                return done;
+            409 => {
+                self.done.conflicts += 1;
+                Ok(None)
             }
+            503 if self.is_over() => Err(End::Over),
+            _ => Err(End::Wrong(format!("{path} {body}: {status} {}", answer["error"]))),
         }
-        thread::sleep(Duration::from_micros(random.below(20_000)));
+    }
+
+    fn is_over(&self) -> bool {
+        self.info().is_none_or(|info| info["state"] == "stopping")
+    }
+
+    fn info(&self) -> Option<Value> {
+        let (_, info) = client::get(&self.socket, "/v1/info", BOUND).ok()?;
+        Some(info)
+    }
+
+    /// The run's memory file, found without its help.
+    pub(super) fn memory(&self, write: bool) -> Asked<File> {
+        let pid = self.info().ok_or(End::Over)?["pid"].clone();
+        memory_of(&format!("/proc/{pid}/fd"), write)
+            .map_err(|error| End::Wrong(format!("the memory file of process {pid}: {error}")))
     }
 }
 
-/// Pages, now and then gigabytes, of `from` up to `to`.
-fn range(random: &mut Random, from: u64, to: u64) -> String {
-    const PAGE: u64 = 4096;
+fn memory_of(descriptors: &str, write: bool) -> io::Result<File> {
+    for entry in fs::read_dir(descriptors)? {
+        let path = entry?.path();
+        if fs::read_link(&path).is_ok_and(|file| file.starts_with("/memfd:pteg-ram (deleted)")) {
+            return File::options().read(true).write(write).open(path);
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+/// Does `work` until the run is over.
+fn repeat(socket: PathBuf, what: &'static str, seed: u64, mut work: Work) -> Done {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
+    let patience = Instant::now() + BOUND;
+    while UnixStream::connect(&socket).is_err() && Instant::now() < patience {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let mut ask = Ask {
+        socket,
+        done: Done {
+            what,
+            ..Done::default()
+        },
+    };
+    loop {
+        match work(&mut ask, &mut random) {
+            Ok(()) => thread::sleep(Duration::from_micros(random.below(20_000))),
+            Err(End::Over) => return ask.done,
+            Err(End::Wrong(wrong)) => {
+                ask.done.wrong = Some(wrong);
+                return ask.done;
+            }
+        }
+    }
+}
+
+/// Pages, now and then gigabytes, of `within`.
+fn range(random: &mut Random, within: Range<u64>) -> Range<u64> {
     let most = if random.below(8) == 0 { 1 << 30 } else { 256 * PAGE };
-    let length = ((1 + random.below(most / PAGE)) * PAGE).min(to - from);
-    let start = from + random.below((to - from - length) / PAGE + 1) * PAGE;
-    format!("{{\"start\": {start}, \"length\": {length}}}")
+    let length = ((1 + random.below(most / PAGE)) * PAGE).min(within.end - within.start);
+    let start = within.start + random.below((within.end - within.start - length) / PAGE + 1) * PAGE;
+    start..start + length
 }
 
-fn discard(random: &mut Random) -> (&'static str, String) {
-    let (force, from, to) = if random.below(4) == 0 {
-        (false, 0, ALL)
-    } else {
-        (true, GUEST, ALL)
-    };
-    let range = range(random, from, to);
-    ("/v1/discard", format!("{{\"ranges\": [{range}], \"force\": {force}}}"))
+/// As the interface has it.
+fn ranges(range: &Range<u64>) -> Value {
+    json!([{ "start": range.start, "length": range.end - range.start }])
 }
 
-fn unmap(random: &mut Random) -> (&'static str, String) {
-    ("/v1/unmap", format!("{{\"ranges\": [{}]}}", range(random, 0, ALL)))
+/// Of the guest's memory what it does not need, which is nothing; or of the other half all, and some of it has something.
+fn discard(ask: &mut Ask, random: &mut Random, memory: &File) -> Asked<()> {
+    let failed = |error: io::Error| End::Wrong(format!("the memory file: {error}"));
+    if random.below(4) == 0 {
+        let request = json!({ "ranges": ranges(&range(random, 0..ALL)) });
+        return ask.post("/v1/discard", &request).map(drop);
+    }
+    let range = range(random, GUEST..ALL);
+    for _ in 0..random.below(4096) {
+        let page = range.start / PAGE + random.below((range.end - range.start) / PAGE);
+        memory.write_all_at(&[0xd1], page * PAGE).map_err(failed)?;
+    }
+    let request = json!({ "ranges": ranges(&range), "force": true });
+    if ask.post("/v1/discard", &request)?.is_some() {
+        let data = data_behind(memory, range.start).map_err(failed)?;
+        if data < range.end {
+            return Err(End::Wrong(format!("{data:#x} of {range:x?} is not discarded")));
+        }
+    }
+    Ok(())
 }
 
-/// Harvests mostly; what does not suit the state of the log is a conflict.
-fn track(random: &mut Random) -> (&'static str, String) {
-    let action = match random.below(16) {
-        0 => "stop",
-        1 | 2 => "start",
-        _ => "harvest",
-    };
-    ("/v1/dirty", format!("{{\"action\": \"{action}\"}}"))
+fn unmap(ask: &mut Ask, random: &mut Random) -> Asked<()> {
+    let request = json!({ "ranges": ranges(&range(random, 0..ALL)) });
+    ask.post("/v1/unmap", &request).map(drop)
 }
 
 /// One image at a time, none of them kept.
-fn dump_to(path: &PathBuf, random: &mut Random) -> (&'static str, String) {
+fn dump_to(path: &Path, ask: &mut Ask, random: &mut Random) -> Asked<()> {
     let _ = fs::remove_file(path);
     thread::sleep(Duration::from_millis(2000 + random.below(8000)));
-    ("/v1/dump", format!("{{\"path\": {:?}}}", path.display().to_string()))
-}
-
-/// Status and body.
-fn post(socket: &Path, path: &str, body: &str) -> io::Result<(u16, String)> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(2 * BOUND))?;
-    let length = body.len();
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nHost: pteg\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    )?;
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply)?;
-    let status = reply.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.ok_or(io::ErrorKind::InvalidData)?;
-    let (_, body) = reply.split_once("\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
-    Ok((status, body.trim().to_owned()))
-}
-
-/// The number behind this name in JSON; 0 if there is none.
-fn number(json: &str, name: &str) -> f64 {
-    let behind = json
-        .split_once(&format!("\"{name}\":"))
-        .map_or("", |(_, behind)| behind);
-    let text = behind.trim_start().split([',', '}']).next().unwrap_or_default();
-    text.trim().parse().unwrap_or_default()
+    ask.post("/v1/dump", &json!({ "path": path.to_string_lossy() }))
+        .map(drop)
 }
 
 /// Marsaglia's xorshift numbers (13, 7, 17).
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -223,10 +282,9 @@ mod tests {
     fn ranges_are_whole_pages_of_what_they_are_for() {
         let mut random = Random(7);
         for _ in 0..10_000 {
-            let text = range(&mut random, GUEST, ALL);
-            let [start, length] = ["start", "length"].map(|name| number(&text, name) as u64);
-            assert!(start >= GUEST && start + length <= ALL && length > 0, "{text}");
-            assert!(start % 4096 == 0 && length % 4096 == 0, "{text}");
+            let Range { start, end } = range(&mut random, GUEST..ALL);
+            assert!(start >= GUEST && end <= ALL && start < end, "{start:x}-{end:x}");
+            assert!(start % PAGE == 0 && end % PAGE == 0, "{start:x}-{end:x}");
         }
     }
 
@@ -235,10 +293,8 @@ mod tests {
         let done = |requests, longest| Done {
             what: "dumps",
             requests,
-            conflicts: 3,
             longest,
-            longest_withheld: 0.0,
-            wrong: None,
+            ..Done::default()
         };
         assert!(done(1, BOUND).wrong().is_none());
         assert!(done(0, BOUND).wrong().unwrap().contains("none"));

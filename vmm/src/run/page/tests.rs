@@ -1,6 +1,6 @@
 //! The page as text: what stands in it, and that it is well formed.
 
-use super::super::statistics::{Changes, Distribution, Occupancy, SizeOfPages};
+use super::super::statistics::{Changes, Distribution, Occupancy, SizeOfPages, Withheld};
 use super::*;
 
 fn some() -> Statistics {
@@ -14,8 +14,10 @@ fn some() -> Statistics {
                 count: 1000,
                 seconds: 0.5,
                 share: 0.25,
+                longest_seconds: 0.001,
             }],
         }),
+        withheld: Withheld::default(),
         table: Occupancy {
             order: 23,
             entries: 524_288,

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Changes, Distribution, Hypercalls, Instructions, Occupancy, Statistics, share};
+use super::{Changes, Distribution, Hypercalls, Instructions, Occupancy, Statistics, Withheld, share};
 
 impl Statistics {
     /// All of it, in lines.
     pub(in crate::run) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = instructions(&self.instructions).into_iter().collect();
         lines.extend(self.hypercalls.iter().flat_map(hypercalls));
+        lines.extend(withheld(&self.withheld));
         lines.extend(occupancy(&self.table));
         lines.extend(changes(&self.changes));
         lines
@@ -37,14 +38,22 @@ fn hypercalls(all: &Hypercalls) -> Vec<String> {
     )];
     for call in &all.calls {
         lines.push(format!(
-            "  {:<26} {:>10} {:>10.3} s {:>8}",
+            "  {:<26} {:>10} {:>10.3} s {:>8}, longest {:>7}",
             call.name,
             call.count,
             call.seconds,
-            percent(call.share)
+            percent(call.share),
+            duration((call.longest_seconds * 1e9) as u64)
         ));
     }
     lines
+}
+
+/// Nothing where nothing was withheld.
+fn withheld(withheld: &Withheld) -> Option<String> {
+    let waits = distribution("waits for withheld memory", &withheld.wait_ns, duration)?;
+    let longest = duration((withheld.longest_delay_seconds * 1e9) as u64);
+    Some(format!("{waits}; longest delay of a processor: {longest}"))
 }
 
 fn occupancy(table: &Occupancy) -> Vec<String> {
@@ -175,6 +184,25 @@ mod tests {
         assert!(lines.iter().all(|line| !line.contains("NaN")), "{lines:?}");
         assert!(lines[0].contains("entered: 0, 0 %"), "{lines:?}");
         assert!(!lines.iter().any(|line| line.contains("waits")), "{lines:?}");
+    }
+
+    #[test]
+    fn the_longest_delay_is_told_if_there_was_one() {
+        assert_eq!(withheld(&Withheld::default()), None);
+        let line = withheld(&Withheld {
+            wait_ns: Distribution {
+                count: 2,
+                median: Some(1023),
+                percentile_99: Some(2047),
+                most: Some(2047),
+                log2_counts: Vec::new(),
+            },
+            waited_seconds: 0.002,
+            longest_delay_seconds: 0.0021,
+        });
+        let line = line.unwrap();
+        assert!(line.starts_with("waits for withheld memory: 2; half up to 1.0 µs, "), "{line}");
+        assert!(line.ends_with("; longest delay of a processor: 2.1 ms"), "{line}");
     }
 
     #[test]
