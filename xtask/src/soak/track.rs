@@ -158,6 +158,7 @@ impl Tracker<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn unreadable(error: io::Error) -> End {
     End::Wrong(format!("the memory file: {error}"))
 }
