@@ -177,7 +177,7 @@ fn programs_read_the_same_as_json() {
 #[test]
 fn a_kernel_without_userfaultfd_is_worth_knowing_and_nothing_to_be_changed() {
     let host = with_limits(|limits| {
-        limits.userfaultfd = Userfaultfd::Refused("Function not implemented (os error 38)".into())
+        limits.userfaultfd = Userfaultfd::Refused("Function not implemented (os error 38)".into());
     });
     let found = finding(&host, "shared memory");
     assert_eq!(found.verdict, Verdict::Note);

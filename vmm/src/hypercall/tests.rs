@@ -396,7 +396,7 @@ fn a_page_that_becomes_active_by_a_call_for_its_entry_is_preserved() {
     };
     // Entries 0, 1 and 3 of the first block, for pages of 64 KiB; entry 2 is not valid.
     for n in [0, 1, 3] {
-        let (v, r) = ((n + 1) << 12 | 5, FIRST + n * 0x1_0000 | 0x1012);
+        let (v, r) = ((n + 1) << 12 | 5, (FIRST + n * 0x1_0000) | 0x1012);
         cpu.call(&machine, 0, Hcall::Enter, [access::EXACT, n, v, r]);
         cpu.assert_answer(Status::Success);
     }

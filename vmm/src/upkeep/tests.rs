@@ -365,8 +365,9 @@ fn the_time_that_processors_take_to_let_go_is_counted() {
     let machine = machine(1);
     let notifier = machine.ram.notifier();
     let lease = notifier.lease(&(0x5000..0x6000));
+    let page = 0x5000..0x6000;
     thread::scope(|scope| {
-        let discard = scope.spawn(|| machine.upkeep.discard(&[0x5000..0x6000], Which::Any).unwrap());
+        let discard = scope.spawn(|| machine.upkeep.discard(slice::from_ref(&page), Which::Any).unwrap());
         until("its announcement", || notifier.is_in_flight(0x5000));
         let since = Instant::now();
         thread::sleep(Duration::from_millis(5));
