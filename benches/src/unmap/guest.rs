@@ -362,3 +362,42 @@ impl Drop for Ending<'_> {
         self.0.lines.iter().for_each(|line| line.ring());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hpt::{Endless, Unmapper};
+
+    use super::*;
+
+    #[test]
+    fn processors_use_all_pages_and_lose_them_when_they_are_unmapped() {
+        let guest = Guest::new(PageSize::Size64K, 2);
+        assert_eq!(guest.names().count() as u64, guest.pages());
+        guest.run(&pinning::allowed().unwrap(), |guest| {
+            assert!(guest.all_loads() >= 2 * guest.pages());
+            assert!(guest.take_longest() > Duration::ZERO);
+            let mut unmapper = guest.hpt.unmapper();
+            let all = unmapper.unmap([DATA], &Endless).unwrap();
+            assert!(all.everything && all.untouched == 0, "{all:?}");
+            let few = DATA.start..DATA.start + 100 * guest.page_bytes();
+            let few = unmapper.unmap([few], &Endless).unwrap();
+            assert_eq!((few.entries, few.untouched, few.everything), (100, 0, false));
+            assert!(all.entries > Unmapper::EVERYTHING_AFTER);
+            let before = guest.all_loads();
+            guest.wait_for(0, guest.loads(0) + 1000);
+            guest.wait_for(1, guest.loads(1) + 1000);
+            assert!(guest.all_loads() >= before + 2000);
+        });
+    }
+
+    #[test]
+    fn a_processor_goes_as_many_rounds_as_it_is_told() {
+        let guest = Guest::new(PageSize::Size4K, 1);
+        let mut processor = guest.processor(0);
+        guest.set_pages(0, 1000);
+        processor.go(2);
+        assert_eq!(guest.loads(0), guest.pages() + 2 * 1000);
+        processor.go(1);
+        assert_eq!(guest.loads(0), guest.pages() + 4 * 1000);
+    }
+}

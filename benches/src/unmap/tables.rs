@@ -125,3 +125,45 @@ pub(super) fn picture(results: &Results<Seen, Turn>) -> Result<String> {
     }
     picture.svg()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_has_a_line_for_each_way_and_is_in_the_picture() {
+        let turns: Vec<Turn> = GUESTS
+            .iter()
+            .flat_map(|&(size, processors)| Way::ALL.map(|way| (size, processors, way)))
+            .collect();
+        let results = Results::measure("a test", 2, &turns, |(.., way)| {
+            let milliseconds = if way == Way::Unmap { 1.0 } else { 40.0 };
+            Ok(Seen {
+                milliseconds,
+                kicks: 3.0,
+                ..Seen::default()
+            })
+        });
+        let results = results.unwrap();
+        let text = gigabyte(&results);
+        assert_eq!(text.lines().count(), 2 + GUESTS.len() * Way::ALL.len());
+        assert!(
+            text.contains("| 64 KiB pages, 4 processors: a flush each | 40.0 (40.0–40.0) |"),
+            "{text}"
+        );
+        let picture = picture(&results).unwrap();
+        assert!(picture.contains("4 KiB pages, 1 processor") && picture.contains("0.0250"));
+    }
+
+    #[test]
+    fn what_goes_has_a_line_each_and_what_is_lost_a_column_for_each_use() {
+        let goes = USES.map(|uses| (uses, Goes::Everything));
+        let results = Results::measure("a test", 1, &goes, |(uses, _)| Ok(vec![uses as f64, 2.0 * uses as f64]));
+        let text = refill(&results.unwrap());
+        let last = text.lines().last().unwrap();
+        assert!(last.starts_with("| everything"), "{text}");
+        for figure in ["4096 (", "512 (", "2048 (", "8192 ("] {
+            assert!(last.contains(figure), "{last}");
+        }
+    }
+}
