@@ -3,13 +3,14 @@
 //!
 //! - `world` is a table without a guest: the cost of finding entries is measured with it, and in `delay` that of a
 //!   hypercall meanwhile.
-//! - `guest` is a guest with emulated processors: `gigabyte` unmaps its memory under it, `refill` finds the number of names from which on
+//! - `guest` is a guest with emulated processors, each a `processor`: `gigabyte` unmaps its memory under it, `refill` finds the number of names from which on
 //!   it is better to drop everything.
 //! - `tables` is what came out.
 
 mod delay;
 mod gigabyte;
 mod guest;
+mod processor;
 mod refill;
 mod tables;
 mod world;
@@ -77,9 +78,11 @@ pub fn measure(rounds: usize) -> Result<Report> {
                 .map(move |goes| (uses, goes))
         })
         .collect();
+    let guest = refill::guest();
     let refill = Results::measure("unmap: names", rounds, &goes, |(uses, goes)| {
-        Ok(refill::sample(uses, goes))
+        Ok(refill::sample(&guest, uses, goes))
     })?;
+    drop(guest);
     let mut markdown = format!(
         "**Microseconds to unmap 16 MiB with 1024 entries**\n\n{}\n\
          **Microseconds to unmap memory that nobody has mapped**\n\n{}\n\

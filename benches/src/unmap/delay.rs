@@ -1,6 +1,7 @@
 //! How long a hypercall takes at most while another thread unmaps.
 
 use std::hint::black_box;
+use std::iter::once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -140,7 +141,7 @@ fn unmap_until(world: &World, meanwhile: Meanwhile, over: &AtomicBool) -> Durati
     let began = Instant::now();
     let mut count = 0;
     while count == 0 || !over.load(Ordering::Relaxed) {
-        let unmapped = unmapper.unmap([0..MEMORY], &Endless).expect("endless patience");
+        let unmapped = unmapper.unmap(once(0..MEMORY), &Endless).expect("endless patience");
         let is_used = matches!(meanwhile, Meanwhile::All { used: true, .. });
         assert_eq!(
             unmapped.everything,

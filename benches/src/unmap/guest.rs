@@ -4,6 +4,7 @@
 //! after every load: how many it has made, and the longest time by its time base from one to the next. The memory that is unmapped
 //! is not that of its code and records.
 
+use std::iter::once;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use emulator::{Cpu, Exit, Line, Shared, TICKS_PER_SECOND, Timebase};
-use hpt::{Current, Footprint, Frames, Hpt, Invalidation, Kick, Notifier, Order, Seat, Shootdown, Table};
+use hpt::{Current, Footprint, Frames, Hpt, Invalidation, Kick, Notifier, Order, Shootdown, Table};
 use power::hpte::HpteV;
 use power::insn::{Endian, assemble};
 use power::msr::Msr;
@@ -19,6 +20,7 @@ use power::page::{PagePair, PageSize, SegmentSize, Vpn};
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 
 use super::GIB;
+use super::processor::Processor;
 use super::world::{AllMemory, doubleword_1, pages_of};
 use crate::pinning;
 
@@ -73,9 +75,6 @@ const PROGRAM: &str = "
     b       2b
 ";
 
-/// A processor that writers have kicked so often drops everything, as those of `pteg run` do.
-const MOST_KICKS: u32 = 16;
-
 /// The machine.
 pub(super) struct Guest {
     memory: Arc<GuestMemoryMmap<()>>,
@@ -85,6 +84,8 @@ pub(super) struct Guest {
     lines: Vec<Arc<Line>>,
     footprints: Vec<Arc<Footprint>>,
     pair: PagePair,
+    /// A processor will make no more loads.
+    is_broken: AtomicBool,
 }
 
 struct Ring(Arc<Line>);
@@ -103,7 +104,7 @@ impl Guest {
     pub(super) fn new(size: PageSize, processors: usize) -> Self {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), RAM as usize)]);
         let memory = Arc::new(memory.expect("the host has address space for it"));
-        let notifier = Notifier::new([0..RAM].into());
+        let notifier = Notifier::new(once(0..RAM).collect());
         let frames = Arc::new(Frames::new(RAM, notifier));
         let table = Table::new(ORDER).and_then(|table| table.with_reverse_map(RAM));
         let table = Current::new(table.expect("the host has address space for it"));
@@ -124,6 +125,7 @@ impl Guest {
             lines,
             footprints,
             pair: pages_of(size),
+            is_broken: AtomicBool::new(false),
         };
         guest.write_code(CODE, PROGRAM);
         guest.write_code(MAKE_SEGMENT, "slbmte 3,4; sc 1");
@@ -252,6 +254,7 @@ impl Guest {
     /// Returns when a processor has made so many loads since its start.
     fn wait_for(&self, processor: usize, loads: u64) {
         while self.loads(processor) < loads {
+            assert!(!self.is_broken.load(Ordering::Relaxed), "a processor has failed");
             // Each look takes the record from the processor's cache.
             for _ in 0..256 {
                 std::hint::spin_loop();
@@ -262,6 +265,7 @@ impl Guest {
 
     /// Is a processor until `over`.
     fn be(&self, number: usize, over: &AtomicBool) {
+        let _noticed = Noticed(&self.is_broken);
         let mut processor = self.processor(number);
         while !over.load(Ordering::Relaxed) {
             let exit = processor.visit();
@@ -274,18 +278,14 @@ impl Guest {
         let server = u32::try_from(number).expect("there are few");
         let line = Arc::clone(&self.lines[number]);
         let footprint = Arc::clone(&self.footprints[number]);
-        let mut processor = Processor {
-            cpu: Cpu::new(server, Arc::clone(&self.shared), line, footprint),
-            seat: self.shootdown.seat(number),
-            was_disturbed: false,
-            kicks: 0,
-        };
+        let cpu = Cpu::new(server, Arc::clone(&self.shared), line, footprint);
+        let mut processor = Processor::new(cpu, self.shootdown.seat(number));
         let code = pages_of(PageSize::Size4K).base().slb_encoding() | CODE_VSID << 12;
         let data = self.pair.base().slb_encoding() | DATA_VSID << 24 | 1 << 62;
         for (rs, rb) in [(code, CODE_SEGMENT | 1 << 27), (data, DATA_SEGMENT | 1 << 27 | 1)] {
             processor.cpu.set_gpr(4, rb);
             processor.cpu.start(MAKE_SEGMENT, rs, Msr::from_raw(Msr::SF | Msr::ME));
-            assert_eq!(processor.visit(), Exit::Hypercall);
+            processor.visit_until_hypercall();
         }
         let first = self.pages() * number as u64 / self.lines.len() as u64;
         for (register, value) in [
@@ -305,51 +305,14 @@ impl Guest {
     }
 }
 
-/// One processor, run as `pteg run` does.
-pub(super) struct Processor<'g> {
-    cpu: Cpu,
-    seat: &'g Seat,
-    /// Its last visit to the guest was ended by a kick.
-    was_disturbed: bool,
-    kicks: u32,
-}
+/// Who waits for a processor hears of its panic.
+struct Noticed<'g>(&'g AtomicBool);
 
-impl Processor<'_> {
-    /// Runs until something needs the caller.
-    fn visit(&mut self) -> Exit {
-        self.enter();
-        let exit = self.cpu.run();
-        self.seat.leave();
-        self.was_disturbed = exit == Exit::Attention;
-        exit
-    }
-
-    fn enter(&mut self) {
-        let mut told = false;
-        self.seat.enter(|invalidation| {
-            self.cpu.invalidate(invalidation);
-            told = true;
-        });
-        if told && std::mem::take(&mut self.was_disturbed) {
-            self.kicks += 1;
-            if self.kicks == MOST_KICKS {
-                self.kicks = 0;
-                self.cpu.invalidate(&Invalidation::All);
-            }
+impl Drop for Noticed<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// Applies what was posted, as after a kick.
-    pub(super) fn apply(&mut self) {
-        self.was_disturbed = true;
-        self.enter();
-        self.seat.leave();
-    }
-
-    /// Goes so many rounds, after the one that it is in.
-    pub(super) fn go(&mut self, rounds: u64) {
-        self.cpu.set_gpr(7, rounds + 1);
-        assert_eq!(self.visit(), Exit::Hypercall);
     }
 }
 

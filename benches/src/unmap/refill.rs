@@ -36,9 +36,13 @@ pub(super) enum Goes {
     Everything,
 }
 
-/// Microseconds that it takes, and that the processor loses, which uses so many pages.
-pub(super) fn sample(uses: u64, goes: Goes) -> Vec<f64> {
-    let guest = Guest::new(PageSize::Size4K, 1);
+/// A guest to do it to.
+pub(super) fn guest() -> Guest {
+    Guest::new(PageSize::Size4K, 1)
+}
+
+/// Microseconds that it takes, and that the processor of `guest` loses, which uses so many pages.
+pub(super) fn sample(guest: &Guest, uses: u64, goes: Goes) -> Vec<f64> {
     let mut processor = guest.processor(0);
     let met = match goes {
         Goes::Names(names) => names.max(uses),
