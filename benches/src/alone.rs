@@ -2,24 +2,24 @@
 //! thread and on two that use different groups, and what the processors' translations add to a change.
 //!
 //! - `machine` is a table with processors around it that are idle in one way or another; `work` is what is
-//!   measured; `unmapping` is a benchmark of its own; `team` lets threads begin together and takes the time; `pinning` keeps each on its processor.
+//!   measured; `team` lets threads begin together and takes the time.
 //!
 //! The figures are medians of loops over fixed work with the clock read at both ends, in rounds, as all figures here. A
 //! framework for benchmarks of functions would choose the work and judge the spread by itself, but has no rounds in which
 //! everything has its turn, no two threads at once, and no time that does not count between two that do.
 
 mod machine;
-mod pinning;
 mod team;
-pub mod unmapping;
 mod work;
 
 use crate::error::Result;
+use crate::pinning;
 use crate::report::Report;
 use crate::rounds::Results;
 use crate::statistics::Samples;
 use crate::table::Table;
 
+pub use machine::Map;
 use machine::{Holders, Machine, Place};
 use work::Work;
 
@@ -113,7 +113,7 @@ pub fn measure(rounds: usize) -> Result<Report> {
             }
         }
     }
-    let machines = Holders::ALL.map(|holders| (holders, Machine::new(holders)));
+    let machines = Holders::ALL.map(|holders| (holders, Machine::new(holders, Map::Absent)));
     let results = Results::measure("table", rounds, &cases, |case: Case| {
         let (_, machine) = machines
             .iter()
@@ -147,6 +147,13 @@ pub fn measure(rounds: usize) -> Result<Report> {
         ),
         picture: None,
     })
+}
+
+/// Nanoseconds for an entry that comes and goes, in `random` groups or few, as the first table has it.
+pub fn pair(random: bool, map: Map, processors: &[usize]) -> f64 {
+    let place = if random { Place::Random } else { Place::Few };
+    let case = Case::plain(Work::Pair, place);
+    team::sample(&Machine::new(Holders::Nobody, map), &case, processors)
 }
 
 fn names(columns: &[Column]) -> Vec<String> {

@@ -63,7 +63,7 @@ pub enum Benchmark {
     Start,
     /// The page table's calls alone, without a guest
     Table,
-    /// Taking ranges of memory from the processors that use them, without a guest
+    /// Taking ranges of memory from the processors that use them
     Unmap,
     /// What Linux asks of the page table, and what it costs
     Linux,
@@ -91,7 +91,8 @@ impl Benchmark {
     pub fn picture(self) -> &'static str {
         match self {
             Self::Hvbench => "hvbench.svg",
-            Self::Boot | Self::Start | Self::Table | Self::Unmap | Self::Linux | Self::Costs => "results.svg",
+            Self::Unmap => "unmap.svg",
+            Self::Boot | Self::Start | Self::Table | Self::Linux | Self::Costs => "results.svg",
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! - `contender` knows how each is started, `process` watches it, `procfs` asks the system what it used;
 //!   `guest` is what the guests do.
-//! - `boot`, `start`, `alone` (the page table without a guest, and unmapping), `linux` and `hvbench` are the benchmarks; `rounds` gives
-//!   the contenders their turns. `costs` compares what a guest measured on POWER hosts.
+//! - `boot`, `start`, `alone` (the page table without a guest), `unmap`, `linux` and `hvbench` are the benchmarks; `rounds` gives
+//!   the contenders their turns, `pinning` keeps a thread on one processor. `costs` compares what a guest measured on POWER hosts.
 //! - `statistics`, `table`, `chart`, `host` and `report` say what came out.
 //!
 //! `cargo xtask bench` builds pteg and runs this. No figure is judged here: that is for people.
@@ -21,6 +21,7 @@ mod guest;
 mod host;
 mod hvbench;
 mod linux;
+mod pinning;
 mod process;
 mod procfs;
 mod report;
@@ -28,6 +29,7 @@ mod rounds;
 mod start;
 mod statistics;
 mod table;
+mod unmap;
 
 use std::error::Error as _;
 use std::path::Path;
@@ -79,7 +81,7 @@ fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
             Benchmark::Boot => boot::measure(&programs, rounds)?,
             Benchmark::Start => start::measure(&programs, rounds)?,
             Benchmark::Table => alone::measure(rounds)?,
-            Benchmark::Unmap => alone::unmapping::measure(rounds)?,
+            Benchmark::Unmap => unmap::measure(rounds)?,
             Benchmark::Linux => linux::measure(&programs, rounds)?,
             Benchmark::Hvbench => match &cli.hvbench {
                 Some(guest) => hvbench::measure(&programs, rounds, guest, cli.scale)?,

@@ -238,6 +238,14 @@ fn load_elements<T: Scalar>(core: &mut Core, word: Word) -> Result<(), Fault> {
 fn store_elements<T: Scalar>(core: &mut Core, word: Word) -> Result<(), Fault> {
     let ea = address(core, word);
     let value = core.vsu.vsr[word.xt()];
+    if ea % 4096 > 4096 - 16 {
+        // Nothing is stored if the second page faults.
+        let mut bytes = value.to_be_bytes();
+        if core.mode().is_little() {
+            bytes.chunks_exact_mut(T::BYTES as usize).for_each(<[u8]>::reverse);
+        }
+        return core.store_bytes(ea, &bytes);
+    }
     for offset in (0..16).step_by(T::BYTES as usize) {
         let element = (value >> (8 * (16 - T::BYTES - offset))) as u64;
         store::<T>(core, ea.wrapping_add(offset) & core.pc_mask, element)?;

@@ -10,15 +10,15 @@
 //! | D2 | harvester | words that are not zero: swapped with zero, Relaxed | D1, D5: each bit is in one log |
 //! | D3 | the same | unmap of these frames: fence SeqCst; processors inside that may hold one are driven out | A1, D1, D5 |
 //! | D4 | the same | the log is handed out: what was stored before is seen by who has it | |
-//! | D5 | this program, which has stored to a frame itself | fence SeqCst; if frames are tracked, bit set, Relaxed, always | D2; D3, by the fences |
+//! | D5 | this program, which has stored to a frame itself | fence SeqCst; if frames are tracked, bit: as D1 | D3, by the fences |
 //!
 //! *Why D1 needs no atomic step when the bit is set already.* It was found set before D2, or D2 would have been seen: the processor is
 //! inside, with its footprint noted. Of the fences of A1 (or of its entry) and D3 one comes first. If it is the harvester's, the processor finds the bit clear
 //! and sets it: the frame is in the next log. If it is the processor's, D3 finds it and waits until it has left, so that all that it has stored
 //! is in the memory that goes with this log; and it has forgotten that it may.
 //!
-//! *Why D5 does.* This program is in no seat and nobody waits for it. If a swap finds its bit, what it stored is there after D3, by the two
-//! fences; one that does not leaves the bit for the next log.
+//! *Nor does D5*, though nobody waits for this program. If its fence comes first, what it stored is there after D3; else it finds the bit
+//! clear and sets it.
 
 use std::ops::Range;
 
@@ -63,7 +63,9 @@ impl Dirty {
         for frame in frames_of(range) {
             let (at, bit) = place(frame);
             let Some(word) = self.words.get(at) else { return };
-            word.fetch_or(bit, Ordering::Relaxed);
+            if word.load(Ordering::Relaxed) & bit == 0 {
+                word.fetch_or(bit, Ordering::Relaxed);
+            }
         }
     }
 

@@ -91,7 +91,7 @@ mod mapped {
         start: NonNull<T>,
         words: usize,
         /// Keeps `start` mapped.
-        _map: MmapMut,
+        map: MmapMut,
     }
 
     // SAFETY: all access to the mapping goes through `&T`, which is Sync (`Word`); `start` never changes, and the mapping has
@@ -119,7 +119,7 @@ mod mapped {
             Ok(Self {
                 start,
                 words: length / size_of::<T>(),
-                _map: map,
+                map,
             })
         }
 
@@ -136,6 +136,23 @@ mod mapped {
             // which zero is a value, and never accessed but as such.
             unsafe { at.as_ref() }
         }
+
+        /// Makes every word zero, in no order, and gives the memory back to the host; the address space stays.
+        pub(crate) fn give_back(&self) {
+            give_back(&self.map);
+        }
+    }
+
+    /// Gives the memory of a mapping of atomics back to the host: all zero, in no order.
+    fn give_back(map: &MmapMut) {
+        if cfg!(miri) {
+            return;
+        }
+        // SAFETY: an anonymous private mapping stays mapped, and reads as zero then. All who use it do so through atomics
+        // (see Sync), for which a zero that others store is an ordinary value.
+        let result = unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) };
+        // If the host will not have it now it gets it with the mapping.
+        drop(result);
     }
 
     /// The doublewords of a table.
@@ -194,14 +211,7 @@ mod mapped {
 
         /// Makes every doubleword zero, in no order, and gives the memory back to the host; the address space stays.
         pub(crate) fn give_back(&self) {
-            if cfg!(miri) {
-                return;
-            }
-            // SAFETY: an anonymous private mapping stays mapped, and reads as zero. All who use it do so through `&AtomicU64`
-            // (see Sync), for which a zero that others store is an ordinary value.
-            let result = unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) };
-            // If the host will not have it now it gets it with the mapping.
-            drop(result);
+            give_back(&self.map);
         }
 
         /// Where the table is in this process.
@@ -228,6 +238,8 @@ mod modelled {
         pub(crate) fn at(&self, index: usize) -> &T {
             &self.0[index]
         }
+
+        pub(crate) fn give_back(&self) {}
     }
 
     /// The doublewords of a table of one group, whatever its order: each atomic costs the model.

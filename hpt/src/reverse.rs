@@ -127,6 +127,16 @@ impl ReverseMap {
         })
     }
 
+    /// Gives the memory of a retired table's map back to the host. Chains end anywhere then; whoever looks through them finds the table
+    /// retired.
+    pub(crate) fn give_memory_back(&self) {
+        self.links.give_back();
+        for heads in &self.sizes {
+            heads.first.give_back();
+            heads.used.give_back();
+        }
+    }
+
     /// The memory that it knows: the real addresses 0 to this.
     pub(crate) fn ram_bytes(&self) -> u64 {
         self.ram_bytes

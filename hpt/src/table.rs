@@ -174,22 +174,27 @@ impl Table {
 
     /// Whether a resize has taken the table away, or is about to: what was not found here may be in the next one.
     ///
-    /// Who has found an entry gone because it was moved finds this set.
+    /// Who has found an entry gone because it was moved finds this set. Who finds it set comes after all that processors did
+    /// before they were driven out for the move.
     pub fn is_retired(&self) -> bool {
         // What was read of entries before was stored after the flag, with Release (W5 of the mover).
         fence(Ordering::Acquire);
-        self.retired.load(Ordering::Relaxed)
+        self.retired.load(Ordering::Acquire)
     }
 
     /// Entries move to another table from now on.
     pub(crate) fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
+        // Release: with every processor outside.
+        self.retired.store(true, Ordering::Release);
     }
 
     /// Gives the memory of a retired table, which nobody walks any more, back to the host. A writer that still works on it
     /// finds free slots.
     pub(crate) fn give_memory_back(&self) {
         self.memory.give_back();
+        if let Some(map) = &self.reverse {
+            map.give_memory_back();
+        }
     }
 
     /// Where the table is in this process: a multiple of its size, as SDR1 wants it.

@@ -15,7 +15,8 @@
 //! so that no memory is ever needed; a bounded number of entries and words looked at, and a bounded time. Between two steps nothing is
 //! held, and patience is asked.
 //!
-//! When more names have come together than [`Unmapper::EVERYTHING_AFTER`], all processors drop everything, once, and it is done. So a
+//! When more names have come together than [`Unmapper::EVERYTHING_AFTER`], or more entries were looked at than
+//! [`Unmapper::EVERYTHING_AFTER_ENTRIES`], all processors drop everything, once, and it is done. So a
 //! guest cannot make it long, by whatever it maps. It is done at once as well where there is no reverse map; and without
 //! a word when the table is found retired: behind the closed gate all processors drop everything before they use another
 //! (`resize.rs`).
@@ -83,8 +84,12 @@ impl Drop for Unmapper {
 impl Unmapper {
     /// Names that one flush is for: what a batch keeps in place. A seat that gets more than 256 at once drops everything.
     pub const NAMES: usize = Batch::IN_PLACE;
-    /// Names after which everything goes: benches, "Unmapping".
-    pub const EVERYTHING_AFTER: u64 = Batch::CAPACITY as u64;
+    /// Names after which everything goes. So many cost as much as it costs an emulated processor to find again all that it can
+    /// keep in mind (benches, "Unmapping"): so it never takes more than about twice the time of the better way. Such a processor
+    /// drops everything by itself after 16 kicks, a batch of names each, a little later.
+    pub const EVERYTHING_AFTER: u64 = 1536;
+    /// Entries after which everything goes, whether processors hold them or not: a guest may map one page by every slot of its table.
+    pub const EVERYTHING_AFTER_ENTRIES: u64 = 1 << 16;
     /// What a step looks at, at most: entries, and words of the map that name none.
     pub const LOOKS: u32 = 8192;
     /// How long a step looks, at most, without the wait for processors: it ends with the first run of entries, or of words, past it.
@@ -243,7 +248,7 @@ impl Sweep<'_> {
     /// Notes that so many more words or entries were looked at; begins another step if that was enough.
     fn looked(&mut self, more: u32) -> Result<(), Ended> {
         self.looks += more;
-        if self.named > Unmapper::EVERYTHING_AFTER {
+        if self.named > Unmapper::EVERYTHING_AFTER || self.done.entries > Unmapper::EVERYTHING_AFTER_ENTRIES {
             return Err(Ended::Everything);
         }
         if self.looks >= Unmapper::LOOKS {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hpt::{
     Access, Batch, Current, Endless, Grace, Hpt, Invalidation, Marking, Order, Port, RealKind, RealMap, Shadow, Table,
+    Unmapper,
 };
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
@@ -96,7 +97,7 @@ fn used_machine(entries: u64) -> (Arc<Hpt>, Arc<Told>) {
 fn to_unmap_takes_no_memory() {
     let (hpt, told) = used_machine(ENTRIES);
     let mut unmapper = hpt.unmapper();
-    let most = ENTRIES.min(4096);
+    let most = ENTRIES.min(Unmapper::EVERYTHING_AFTER);
     let (unmapped, all) = with_allocations(0, || {
         let unmapped = unmapper.unmap(once(0..most << 12), &Endless);
         (unmapped, unmapper.unmap(once(0..ENTRIES << 12), &Endless))
@@ -108,7 +109,7 @@ fn to_unmap_takes_no_memory() {
     );
     assert!(unmapped.flushes >= most / 192 && unmapped.steps >= unmapped.flushes);
     let all = all.expect("endless patience");
-    assert_eq!(all.everything, ENTRIES > 4096);
+    assert_eq!(all.everything, ENTRIES > Unmapper::EVERYTHING_AFTER);
     assert!(told.largest.load(Ordering::Relaxed) <= 192);
 }
 

@@ -1,18 +1,23 @@
 //! Real threads: processors that walk and remember while another resizes the table up and down, as LoPAR has it; and a
-//! guest that changes the table during the commit, which LoPAR forbids it.
+//! guest that changes the table during the commit, which LoPAR forbids it. Meanwhile the host takes memory away.
 #![cfg(not(loom))]
 
+mod taken;
+
 use std::collections::HashMap;
+use std::iter::once;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Scope;
 
 use hpt::{
-    Access, Current, Footprint, Hpt, Invalidation, Kick, Marking, Order, Port, RealKind, RealMap, Seat, Shootdown,
-    Specifier, Table, Translation, View,
+    Access, Current, Endless, Footprint, Hpt, Invalidation, Kick, Marking, Order, Port, RealKind, RealMap, Seat,
+    Shootdown, Specifier, Table, Translation, View,
 };
 use power::hcall::{Status, access};
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
+use taken::Taker;
 
 const PROCESSORS: usize = 3;
 const RESIZES: u64 = if cfg!(miri) { 4 } else { 200 };
@@ -103,6 +108,7 @@ struct Machine {
     footprints: Vec<Arc<Footprint>>,
     /// Which page a real one is mapped by. Relaxed: only the crate may provide the order.
     owners: Vec<AtomicU64>,
+    taker: Taker,
     over: AtomicBool,
 }
 
@@ -116,7 +122,11 @@ impl Machine {
             // The kernel keeps no account.
             Marking::LateBytes => Shootdown::new(kicks.collect()),
         });
-        let current = Current::new(Table::with_marking(Order::MIN, marking).expect("256 KiB"));
+        let mut table = Table::with_marking(Order::MIN, marking).expect("256 KiB");
+        if marking == Marking::OneStep {
+            table = table.with_reverse_map(REAL_PAGES << 12).expect("small");
+        }
+        let current = Current::new(table);
         let shadow = Box::new(Arc::clone(&shootdown));
         let hpt = Hpt::new(Arc::clone(&current), Box::new(Memory), shadow);
         Self {
@@ -126,6 +136,7 @@ impl Machine {
             bells,
             footprints,
             owners: (0..REAL_PAGES).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            taker: Taker::default(),
             over: AtomicBool::new(false),
         }
     }
@@ -197,9 +208,46 @@ impl Machine {
             assert!(number < MOVING, "bolted page {number} was gone");
             return;
         };
+        let bytes = found.real..found.real + 4096;
+        if !cache.contains_key(&number) && !self.taker.admits(&bytes) {
+            return;
+        }
         cache.insert(number, found);
+        assert!(!self.taker.has_taken(&bytes), "page {number} is used and was unmapped");
         let owner = self.owners[(found.real >> 12) as usize].load(Ordering::Relaxed);
         assert_eq!(owner, number, "stale translation");
+    }
+
+    /// Beside a table with a reverse map, the host takes memory away and gives it back.
+    fn spawn_taker<'s>(&'s self, scope: &'s Scope<'s, '_>) {
+        if !self.has_reverse_map() {
+            return;
+        }
+        scope.spawn(|| {
+            let _finish = Finish(&self.over);
+            let mut random = Random(0x1234_5678);
+            let mut unmapper = self.hpt.unmapper();
+            while !self.is_over() {
+                let start = random.below(REAL_PAGES);
+                let most = if random.below(4) == 0 { REAL_PAGES } else { 4 };
+                let end = (start + 1 + random.below(most)).min(REAL_PAGES);
+                self.taker.take(&mut unmapper, &(start << 12..end << 12));
+                std::thread::yield_now();
+            }
+        });
+    }
+
+    fn has_reverse_map(&self) -> bool {
+        self.hpt.table().marking() == Marking::OneStep
+    }
+
+    /// The chains of the table have `count` entries.
+    fn check_chains(&self, count: u64) {
+        if self.has_reverse_map() {
+            let unmapped = self.hpt.unmapper().unmap(once(0..REAL_PAGES << 12), &Endless);
+            let unmapped = unmapped.expect("endless patience");
+            assert_eq!((unmapped.entries, unmapped.everything), (count, false));
+        }
     }
 }
 
@@ -231,8 +279,9 @@ fn resize_under_walks(marking: Marking) {
         machine.bolt(&mut port, number, number);
     }
     std::thread::scope(|scope| {
+        let machine = &machine;
+        machine.spawn_taker(scope);
         for cpu in 0..PROCESSORS {
-            let machine = &machine;
             scope.spawn(move || {
                 let _finish = Finish(&machine.over);
                 machine.run(cpu, |view, cache, random| {
@@ -258,7 +307,10 @@ fn resize_under_walks(marking: Marking) {
             }
         }
     });
-    assert_eq!(machine.hpt.counts().resizes, RESIZES);
+    let counts = machine.hpt.counts();
+    assert_eq!(counts.resizes, RESIZES);
+    assert!(counts.unmaps > 0 || !machine.has_reverse_map(), "{counts:?}");
+    machine.check_chains(PAGES);
     for number in 0..PAGES {
         assert!(machine.hpt.table().walk(page(number), Access::Load, false).is_ok());
     }
@@ -320,8 +372,9 @@ fn so_does_one_whose_kernel_walks() {
 fn change_during_commits(marking: Marking) {
     let machine = Machine::new(marking);
     std::thread::scope(|scope| {
+        let machine = &machine;
+        machine.spawn_taker(scope);
         for cpu in 0..PROCESSORS {
-            let machine = &machine;
             scope.spawn(move || {
                 let mut calls = machine.hpt.port();
                 let mut random = Random(0xdead_beef + cpu as u64);
@@ -345,7 +398,7 @@ fn change_during_commits(marking: Marking) {
             match resize(&mut port, 18 + round % 3) {
                 Status::Success => done += 1,
                 // Its own entries collide.
-                Status::PtegFull => remove_all(&machine, &mut port),
+                Status::PtegFull => remove_all(machine, &mut port),
                 // Another of its calls has discarded the pending table.
                 status => assert!(matches!(status, Status::Closed | Status::Busy), "{status:?}"),
             }
@@ -363,6 +416,7 @@ fn change_during_commits(marking: Marking) {
     }
     assert_eq!(port.resize_prepare(0, 0), Status::Success);
     assert_eq!(resize(&mut port, 20), Status::Success);
+    machine.check_chains(PAGES);
     for number in 0..PAGES {
         let found = machine.hpt.table().walk(page(number), Access::Load, false);
         assert_eq!(found.map(|found| found.real), Ok(number << 12));

@@ -24,9 +24,9 @@ struct Run {
 impl Run {
     /// Of `program`, with these flags.
     fn start(program: &str, flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a directory");
         let socket = folder.path().join("vm.sock");
-        let path = socket.to_str().unwrap();
+        let path = socket.to_str().expect("it is text");
         let guest = Guest::start([&["run", program, "--control", path], flags].concat());
         let control = Control::new(&socket);
         control.wait();
@@ -45,9 +45,11 @@ impl Run {
 
     /// `pteg ctl` at its socket: exit status, stdout, stderr.
     fn ctl(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let socket = self.socket.to_str().unwrap();
-        let output = pteg([&["ctl", socket], arguments].concat()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let socket = self.socket.to_str().expect("it is text");
+        let output = pteg([&["ctl", socket], arguments].concat())
+            .output()
+            .expect("pteg starts");
+        let text = |bytes| String::from_utf8(bytes).expect("it is text");
         (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
@@ -76,7 +78,7 @@ impl Answered for Reply {
     #[track_caller]
     fn refused(&self, status: u16, words: &str) {
         let body = self.expect(status);
-        let said = body["error"].as_str().unwrap();
+        let said = body["error"].as_str().expect("a sentence");
         assert!(said.contains(words), "{words:?} is not in {said:?}");
     }
 }
@@ -166,6 +168,7 @@ fn the_openapi_document_names_what_is_answered() {
                 run.control.post(path, "what?").refused(400, "send JSON such as");
                 run.control.post(path, r#"{"colour": 1}"#).refused(400, "colour");
                 run.control.post(path, r#"[1, 2"#).refused(400, "line 1 column");
+                run.control.post(path, "[]").refused(400, "send JSON such as");
             }
         }
     }
@@ -241,9 +244,9 @@ fn tick(guest: &mut Guest) {
 /// How often the guest has said it so far, by what has been counted for it.
 fn printed(control: &Control) -> u64 {
     let statistics = control.get("/v1/hpt").expect(200);
-    let calls = statistics["hypercalls"]["calls"].as_array().unwrap();
+    let calls = statistics["hypercalls"]["calls"].as_array().expect("a list");
     let print = calls.iter().find(|call| call["name"] == "H_PUT_TERM_CHAR");
-    print.map_or(0, |call| call["count"].as_u64().unwrap())
+    print.map_or(0, |call| call["count"].as_u64().expect("a number"))
 }
 
 #[test]
@@ -422,6 +425,62 @@ fn a_client_that_is_slow_with_its_body_keeps_out_nobody() {
     run.stop();
 }
 
+/// Bodies that never come: who keeps a place is sent away for the next one, long before it would be told that it is slow.
+#[test]
+fn clients_that_never_send_their_body_keep_out_nobody() {
+    let run = Run::ticking(&[]);
+    let mut slow: Vec<UnixStream> = (0..128)
+        .map(|n| {
+            let mut stream = run.control.connect();
+            let body = if n % 2 == 0 { "" } else { "{" };
+            write!(
+                stream,
+                "POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{body}"
+            )
+            .unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(state(&run.control.get("/v1/info")), "running");
+    let mut said = Vec::new();
+    // Sent away in the middle of its request, it may find the connection reset.
+    let _ = slow[0].read_to_end(&mut said);
+    assert_eq!(String::from_utf8(said).unwrap(), "");
+    drop(slow);
+    run.stop();
+}
+
+/// As `nc -N` does: its side is shut down as soon as the request is sent.
+#[test]
+fn a_client_that_sends_nothing_more_is_answered() {
+    let run = Run::ticking(&[]);
+    let half_closed = |request: &str| {
+        let mut stream = run.control.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        read_reply(&mut stream)
+    };
+    for _ in 0..20 {
+        for (request, then) in [
+            ("GET /v1/info HTTP/1.1\r\nHost: x\r\n\r\n", "running"),
+            (
+                "POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+                "paused",
+            ),
+            ("POST /v1/resume HTTP/1.1\r\nHost: x\r\n\r\n", "running"),
+        ] {
+            assert_eq!(state(&half_closed(request).unwrap()), then);
+        }
+    }
+    // Half a body is no request, half a header is not worth an answer.
+    half_closed("POST /v1/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
+        .unwrap()
+        .refused(400, "cut off");
+    assert!(half_closed("GET /v1/info HTTP/1.1\r\nHo").is_err());
+    assert_eq!(state(&run.control.get("/v1/info")), "running");
+    run.stop();
+}
+
 #[test]
 fn a_hundred_clients_at_once_are_all_answered() {
     let run = Run::ticking(&["--smp", "2"]);
@@ -585,6 +644,12 @@ fn pteg_ctl_says_what_it_was_asked_for() {
     assert!(statistics["changes"]["entered"].is_u64(), "{statistics}");
     assert!(said(&["hpt"]).contains("H_PUT_TERM_CHAR"));
     assert!(said(&["metrics"]).contains("pteg_hpt_entered_total"));
+    // That a harvest is asked for at the wrong time is no wrong use.
+    let (status, _, errors) = run.ctl(&["dirty"]);
+    assert_eq!(status, Some(1), "{errors}");
+    let (status, output, errors) = run.ctl(&["metrics", "--json"]);
+    assert_eq!((status, output.as_str()), (Some(2), ""), "{errors}");
+    assert!(errors.contains("ask for hpt --json"), "{errors}");
     // Refused by the run: its sentence, as ours.
     let (status, output, errors) = run.ctl(&["discard", "1T+4K"]);
     assert_ne!(status, Some(0));

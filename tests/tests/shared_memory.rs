@@ -15,15 +15,17 @@ const PROGRAM: u64 = 0x40_0000;
 const ROUTINE: u64 = 0x41_0000;
 const PAGE: u64 = 0x1_0000;
 
-/// Echoes what is typed; on its way each character comes by the routine.
+/// Echoes what is typed; on its way each character comes by the routine, which is executed all the time.
 const ECHO: &str = "
 again:
     li      r3,0x54
     li      r4,0
     sc      1
     cmpdi   r4,0
-    beq     again
-    mr      r7,r6
+    bne     1f
+    bl      routine
+    b       again
+1:  mr      r7,r6
     mr      r6,r5
     mr      r5,r4
     li      r4,0
@@ -39,7 +41,7 @@ routine:
 /// The program as a big-endian ELF file: its header, one program header, the code.
 fn echo() -> ElfFile {
     const HEADERS: u64 = 64 + 56;
-    let code = assemble(ECHO, PROGRAM, Endian::Big).unwrap().bytes;
+    let code = assemble(ECHO, PROGRAM, Endian::Big).expect("it assembles").bytes;
     let size = HEADERS + code.len() as u64;
     let mut file = b"\x7fELF\x02\x02\x01".to_vec();
     file.resize(16, 0);
@@ -72,8 +74,11 @@ impl Peer {
     fn connect(path: &Path) -> Option<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_memory_peer"));
         command.arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (deeds, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut child = command.spawn().expect("it was built");
+        let (deeds, answers) = (
+            child.stdin.take().expect("a pipe"),
+            child.stdout.take().expect("a pipe"),
+        );
         let mut peer = Self {
             child,
             deeds,
@@ -88,13 +93,13 @@ impl Peer {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
+        self.answers.read_line(&mut line).expect("it is there");
         line.trim_end().to_owned()
     }
 
     /// Does it; it is done.
     fn act(&mut self, deed: &str, offset: u64, argument: u64) {
-        writeln!(self.deeds, "{deed} {offset} {argument}").unwrap();
+        writeln!(self.deeds, "{deed} {offset} {argument}").expect("it is there");
         assert_eq!(self.line(), "done");
     }
 }
@@ -116,7 +121,7 @@ struct Shared {
 
 impl Shared {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path().join("memory");
         let program = echo();
         let text = |path: &Path| path.to_str().expect("it is text").to_owned();

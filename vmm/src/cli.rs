@@ -30,10 +30,11 @@ struct Cli {
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0    the guest powered off, or Ctrl-A X ended it
+  0    the guest powered off, or Ctrl-A X or pteg ctl ended it; ctl: the run did what it was asked for
   1    the guest could not be started, asked for a reboot, or ended in a way that it did not choose; doctor found
-       something to change
-  2    wrong use, an input that no machine could run, or a flag that insists on what this machine has not
+       something to change; ctl: the run could not do it, not now, or does not answer
+  2    wrong use, an input that no machine could run, or a flag that insists on what this machine has not; ctl: it
+       was wrong to ask, or there is no such socket
   128+N  signal N (SIGINT, SIGTERM, SIGHUP, SIGQUIT) stopped the guest";
 
 const CTL_EXAMPLES: &str = "\
@@ -66,8 +67,8 @@ pub(crate) enum Command {
     /// Look at a run and act on it, at its control socket
     ///
     /// Look at a run and act on it, at the socket that pteg run --control PATH has made: a command each. What is asked for is
-    /// said on stdout, in short lines or with --json as it came. Exit status 1: the run could not do it, or is not there
-    /// any more; 2: it was wrong to ask for.
+    /// said on stdout, in short lines or with --json as it came. Exit status 1: the run could not do it, or not now, or nobody
+    /// answers at the socket; 2: it was wrong to ask, or there is no such socket, as after a run that has ended.
     #[command(after_help = CTL_EXAMPLES)]
     Ctl(CtlArgs),
 

@@ -18,7 +18,7 @@ use crate::accel::{KernelMemory, Partition, Wire};
 use crate::hypercall::Tally;
 use crate::memory::GuestRam;
 use crate::offer::Offer;
-use crate::pause::{NotPaused, Pause};
+use crate::pause::{Held, NotPaused, Pause};
 use crate::processors::Processors;
 use crate::stop::{Ending, Stop};
 use crate::upkeep::Upkeep;
@@ -199,8 +199,11 @@ impl Machine {
     }
 
     /// Resumes it, if it is paused.
-    pub(crate) fn resume(&self) {
-        self.pause.resume(|| self.partition.release_time());
+    ///
+    /// # Errors
+    /// Somebody needs it paused.
+    pub(crate) fn resume(&self) -> Result<(), Held> {
+        self.pause.resume(|| self.partition.release_time())
     }
 
     /// Instructions that no processor knew, with how often each was met.

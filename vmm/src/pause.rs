@@ -30,6 +30,8 @@ struct State {
     is_paused: bool,
     /// The run is over: nobody waits here again.
     is_over: bool,
+    /// How many need it paused until they are done: nobody resumes it meanwhile.
+    holders: usize,
 }
 
 /// The pause of one run.
@@ -54,6 +56,11 @@ pub(crate) enum NotPaused {
     #[error("the run is over")]
     Over,
 }
+
+/// Why a run is not resumed: somebody needs it paused ([`Pause::while_paused`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a dump is being written, and needs the run paused until then: resume it when that is done")]
+pub(crate) struct Held;
 
 impl Pause {
     /// For so many processors, which run.
@@ -114,10 +121,20 @@ impl Pause {
         self.lock().is_paused
     }
 
-    /// Does `work` if the run is paused, and lets nobody resume it meanwhile.
+    /// Does `work` if the run is paused; whoever wants to resume it meanwhile is told so at once.
     pub(crate) fn while_paused<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let _holding = self.hold()?;
+        Some(work())
+    }
+
+    fn hold(&self) -> Option<Holding<'_>> {
+        // Nobody is about to resume it.
         let _turn = self.turn.lock().expect(UNPOISONED);
-        self.is_paused().then(work)
+        let mut state = self.lock();
+        state.is_paused.then(|| {
+            state.holders += 1;
+            Holding(self)
+        })
     }
 
     /// Pauses the run, if it is not paused (P1). `ring` makes a processor leave the guest; when all are out, `hold_time` is called.
@@ -165,12 +182,23 @@ impl Pause {
     }
 
     /// Resumes the run, if it is paused (P2); `release_time` is called before processors run.
-    pub(crate) fn resume(&self, release_time: impl FnOnce()) {
+    ///
+    /// # Errors
+    /// Somebody needs it paused: it stays so.
+    pub(crate) fn resume(&self, release_time: impl FnOnce()) -> Result<(), Held> {
         let _turn = self.turn.lock().expect(UNPOISONED);
-        if self.is_paused() {
+        let (is_paused, holders) = {
+            let state = self.lock();
+            (state.is_paused, state.holders)
+        };
+        if holders > 0 {
+            return Err(Held);
+        }
+        if is_paused {
             release_time();
             self.open();
         }
+        Ok(())
     }
 
     /// The run is over: wakes all, and lets nobody wait again.
@@ -198,6 +226,15 @@ impl Pause {
     }
 }
 
+/// Somebody who needs the run paused.
+struct Holding<'p>(&'p Pause);
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        self.0.lock().holders -= 1;
+    }
+}
+
 const UNPOISONED: &str = "nothing panics with a pause locked";
 
 #[cfg(test)]
@@ -219,12 +256,30 @@ mod tests {
     #[test]
     fn what_has_happened_already_is_fine() {
         let pause = Pause::new(2);
-        pause.resume(|| panic!("time never stood still"));
+        pause.resume(|| panic!("time never stood still")).unwrap();
         pause.pause(PATIENCE, |_| (), || ()).unwrap();
         pause.pause(PATIENCE, |_| (), || panic!("it stands already")).unwrap();
         assert!(pause.is_paused());
-        pause.resume(|| ());
-        pause.resume(|| panic!("it goes on already"));
+        pause.resume(|| ()).unwrap();
+        pause.resume(|| panic!("it goes on already")).unwrap();
+        assert!(!pause.is_paused());
+    }
+
+    #[test]
+    fn who_needs_a_paused_run_holds_up_nobody() {
+        let pause = Pause::new(2);
+        assert_eq!(pause.while_paused(|| panic!("it runs")), None::<()>);
+        pause.pause(PATIENCE, |_| (), || ()).unwrap();
+        let done = pause.while_paused(|| {
+            assert_eq!(pause.resume(|| panic!("time goes on")), Err(Held));
+            assert_eq!(pause.pause(PATIENCE, |_| (), || panic!("it stands")), Ok(()));
+            pause.while_paused(|| ()).unwrap();
+            assert_eq!(pause.resume(|| panic!("time goes on")), Err(Held));
+            assert!(pause.is_paused());
+            5
+        });
+        assert_eq!(done, Some(5));
+        pause.resume(|| ()).unwrap();
         assert!(!pause.is_paused());
     }
 
@@ -258,7 +313,7 @@ mod tests {
                     assert!(!inside.iter().any(|inside| inside.load(Ordering::Relaxed)));
                     std::thread::yield_now();
                 }
-                pause.resume(|| ());
+                pause.resume(|| ()).unwrap();
             }
             done.store(true, Ordering::Relaxed);
         });
@@ -273,7 +328,7 @@ mod tests {
             scope.spawn(|| assert!(pause.wait()));
             pause.end();
         });
-        pause.resume(|| ());
+        pause.resume(|| ()).unwrap();
         assert_eq!(pause.pause(PATIENCE, |_| (), || ()), Err(NotPaused::Over));
     }
 }

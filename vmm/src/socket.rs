@@ -2,11 +2,12 @@
 //! never in place of anything else, and taken away again.
 //!
 //! Linux gives a socket's file the permissions of the socket itself, less the user's mask. They are set before the socket gets
-//! its name, so there is no moment at which others could connect.
+//! a name, so there is no moment at which others could connect. It gets its own name when it listens already: at no moment does it
+//! look like one that a dead run has left. Until then it has a name of chance in the same folder.
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use tempfile::NamedTempFile;
 
 /// Bytes that a path may have, as the kernel keeps it with the socket.
 const MOST_PATH_BYTES: usize = 107;
@@ -89,8 +91,12 @@ impl Socket {
         let address = SocketAddrUnix::new(path)?;
         // Two runs that find the socket of a third one dead: only one may replace it.
         let _turn = lock_folder(path);
-        let bound = match bind(&address) {
-            Err(Errno::ADDRINUSE) => {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(folder_of(path), flags, Mode::empty())?;
+        let listening = listen_in(&folder)?;
+        let metadata = fs::symlink_metadata(listening.path())?;
+        let listening = match listening.persist_noclobber(path) {
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
                 let is_socket = |metadata: fs::Metadata| metadata.file_type().is_socket();
                 if !fs::symlink_metadata(path).is_ok_and(is_socket) {
                     return Err(Why::File);
@@ -99,18 +105,21 @@ impl Socket {
                     return Err(Why::Taken);
                 }
                 fs::remove_file(path)?;
-                bind(&address)
+                error.file.persist_noclobber(path)
             }
-            bound => bound,
+            named => named,
         };
-        let listener = UnixListener::from(bound?);
-        let metadata = fs::symlink_metadata(path)?;
-        Ok(Self {
-            listener,
-            path: path.to_owned(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })
+        match listening {
+            Ok(socket) => Ok(Self {
+                listener: UnixListener::from(socket),
+                path: path.to_owned(),
+                device: metadata.dev(),
+                inode: metadata.ino(),
+            }),
+            // Somebody was faster.
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(Why::Taken),
+            Err(error) => Err(error.error.into()),
+        }
     }
 
     /// The socket itself.
@@ -130,18 +139,28 @@ impl Drop for Socket {
     }
 }
 
-/// A socket at `address` that takes connections and does not wait for them.
-fn bind(address: &SocketAddrUnix) -> Result<OwnedFd, Errno> {
-    let socket = new_socket()?;
-    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-    rustix::net::bind(&socket, address)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(socket)
+/// A socket that takes connections and does not wait for them, at a name of chance in `folder`, which stays open until it has
+/// another name.
+fn listen_in(folder: &OwnedFd) -> io::Result<NamedTempFile<OwnedFd>> {
+    // By its descriptor, as there is little room in a socket for its path, and the folder's may be long.
+    let short = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    tempfile::Builder::new().prefix(".pteg-").make_in(short, |name| {
+        let socket = new_socket()?;
+        rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(name)?)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(socket)
+    })
 }
 
 fn new_socket() -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Whether somebody listens there; who cannot find out takes it that somebody does.
@@ -155,9 +174,8 @@ fn is_alive(address: &SocketAddrUnix) -> bool {
 fn lock_folder(path: &Path) -> Option<OwnedFd> {
     const PATIENCE: Duration = Duration::from_millis(500);
     const PAUSE: Duration = Duration::from_millis(5);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = rustix::fs::open(folder.unwrap_or(Path::new(".")), flags, Mode::empty()).ok()?;
+    let folder = rustix::fs::open(folder_of(path), flags, Mode::empty()).ok()?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
@@ -233,6 +251,50 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(path("link")).unwrap(), "precious");
         assert!(fs::symlink_metadata(path("nothing")).is_err());
+    }
+
+    /// Somebody who looks all the time sees no name but its own that could be taken for a dead run's, and nothing is left.
+    #[test]
+    fn a_socket_is_alive_from_the_moment_it_has_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let address = SocketAddrUnix::new(&path).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let tried = new_socket().and_then(|socket| rustix::net::connect(&socket, &address));
+                    if let Err(Errno::CONNREFUSED) = tried {
+                        return false;
+                    }
+                }
+                true
+            });
+            let make = || {
+                let socket = Socket::make(&path).unwrap();
+                fs::remove_file(&path).unwrap();
+                socket
+            };
+            // They listen to the end, also at a name that was looked up just before it went.
+            let _sockets: Vec<Socket> = (0..200).map(|_| make()).collect();
+            is_over.store(true, Ordering::Relaxed);
+            assert!(looking.join().unwrap());
+        });
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_path_may_be_as_long_as_the_kernel_lets_it_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = MOST_PATH_BYTES - folder.path().as_os_str().len() - 1;
+        let path = folder
+            .path()
+            .join("x".repeat(room / 2))
+            .join("y".repeat(room - room / 2 - 1));
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        assert_eq!(path.as_os_str().len(), MOST_PATH_BYTES);
+        let _socket = Socket::make(&path).unwrap();
+        UnixStream::connect(&path).unwrap();
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A table, and processors around it that hold translations or not.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,6 +37,31 @@ pub(super) enum Place {
 /// The table's size: 16 MiB, what a guest with 2 GiB of memory gets.
 const ORDER: Order = Order::new(24).expect("it is in range");
 
+/// The memory that a reverse map is for.
+const RAM: u64 = 2 << 30;
+
+/// Whether the table keeps account of the entries that map each page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Map {
+    /// As for emulated processors.
+    Kept,
+    /// As under KVM.
+    Absent,
+}
+
+impl Map {
+    pub const ALL: [Self; 2] = [Self::Kept, Self::Absent];
+}
+
+impl fmt::Display for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kept => "with the reverse map",
+            Self::Absent => "without",
+        })
+    }
+}
+
 /// Groups that one thread works on, if they are few.
 const FEW: u64 = 256;
 
@@ -59,8 +85,8 @@ impl Machine {
     /// A table that is held by `holders`.
     ///
     /// # Panics
-    /// The host has no 32 MiB of address space.
-    pub(super) fn new(holders: Holders) -> Self {
+    /// The host has no 64 MiB of address space.
+    pub(super) fn new(holders: Holders, map: Map) -> Self {
         let kicked = Arc::<AtomicBool>::default();
         let kick = || -> Box<dyn Kick> { Box::new(Flag(Arc::clone(&kicked))) };
         let shootdown = match holders {
@@ -77,7 +103,11 @@ impl Machine {
             Some(shootdown) => Box::new(Arc::clone(shootdown)),
             None => Box::new(NoShadow),
         };
-        let table = Table::new(ORDER).expect("the host has address space for a small table");
+        let table = match map {
+            Map::Kept => Table::new(ORDER).and_then(|table| table.with_reverse_map(RAM)),
+            Map::Absent => Table::new(ORDER),
+        };
+        let table = table.expect("the host has address space for a small table");
         Self {
             hpt: Arc::new(Hpt::new(Current::new(table), Box::new(AllMemory), shadow)),
             shootdown,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::Case;
 use super::machine::{Holders, Machine};
-use super::pinning::stay_on;
 use super::work::Worker;
+use crate::pinning::stay_on;
 
 /// Nanoseconds for an operation of `case`, by all its threads together, each of which stays on one of `processors`.
 pub(super) fn sample(machine: &Machine, case: &Case, processors: &[usize]) -> f64 {
@@ -128,9 +128,9 @@ impl Drop for Entrance<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alone::machine::Place;
-    use crate::alone::pinning::allowed;
+    use crate::alone::machine::{Map, Place};
     use crate::alone::work::{Used, Work};
+    use crate::pinning::allowed;
 
     #[test]
     fn nobody_passes_before_all_have_come() {
@@ -169,13 +169,13 @@ mod tests {
     fn a_change_is_timed_alone_in_company_and_with_a_processor_inside() {
         let processors = allowed().unwrap();
         let mut case = Case::plain(Work::Remove(Used::Yes), Place::Few);
-        assert!(sample(&Machine::new(Holders::Nobody), &case, &processors) > 0.0);
+        assert!(sample(&Machine::new(Holders::Nobody, Map::Absent), &case, &processors) > 0.0);
         if processors.len() > 1 {
             case.threads = 2;
-            assert!(sample(&Machine::new(Holders::Nobody), &case, &processors) > 0.0);
+            assert!(sample(&Machine::new(Holders::Nobody, Map::Absent), &case, &processors) > 0.0);
             case.threads = 1;
             case.holders = Holders::Inside;
-            assert!(sample(&Machine::new(Holders::Inside), &case, &processors) > 0.0);
+            assert!(sample(&Machine::new(Holders::Inside, Map::Absent), &case, &processors) > 0.0);
         }
     }
 }

@@ -323,7 +323,7 @@ fn random(mut seed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alone::machine::Holders;
+    use crate::alone::machine::{Holders, Map};
 
     /// Valid entries of the groups of `worker`.
     fn entries(worker: &Worker) -> usize {
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn each_work_begins_and_ends_with_an_empty_table() {
         for holders in [Holders::Nobody, Holders::Elsewhere, Holders::Outside] {
-            let machine = Machine::new(holders);
+            let machine = Machine::new(holders, Map::Absent);
             for work in [&Work::PLAIN[..], &Work::FLUSHING, &Work::TOGETHER].concat() {
                 for thread in 0..2 {
                     let mut worker = Worker::new(&machine, Place::Few, work, thread);

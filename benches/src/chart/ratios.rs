@@ -67,7 +67,8 @@ impl Ratios {
                 area.draw(&Rectangle::new([(from, y), (to, y + THICK)], colour.filled()))?;
                 let spread = [(x(ratio.by_round.min), middle), (x(ratio.by_round.max), middle)];
                 area.draw(&PathElement::new(spread, INK))?;
-                let figure = format!("{:.2}", ratio.of_medians);
+                let digits = if ratio.of_medians < 0.1 { 4 } else { 2 };
+                let figure = format!("{:.digits$}", ratio.of_medians);
                 area.draw(&Text::new(figure, (right + 8, middle), text(11.0, HPos::Left)))?;
             }
             Ok::<_, plotters::drawing::DrawingAreaErrorKind<std::io::Error>>(())

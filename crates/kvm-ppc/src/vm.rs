@@ -5,8 +5,8 @@ use std::mem;
 use std::sync::Arc;
 
 use kvm_bindings::{
-    KVM_CAP_PPC_ENABLE_HCALL, KVM_MEM_LOG_DIRTY_PAGES, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1, kvm_ppc_cpu_char,
-    kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
+    KVM_CAP_PPC_ENABLE_HCALL, KVM_MEM_LOG_DIRTY_PAGES, kvm_enable_cap, kvm_irq_level, kvm_irq_level__bindgen_ty_1,
+    kvm_ppc_cpu_char, kvm_ppc_smmu_info, kvm_rtas_token_args, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Error, VmFd};
 use vmm_sys_util::ioctl::{ioctl_with_mut_ref, ioctl_with_ref};

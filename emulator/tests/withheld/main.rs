@@ -72,7 +72,14 @@ const STORES: [&str; 24] = [
 /// Accesses to the first and the second frame at once.
 const LOADS_ACROSS: [&str; 4] = ["ld 3,0(7)", "ldx 3,0,7", "lfd 1,0(7)", "lxvd2x 1,0,8"];
 /// Likewise.
-const STORES_ACROSS: [&str; 4] = ["std 4,0(7)", "stdbrx 4,0,7", "stfd 1,0(7)", "stdu 4,4(8)"];
+const STORES_ACROSS: [&str; 6] = [
+    "std 4,0(7)",
+    "stdbrx 4,0,7",
+    "stfd 1,0(7)",
+    "stdu 4,4(8)",
+    "stxvd2x 1,0,8",
+    "stxvw4x 1,0,8",
+];
 
 /// The program around `text`.
 fn program(text: &str) -> String {

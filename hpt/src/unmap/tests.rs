@@ -34,6 +34,14 @@ fn use_many(machine: &Machine, count: u64, own: bool) {
     }
 }
 
+/// Puts an empty table of another size in the place of the guest's.
+fn resize(port: &mut crate::Port, shift: u64) {
+    while port.resize_prepare(0, shift) != Status::Success {
+        std::thread::yield_now();
+    }
+    assert_eq!(port.resize_commit(0, shift), Status::Success);
+}
+
 #[test]
 fn used_entries_are_named_others_are_not_and_the_guest_sees_no_difference() {
     let machine = machine();
@@ -106,14 +114,47 @@ fn names_beyond_a_batch_take_more_steps_whether_of_one_page_or_of_many() {
 }
 
 #[test]
-fn after_4096_names_everything_goes_and_the_rest_is_not_looked_at() {
+fn after_1536_names_everything_goes_and_the_rest_is_not_looked_at() {
     let machine = machine();
     use_many(&machine, 6000, false);
     let unmapped = machine.hpt.unmapper().unmap(once(0..RAM_END), &Endless).unwrap();
-    assert!(unmapped.everything && unmapped.entries < 4200, "{unmapped:?}");
+    assert!(unmapped.everything && unmapped.entries < 1600, "{unmapped:?}");
     let asked = machine.asked();
     assert!(asked.contains(&Asked::Invalidate(Invalidation::All)));
     assert_eq!(machine.hpt.counts().unmapped_all, 1);
+}
+
+#[test]
+fn after_many_entries_that_nobody_uses_everything_goes_as_well() {
+    let machine = Machine::with_reverse_map(Order::new(22).unwrap());
+    let mut port = machine.port();
+    resize(&mut port, 22);
+    for ptex in 0..Unmapper::EVERYTHING_AFTER_ENTRIES + 1000 {
+        let page = page(ptex, SMALL);
+        port.enter(access::EXACT, ptex, v(page, SMALL), r(0x5000, SMALL))
+            .unwrap();
+    }
+    machine.asked();
+    let unmapped = machine.hpt.unmapper().unmap(once(0x5000..0x6000), &Endless).unwrap();
+    assert!(unmapped.everything, "{unmapped:?}");
+    assert!(
+        unmapped.entries < Unmapper::EVERYTHING_AFTER_ENTRIES + 100,
+        "{unmapped:?}"
+    );
+    assert!(machine.asked().contains(&Asked::Invalidate(Invalidation::All)));
+}
+
+/// Those who sleep may have the old table for long.
+#[test]
+fn the_map_of_a_table_that_was_replaced_is_given_back() {
+    let machine = machine();
+    use_many(&machine, 100, true);
+    let old = machine.hpt.table();
+    resize(&mut machine.port(), 19);
+    let map = old.reverse().unwrap();
+    for number in 0..100 {
+        assert!(map.next_used(PageSize::Size4K, number, number + 1).is_err());
+    }
 }
 
 #[test]

@@ -4,9 +4,9 @@
 use std::iter::once;
 use std::sync::Arc;
 
-use hpt::{Access, Current, Endless, Footprint, Hpt, Kick, Order, Port, Shootdown, Table};
+use hpt::{Access, Current, Endless, Footprint, Hpt, Kick, Order, Port, Shootdown, Table, Unmapper};
 use loom::cell::UnsafeCell;
-use loom::sync::atomic::{AtomicBool, Ordering, fence};
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use power::hcall::Status;
 use power::hpte::HpteR;
@@ -16,16 +16,19 @@ use crate::search::{Everything, NoBell, enter_at, explore, page, shootdown};
 /// The real page that is taken away, and how much memory there is.
 const REAL: u64 = 1;
 const RAM: u64 = 0x2000;
+/// Another size of table.
+const LARGER: u64 = 19;
 
 /// One processor, a table with a reverse map, and real page 1.
 struct World {
     hpt: Arc<Hpt>,
+    current: Arc<Current>,
     /// The table, for walks without a mutex that would order them.
     table: Arc<Table>,
     shootdown: Arc<Shootdown>,
     footprint: Option<Arc<Footprint>>,
-    /// The range is about to go: set before it is unmapped, read by a processor before it uses a translation. Relaxed, as all
-    /// that is promised comes from the crate and one fence.
+    /// The range is about to go: set before it is unmapped, read by a processor before it uses a translation. Relaxed and
+    /// without a fence, as all that is promised comes from the crate.
     in_flight: AtomicBool,
     memory: UnsafeCell<u64>,
 }
@@ -44,13 +47,15 @@ impl World {
         let table = Table::new(Order::MIN).expect("a modelled table").with_reverse_map(RAM);
         let current = Current::new(table.expect("a modelled map"));
         let shadow = Box::new(Arc::clone(&shootdown));
-        let hpt = Arc::new(Hpt::new(current, Box::new(Everything), shadow));
+        let larger = Order::new(LARGER as u32).expect("it is in range");
+        let hpt = Arc::new(Hpt::new(Arc::clone(&current), Box::new(Everything), shadow).with_largest(larger));
         for number in 0..mapped {
             enter_at(&mut hpt.port(), number, number + 1, REAL, 0).expect("the slot is free");
         }
         Arc::new(Self {
             table: hpt.table(),
             hpt,
+            current,
             shootdown,
             footprint,
             in_flight: AtomicBool::new(false),
@@ -86,13 +91,22 @@ impl World {
     }
 
     /// Takes the memory away, and uses it.
-    fn take(&self) {
+    fn take(&self, unmapper: &mut Unmapper) {
         self.in_flight.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
         let range = REAL << 12..(REAL + 1) << 12;
-        let unmapped = self.hpt.unmapper().unmap([range], &Endless).expect("endless patience");
+        let unmapped = unmapper.unmap([range], &Endless).expect("endless patience");
         assert!(!unmapped.everything, "there is no reason to: {unmapped:?}");
         self.store();
+    }
+
+    /// A thread that takes the memory. The unmapper was made before, and is gone after it: its counters have a mutex, which would order
+    /// what the table must.
+    fn spawn_taker(self: &Arc<Self>) -> thread::JoinHandle<Unmapper> {
+        let mut unmapper = self.hpt.unmapper();
+        self.spawn(move |world| {
+            world.take(&mut unmapper);
+            unmapper
+        })
     }
 
     /// Races a visit to page `number`, the taking of the memory, and `change`. Whether the visit stored, and what the change gave.
@@ -102,11 +116,16 @@ impl World {
         change: impl FnOnce(&mut Port) -> T + 'static,
     ) -> (bool, T) {
         let visitor = self.spawn(move |world| world.visit(number));
-        let taker = self.spawn(Self::take);
-        let changer = self.spawn(move |world| change(&mut world.hpt.port()));
+        let taker = self.spawn_taker();
+        let mut port = self.hpt.port();
+        let changer = self.spawn(move |_| {
+            let changed = change(&mut port);
+            (changed, port)
+        });
         let stored = visitor.join().expect("no panic");
-        taker.join().expect("no panic");
-        (stored, changer.join().expect("no panic"))
+        let _unmapper = taker.join().expect("no panic");
+        let (changed, _port) = changer.join().expect("no panic");
+        (stored, changed)
     }
 
     fn entry(&self, slot: u64) -> HpteR {
@@ -125,7 +144,7 @@ fn who_has_unmapped_a_range_owns_it_and_no_mark_is_lost() {
                     assert!(world.visit(1));
                 }
                 let visitor = world.spawn(|world| world.visit(1));
-                let taker = world.spawn(World::take);
+                let taker = world.spawn_taker();
                 let stored = visitor.join().expect("no panic");
                 taker.join().expect("no panic");
                 let r = world.entry(0);
@@ -155,15 +174,17 @@ fn an_entry_that_comes_meanwhile_is_found_or_its_user_sees_the_range() {
     }
 }
 
-/// The same where another entry of the page is there already.
+/// The same where another entry of the page is there already. Nor does it hide that one.
 #[test]
 fn so_it_is_in_front_of_another() {
-    explore(2, 500, || {
-        let world = World::new(1, true);
-        world.race(2, |port| {
-            enter_at(port, 1, 2, REAL, 0).expect("slot 1 is free");
+    for visited in [2, 1] {
+        explore(2, 500, move || {
+            let world = World::new(1, true);
+            world.race(visited, |port| {
+                enter_at(port, 1, 2, REAL, 0).expect("slot 1 is free");
+            });
         });
-    });
+    }
 }
 
 /// The entry may be gone from the table, but not its translation.
@@ -224,7 +245,6 @@ fn two_who_unmap_one_page_both_find_its_user() {
         let takers = [(); 2].map(|()| {
             world.spawn(|world| {
                 world.in_flight.store(true, Ordering::Relaxed);
-                fence(Ordering::SeqCst);
                 let unmapped = world
                     .hpt
                     .unmapper()
@@ -238,5 +258,37 @@ fn two_who_unmap_one_page_both_find_its_user() {
             taker.join().expect("no panic");
         }
         world.store();
+    });
+}
+
+/// A chain of three, so that the look at it ends before its end: with the table found retired nobody waits for the processor, whose
+/// visit may have been over before.
+#[test]
+fn who_finds_the_table_retired_owns_the_range_as_well() {
+    explore(2, 100, || {
+        let world = World::new(3, true);
+        let mut port = world.hpt.port();
+        let prepared = port.resize_prepare(0, LARGER);
+        assert_eq!(prepared, Status::Success);
+        let mut view = world.current.view();
+        let visitor = world.spawn(move |world| {
+            let seat = world.shootdown.seat(0);
+            let footprint = world.footprint.as_ref().expect("it keeps account");
+            seat.enter(|_| footprint.clear());
+            view.follow();
+            let found = view.table().walk_for(page(1), Access::Store, false, footprint);
+            if found.is_ok() && !world.in_flight.load(Ordering::Relaxed) {
+                world.store();
+            }
+            seat.leave();
+        });
+        let resizer = thread::spawn(move || port.resize_commit(0, LARGER));
+        world.in_flight.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let range = REAL << 12..(REAL + 1) << 12;
+        world.hpt.unmapper().unmap([range], &Endless).expect("endless patience");
+        world.store();
+        visitor.join().expect("no panic");
+        assert_eq!(resizer.join().expect("no panic"), Status::Success);
     });
 }

@@ -6,13 +6,14 @@ mod model;
 mod steps;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use hpt::{
-    Access, Batch, Confirmation, Current, Entries, Grace, Held, Hpt, Invalidation, Marking, Order, Port, RealKind,
-    RealMap, Shadow, Specifier, Table, View, WalkFault,
+    Access, Batch, Confirmation, Current, Endless, Entries, Grace, Held, Hpt, Invalidation, Marking, Order, Port,
+    RealKind, RealMap, Shadow, Specifier, Table, Unmapper, View, WalkFault,
 };
-use model::{DEVICE, DEVICE_END, Found, LARGEST, Model, Page, RAM_END, SUCCESS};
+use model::{DEVICE, DEVICE_END, Found, LARGEST, Model, Page, RAM_END, SUCCESS, leads_into};
 use power::hcall::Status;
 use proptest::prelude::*;
 use steps::{Step, steps, vpn};
@@ -78,7 +79,8 @@ fn leads_to(item: &Invalidation, found: &Found) -> bool {
 
 fn names(item: &Invalidation, held: &Page) -> bool {
     let Invalidation::Page { page, actual, .. } = *item else {
-        return true;
+        // Nothing is held without the table.
+        return *item == Invalidation::All;
     };
     let start = page.offset();
     page.vsid() == held.vsid
@@ -99,6 +101,20 @@ fn split<T, U: Default>(answer: Result<T, Status>, words: impl FnOnce(T) -> U) -
     }
 }
 
+/// The host takes `range` away. The guest's table stays what it is.
+fn unmap(unmapper: &mut Unmapper, model: &Model, cache: &Cache, range: &Range<u64>) {
+    let unmapped = unmapper.unmap([range.clone()], &Endless).expect("endless patience");
+    if !unmapped.everything {
+        let (entries, unused) = model.mapping(range);
+        assert_eq!(unmapped.entries, entries);
+        // R may be the guest's own.
+        assert!(unmapped.untouched >= unused, "{unmapped:?} of {unused}");
+    }
+    let held = cache.held.lock().expect("no panic while held");
+    let left = held.iter().find(|(_, found)| leads_into(found, range));
+    assert_eq!(left, None, "{range:x?} was unmapped");
+}
+
 /// What H_RESIZE_HPT_PREPARE says when it is done.
 fn prepare(hpt: &mut Port, flags: u64, shift: u64) -> i64 {
     loop {
@@ -109,7 +125,15 @@ fn prepare(hpt: &mut Port, flags: u64, shift: u64) -> i64 {
     }
 }
 
-fn play(hpt: &mut Port, view: &mut View, model: &mut Model, cache: &Cache, duplicates: &mut usize, step: &Step) {
+fn play(
+    hpt: &mut Port,
+    unmapper: &mut Unmapper,
+    view: &mut View,
+    model: &mut Model,
+    cache: &Cache,
+    duplicates: &mut usize,
+    step: &Step,
+) {
     match *step {
         Step::Enter { flags, ptex, v, r } => {
             let ptex = model.fit(ptex);
@@ -134,7 +158,7 @@ fn play(hpt: &mut Port, view: &mut View, model: &mut Model, cache: &Cache, dupli
         Step::EnterRun(ref entries) => {
             for &(ptex, v, r) in entries {
                 let step = Step::Enter { flags: 0, ptex, v, r };
-                play(hpt, view, model, cache, duplicates, &step);
+                play(hpt, unmapper, view, model, cache, duplicates, &step);
             }
         }
         Step::Block { ava, specifiers } => {
@@ -195,6 +219,7 @@ fn play(hpt: &mut Port, view: &mut View, model: &mut Model, cache: &Cache, dupli
             view.follow();
             assert_eq!(u64::from(view.table().order().log2_bytes()), model.shift);
         }
+        Step::Unmap(ref range) => unmap(unmapper, model, cache, range),
         Step::Walk { page, access, key } => {
             view.follow();
             let kind = [Access::Load, Access::Store, Access::Fetch][usize::from(access)];
@@ -262,17 +287,23 @@ proptest! {
     ) {
         let marking = if late { Marking::LateBytes } else { Marking::OneStep };
         let cache = Cache::default();
-        let current = Current::new(Table::with_marking(Order::MIN, marking).unwrap());
+        let mut table = Table::with_marking(Order::MIN, marking).unwrap();
+        if !late {
+            table = table.with_reverse_map(RAM_END).unwrap();
+        }
+        let current = Current::new(table);
         let mut view = current.view();
         let hpt = Hpt::new(current, Box::new(Machine), Box::new(cache.clone())).with_duplicate_check(Box::new(|_| ()));
         let hpt = Arc::new(hpt.with_largest(Order::new(LARGEST as u32).expect("18 to 46")));
-        let mut port = hpt.port();
+        let (mut port, mut unmapper) = (hpt.port(), hpt.unmapper());
         let (mut model, mut duplicates) = (Model::new(late), 0);
         for step in stream {
-            play(&mut port, &mut view, &mut model, &cache, &mut duplicates, &step);
+            play(&mut port, &mut unmapper, &mut view, &mut model, &cache, &mut duplicates, &step);
             check_cache(&hpt.table(), &model, &cache);
         }
         prop_assert_eq!(hpt.counts().duplicates, duplicates as u64);
+        // Only a table without a reverse map needs that.
+        prop_assert!(late || hpt.counts().unmapped_all == 0);
         let survey = hpt.table().survey(16);
         let having = |bit: u64| model.entries.values().filter(|(v, _)| v & bit != 0).count() as u64;
         prop_assert_eq!((survey.valid, survey.bolted, survey.secondary), (having(1), having(0x10), having(2)));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Range;
 
 /// Return codes (LoPAR, Hypervisor Call Return Code Table).
 pub(crate) const SUCCESS: i64 = 0;
@@ -78,6 +79,18 @@ fn sizes(v: u64, r: u64) -> Option<(u32, u32)> {
 /// Bits 4 to 51 of doubleword 1 without those that lie inside the page.
 fn real_of(r: u64, actual: u32) -> u64 {
     (r & 0x0fff_ffff_ffff_f000) >> actual << actual
+}
+
+/// Whether a byte is in both.
+fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
+    one.start.max(other.start) < one.end.min(other.end)
+}
+
+/// Whether what a walk found leads to a byte of `range`.
+pub(crate) fn leads_into(found: &Found, range: &Range<u64>) -> bool {
+    let &(real, actual, _) = found;
+    let start = real >> actual << actual;
+    overlap(&(start..start + (1 << actual)), range)
 }
 
 /// Base, actual and segment size, and the number of a block of eight pages.
@@ -396,6 +409,21 @@ impl Model {
         let old = *r;
         *r &= !bit;
         (SUCCESS, old)
+    }
+
+    /// How many entries map a byte of `range`, which is memory, and how many of those have R clear.
+    pub(crate) fn mapping(&self, range: &Range<u64>) -> (u64, u64) {
+        let (mut all, mut unused) = (0, 0);
+        for &(v, r) in self.entries.values() {
+            let Some((_, actual)) = sizes(v, r) else { continue };
+            let start = real_of(r, actual);
+            let is_memory = start + (1 << actual) <= RAM_END;
+            if is_memory && overlap(&(start..start + (1 << actual)), range) {
+                all += 1;
+                unused += u64::from(r & R == 0);
+            }
+        }
+        (all, unused)
     }
 
     /// Every valid entry that maps `page`, primary group first.

@@ -1,26 +1,65 @@
 //! Random steps: few pages and few slots, so that calls meet; most of them as a guest would make them, some with a bit turned.
 
+use std::ops::Range;
+
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
 use proptest::prelude::*;
 
-use crate::model::{DEVICE, MOST_ENTRIES, Page};
+use crate::model::{DEVICE, MOST_ENTRIES, Page, RAM_END};
 
 /// One call or walk. Places are those of the largest table.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Enter { flags: u64, ptex: u64, v: u64, r: u64 },
-    Remove { flags: u64, ptex: u64, avpn: u64 },
+    Enter {
+        flags: u64,
+        ptex: u64,
+        v: u64,
+        r: u64,
+    },
+    Remove {
+        flags: u64,
+        ptex: u64,
+        avpn: u64,
+    },
     Bulk([(u64, u64); 4]),
     EnterRun(Vec<(u64, u64, u64)>),
-    Block { ava: u64, specifiers: [u64; 8] },
+    Block {
+        ava: u64,
+        specifiers: [u64; 8],
+    },
     Evict(Vec<u64>),
-    Protect { flags: u64, ptex: u64, avpn: u64 },
-    Read { flags: u64, ptex: u64 },
-    ClearRef { flags: u64, ptex: u64 },
-    ClearMod { flags: u64, ptex: u64 },
-    Prepare { flags: u64, shift: u64 },
-    Commit { flags: u64, shift: u64 },
-    Walk { page: Page, access: u8, key: bool },
+    /// The host takes memory away.
+    Unmap(Range<u64>),
+    Protect {
+        flags: u64,
+        ptex: u64,
+        avpn: u64,
+    },
+    Read {
+        flags: u64,
+        ptex: u64,
+    },
+    ClearRef {
+        flags: u64,
+        ptex: u64,
+    },
+    ClearMod {
+        flags: u64,
+        ptex: u64,
+    },
+    Prepare {
+        flags: u64,
+        shift: u64,
+    },
+    Commit {
+        flags: u64,
+        shift: u64,
+    },
+    Walk {
+        page: Page,
+        access: u8,
+        key: bool,
+    },
 }
 
 fn page_size(shift: u32) -> PageSize {
@@ -168,6 +207,13 @@ fn resizes() -> impl Strategy<Value = (u64, u64)> {
     (sometimes(Just(0), single_bits()), shift)
 }
 
+/// Memory that goes away: mostly a byte or a page of what entries map, now and then much, none, or more than there is.
+fn ranges() -> impl Strategy<Value = Range<u64>> {
+    let start = prop_oneof![8 => (0..64_u64).prop_map(|mib| mib << 20), 4 => 0..RAM_END, 1 => any::<u64>()];
+    let bytes = prop_oneof![3 => Just(1_u64), 3 => Just(1 << 12), 2 => 0..RAM_END, 1 => any::<u64>()];
+    (start, bytes).prop_map(|(start, bytes)| start..start.saturating_add(bytes))
+}
+
 pub(crate) fn steps() -> impl Strategy<Value = Step> {
     let exact = prop_oneof![3 => Just(0), 1 => Just(1 << 39)];
     let content = prop_oneof![6 => Just(0), 1 => Just(1 << 15), 1 => Just(1 << 22), 1 => Just(1 << 23)];
@@ -196,6 +242,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
         2 => run_of_entries().prop_map(Step::EnterRun),
         3 => blocks().prop_map(|(ava, specifiers)| Step::Block { ava, specifiers }),
         1 => prop::collection::vec(targets().prop_map(|(ptex, _)| ptex), 0..12).prop_map(Step::Evict),
+        2 => ranges().prop_map(Step::Unmap),
         3 => (protect_flags, targets()).prop_map(|(flags, (ptex, avpn))| Step::Protect { flags, ptex, avpn }),
         1 => (read_flags, targets()).prop_map(|(flags, (ptex, _))| Step::Read { flags, ptex }),
         1 => (sometimes(Just(0), single_bits()), targets()).prop_map(|(flags, (ptex, _))| Step::ClearRef { flags, ptex }),

@@ -180,6 +180,26 @@ pub const CASES: &[Case] = &[
         ..USUAL
     },
     Case {
+        name: "no_store_is_missing_in_the_dirty_log",
+        command: concat!(include_str!("scripts/memory.sh"), include_str!("scripts/dirty.sh")),
+        files: &[File::Program("old_mappings")],
+        on: On::Each,
+        says: &["the same at "],
+        verdicts: &[("old_mappings", 1)],
+        patience: Duration::from_secs(900),
+        ..USUAL
+    },
+    Case {
+        name: "processors_store_to_new_memory_when_theirs_is_discarded",
+        command: concat!(include_str!("scripts/memory.sh"), include_str!("scripts/discard.sh")),
+        files: &[File::Program("old_mappings")],
+        on: On::Each,
+        says: &["all rise after "],
+        verdicts: &[("old_mappings", 1)],
+        patience: Duration::from_secs(900),
+        ..USUAL
+    },
+    Case {
         name: "pteg_that_is_killed_leaves_the_host_clean",
         command: include_str!("scripts/killed.sh"),
         files: &[

@@ -49,6 +49,10 @@ fn main() -> io::Result<()> {
             "store" => guest.word(offset).store(argument as u64, Ordering::Relaxed),
             _ => panic!("{line:?} is no deed"),
         }
+        // What processors have learnt of the memory before it was gone is void from here on.
+        send(&socket, [0; 3], None)?;
+        let ([answer, ..], _) = receive(&socket)?;
+        assert_eq!(answer, 0, "it is done");
         say("done")?;
     }
     Ok(())

@@ -310,7 +310,7 @@ fn nobody_runs_while_the_run_is_paused_and_all_go_on_after_it() {
                     thread::yield_now();
                 }
                 assert_eq!(count(), before, "pause {pause}");
-                machine.resume();
+                machine.resume().unwrap();
                 // Somebody rings, or a busy one is left alone for ever.
                 while count().iter().zip(&before).any(|(now, before)| now == before) {
                     machine.processors.iter().for_each(|processor| {

@@ -116,9 +116,15 @@ impl From<UpkeepError> for Refusal {
     }
 }
 
-/// The body of a request; one of no bytes is that of an empty object. `example` is one that would be right.
+/// The body of a request, an object; one of no bytes is that of an empty object. `example` is one that would be right.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8], example: &str) -> Result<T, Refusal> {
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|error| Refusal::bad_request(format!("the body of the request: {error}; send JSON such as {example}")))
+    let wrong =
+        |error: &str| Refusal::bad_request(format!("the body of the request: {error}; send JSON such as {example}"));
+    let parsed = serde_json::from_slice(body).map_err(|error| wrong(&error.to_string()))?;
+    // The library takes the values of an object without their names as well.
+    if body.trim_ascii().starts_with(b"[") {
+        return Err(wrong("it is a list, not an object"));
+    }
+    Ok(parsed)
 }

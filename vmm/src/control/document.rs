@@ -3,7 +3,7 @@
 
 use utoipa::OpenApi;
 
-use super::answer::{Answer, JSON, Refusal};
+use super::answer::{Answer, Failure, JSON, Refusal};
 use super::{Context, life, memory, metrics, table};
 
 /// What can be asked for.
@@ -12,7 +12,8 @@ use super::{Context, life, memory, metrics, table};
     info(
         title = "pteg's control socket",
         description = "One run of pteg, over the Unix socket that `pteg run --control PATH` makes. A connection carries one \
-                       request. What is not done is answered with a status of 400 or more, and a sentence in `error`.",
+                       request. What is not done is answered with a status of 400 or more, and a sentence in `error`; what is no HTTP, or has more than \
+                       16 KiB of header, with a status alone.",
     ),
     servers((url = "http://pteg", description = "The name of the host does not matter")),
     paths(
@@ -32,7 +33,7 @@ use super::{Context, life, memory, metrics, table};
 struct Document;
 
 /// This document
-#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI", content_type = "application/json")))]
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI", content_type = "application/json"), (status = "5XX", description = "An error of pteg's own", body = Failure)))]
 pub(super) fn openapi(_: &Context, _: &[u8]) -> Result<Answer, Refusal> {
     Ok(Answer::text(JSON, text()))
 }

@@ -54,7 +54,7 @@ pub(crate) struct Life {
     pub(crate) state: RunState,
 }
 
-/// A request that needs no words: `{}`, or no body at all.
+/// A request that needs no words: `{}`, `null`, or no body at all.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
@@ -80,6 +80,7 @@ fn now(machine: &Machine) -> Answer {
 #[utoipa::path(get, path = "/v1/info", responses(
     (status = 200, description = "The run", body = Info),
     (status = "4XX", description = "Not done", body = Failure),
+    (status = "5XX", description = "The run is over, or an error of pteg's own", body = Failure),
 ))]
 pub(super) fn info(context: &Context, _: &[u8]) -> Result<Answer, Refusal> {
     let machine = &context.machine;
@@ -101,13 +102,13 @@ pub(super) fn info(context: &Context, _: &[u8]) -> Result<Answer, Refusal> {
 ///
 /// When this is answered, no processor of the guest runs. With emulated processors the guest's time stands still; KVM's goes
 /// on with the host's. A run that is paused already stays so.
-#[utoipa::path(post, path = "/v1/pause", request_body = Nothing, responses(
+#[utoipa::path(post, path = "/v1/pause", request_body = Option<Nothing>, responses(
     (status = 200, description = "It is paused", body = Life),
     (status = "4XX", description = "Not done", body = Failure),
-    (status = 503, description = "Processors did not come out in time, and the run goes on; or the run is over", body = Failure),
+    (status = "5XX", description = "Processors did not come out in time, and the run goes on; or the run is over", body = Failure),
 ))]
 pub(super) fn pause(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
-    let Nothing {} = parse(body, "{}")?;
+    let (None | Some(Nothing {})) = parse::<Option<Nothing>>(body, "{}")?;
     match context.machine.pause(PATIENCE) {
         Ok(()) => Ok(now(&context.machine)),
         Err(error) => Err(Refusal::new(hyper::StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
@@ -117,23 +118,27 @@ pub(super) fn pause(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
 /// Let a paused run go on
 ///
 /// A run that is not paused goes on as it does.
-#[utoipa::path(post, path = "/v1/resume", request_body = Nothing, responses(
+#[utoipa::path(post, path = "/v1/resume", request_body = Option<Nothing>, responses(
     (status = 200, description = "It runs", body = Life),
     (status = "4XX", description = "Not done", body = Failure),
+    (status = "5XX", description = "The run is over, or an error of pteg's own", body = Failure),
 ))]
 pub(super) fn resume(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
-    let Nothing {} = parse(body, "{}")?;
-    context.machine.resume();
-    Ok(now(&context.machine))
+    let (None | Some(Nothing {})) = parse::<Option<Nothing>>(body, "{}")?;
+    match context.machine.resume() {
+        Ok(()) => Ok(now(&context.machine)),
+        Err(held) => Err(Refusal::new(hyper::StatusCode::CONFLICT, held.to_string())),
+    }
 }
 
 /// End the run, as Ctrl-A X does
-#[utoipa::path(post, path = "/v1/stop", request_body = Nothing, responses(
+#[utoipa::path(post, path = "/v1/stop", request_body = Option<Nothing>, responses(
     (status = 200, description = "It ends", body = Life),
     (status = "4XX", description = "Not done", body = Failure),
+    (status = "5XX", description = "The run is over, or an error of pteg's own", body = Failure),
 ))]
 pub(super) fn stop(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
-    let Nothing {} = parse(body, "{}")?;
+    let (None | Some(Nothing {})) = parse::<Option<Nothing>>(body, "{}")?;
     context.machine.stop.request(Ending::Asked);
     Ok(now(&context.machine))
 }

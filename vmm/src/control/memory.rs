@@ -106,7 +106,10 @@ pub(crate) struct HarvestReport {
     pub(crate) page_bytes: u64,
     /// How long it took to find out.
     pub(crate) seconds: f64,
-    /// Where they are, in order, neighbours together.
+    /// 0; or, where there would be more than 65536 ranges: those with fewer bytes than this between them are told as one,
+    /// clean pages between them included.
+    pub(crate) joined_bytes: u64,
+    /// Where they are, in order, neighbours together; no more than 65536.
     pub(crate) ranges: Vec<RealRange>,
 }
 
@@ -211,7 +214,8 @@ pub(super) fn unmap(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
 
 /// Note which pages the guest stores to
 ///
-/// What a harvest tells is not told again: a client that does not get its answer must take all pages for dirty.
+/// What a harvest tells is not told again: a client that does not get its answer must take all pages for dirty. Where pages are
+/// scattered over more than 65536 ranges, neighbours are told as one, and `joined_bytes` says so.
 #[utoipa::path(post, path = "/v1/dirty", request_body = Dirty, responses(
     (status = 200, description = "Done", body = DirtyReport),
     (status = "4XX", description = "Not done; 409: started already, or not yet", body = Failure),
@@ -242,17 +246,48 @@ fn report(harvest: &Harvest) -> HarvestReport {
         start: range.start,
         length: range.end - range.start,
     };
+    let (joined_bytes, ranges) = told(harvest.ranges(), harvest.page_bytes, MOST_RANGES);
     HarvestReport {
         pages: harvest.pages,
         page_bytes: harvest.page_bytes,
         seconds: harvest.took.as_secs_f64(),
-        ranges: harvest.ranges().map(range).collect(),
+        joined_bytes,
+        ranges: ranges.into_iter().map(range).collect(),
     }
+}
+
+/// Ranges that a harvest tells: an answer of some MiB, however much memory the guest has.
+const MOST_RANGES: usize = 1 << 16;
+
+/// `ranges`, which are in order, as no more than `most`: those with fewer bytes than the returned number between them are one.
+fn told(ranges: impl Iterator<Item = Range<u64>>, page_bytes: u64, most: usize) -> (u64, Vec<Range<u64>>) {
+    fn add(told: &mut Vec<Range<u64>>, range: Range<u64>, joined_bytes: u64) {
+        match told.last_mut() {
+            Some(last) if range.start - last.end < joined_bytes => last.end = range.end,
+            _ => told.push(range),
+        }
+    }
+    let (mut joined_bytes, mut told) = (0, Vec::new());
+    for range in ranges {
+        add(&mut told, range, joined_bytes);
+        while told.len() > most {
+            // Gaps are whole pages.
+            joined_bytes = if joined_bytes == 0 {
+                2 * page_bytes
+            } else {
+                2 * joined_bytes
+            };
+            let before = std::mem::take(&mut told);
+            before.into_iter().for_each(|range| add(&mut told, range, joined_bytes));
+        }
+    }
+    (joined_bytes, told)
 }
 
 /// Write all memory to a file, as it is at one moment
 ///
-/// The guest runs on meanwhile. The file gets its name when it is complete; what is zero is a hole in it.
+/// The guest runs on meanwhile; under KVM it must be paused. The file gets its name when it is complete; what is zero is a hole
+/// in it.
 #[utoipa::path(post, path = "/v1/dump", request_body = Dump, responses(
     (status = 200, description = "The file is there", body = DumpReport),
     (status = "4XX", description = "Not done; 409: another dump is being written", body = Failure),
@@ -280,4 +315,57 @@ pub(super) fn dump(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
         paused_seconds: paused.as_secs_f64(),
         seconds: took.as_secs_f64(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: u64 = 4096;
+
+    #[test]
+    fn few_ranges_are_told_as_they_are() {
+        let ranges = [0..PAGE, 2 * PAGE..3 * PAGE, 9 * PAGE..20 * PAGE];
+        assert_eq!(told(ranges.clone().into_iter(), PAGE, 3), (0, ranges.to_vec()));
+        assert_eq!(told([].into_iter(), PAGE, 3), (0, vec![]));
+    }
+
+    #[test]
+    fn of_many_ranges_those_that_are_near_each_other_are_told_as_one() {
+        let ranges = [0..1, 2..3, 4..5, 100..101, 105..106].map(|range| range.start * PAGE..range.end * PAGE);
+        let (joined_bytes, told) = told(ranges.into_iter(), PAGE, 3);
+        assert_eq!(joined_bytes, 2 * PAGE);
+        assert_eq!(
+            told,
+            [0..5, 100..101, 105..106].map(|range| range.start * PAGE..range.end * PAGE)
+        );
+    }
+
+    /// Whatever is dirty is told, in order, within the bound, and what is not joined is as far away as is said.
+    #[test]
+    fn what_is_told_covers_all_that_is_dirty() {
+        for step in [3, 4, 7, 64, 1000] {
+            let ranges = || {
+                (0..10_000_u64)
+                    .map(|n| (n * step + n % 2) * PAGE)
+                    .map(|start| start..start + PAGE)
+            };
+            for most in [1, 2, 100, 9_999, 10_000] {
+                let (joined_bytes, told) = told(ranges(), PAGE, most);
+                assert!(told.len() <= most, "{step} {most}");
+                assert!(
+                    told.windows(2)
+                        .all(|two| two[1].start - two[0].end >= joined_bytes.max(1))
+                );
+                let mut told = told.into_iter().peekable();
+                for range in ranges() {
+                    while told.peek().is_some_and(|told| told.end <= range.start) {
+                        told.next();
+                    }
+                    let covers = |told: &Range<u64>| told.start <= range.start && range.end <= told.end;
+                    assert!(told.peek().is_some_and(covers), "{step} {most} {range:?}");
+                }
+            }
+        }
+    }
 }

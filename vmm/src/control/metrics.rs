@@ -21,6 +21,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[utoipa::path(get, path = "/v1/metrics", responses(
     (status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text"),
     (status = "4XX", description = "Not done", body = Failure),
+    (status = "5XX", description = "The run is over, or an error of pteg's own", body = Failure),
 ))]
 pub(super) fn metrics(context: &Context, _: &[u8]) -> Result<Answer, Refusal> {
     Ok(Answer::text(OPEN_METRICS, words(Moment::of(&context.machine))))
@@ -203,7 +204,7 @@ impl Page<'_> {
         let batches = &changes.batch_sizes;
         self.histogram(
             "hpt_batch_entries",
-            "Entries that were flushed together",
+            "Entries that were flushed together; the sum takes each batch for the least of its bucket",
             batches,
             1.0,
             None,

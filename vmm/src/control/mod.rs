@@ -23,6 +23,8 @@ use std::sync::Arc;
 use crate::machine::Machine;
 
 pub(crate) use answer::Failure;
+pub(crate) use life::{Info, Life};
+pub(crate) use memory::{DirtyReport, DiscardReport, DumpReport, UnmapReport};
 pub(crate) use server::serve;
 
 /// The run that is served.

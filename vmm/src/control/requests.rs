@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
@@ -41,32 +42,25 @@ impl Desk {
         })
     }
 
-    /// Answers a request, whatever it is.
-    pub(super) async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible>
+    /// Answers a request, whatever it is. `is_complete` is set when all of it has come, or when it is refused without.
+    pub(super) async fn answer<B>(
+        self: Arc<Self>,
+        request: Request<B>,
+        is_complete: Arc<AtomicBool>,
+    ) -> Result<Response<Full<Bytes>>, Infallible>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        Ok(match self.try_answer(request).await {
+        let asked = receive(request).await;
+        is_complete.store(true, Ordering::Relaxed);
+        let answer = match asked {
+            Ok((route, body)) => self.call(route, body).await,
+            Err(refusal) => Err(refusal),
+        };
+        Ok(match answer {
             Ok(answer) => answer.response(),
             Err(refusal) => refusal.response(),
         })
-    }
-
-    async fn try_answer<B>(self: Arc<Self>, request: Request<B>) -> Result<Answer, Refusal>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let (head, body) = request.into_parts();
-        let route = routes::find(&head.method, head.uri.path())?;
-        if head.uri.query().is_some() {
-            let sentence = format!("{} takes no query; leave out the ? and what follows", route.path);
-            return Err(Refusal::bad_request(sentence));
-        }
-        let body = match head.method {
-            Method::POST => read(body).await?,
-            _ => Vec::new(),
-        };
-        self.call(route, body).await
     }
 
     /// Has the route's function called, by a thread that may wait for it.
@@ -99,6 +93,24 @@ impl Desk {
 fn our_mistake() -> Refusal {
     let sentence = "an error of pteg's own, which stands on its stderr; please report it";
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, sentence)
+}
+
+/// Who answers a request, and all of its body.
+async fn receive<B>(request: Request<B>) -> Result<(&'static Route, Vec<u8>), Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (head, body) = request.into_parts();
+    let route = routes::find(&head.method, head.uri.path())?;
+    if head.uri.query().is_some() {
+        let sentence = format!("{} takes no query; leave out the ? and what follows", route.path);
+        return Err(Refusal::bad_request(sentence));
+    }
+    let body = match head.method {
+        Method::POST => read(body).await?,
+        _ => Vec::new(),
+    };
+    Ok((route, body))
 }
 
 /// All of a request's body.

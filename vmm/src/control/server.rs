@@ -1,9 +1,9 @@
 //! The thread `control`: takes connections, reads requests, sends answers; all clients on one thread, which never waits for
 //! one of them.
 //!
-//! A connection carries one request. What a client may take: 10 s to send the header, 10 s for the body, 30 s to
-//! take the answer. [`MOST_CONNECTIONS`] are held at once. One more waits until another is closed; the oldest that has asked for
-//! nothing is, after a second, so that clients that say nothing keep out nobody for long.
+//! A connection carries one request; who says that nothing else will follow (shuts its side down) is answered all the same. What a client may take: 10 s to send the header, 10 s for the body, 30 s to
+//! take the answer. [`MOST_CONNECTIONS`] are held at once. One more waits until another is closed; the oldest that has not sent all
+//! of its request is, after a second, so that clients that say nothing, or half of it, keep out nobody for long.
 //!
 //! When the run ends, answers that are on their way get [`FAREWELL`]; whoever still works on one is left behind.
 
@@ -24,8 +24,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::requests::{Desk, MOST_LONG};
 use super::Context;
+use super::requests::{Desk, MOST_LONG};
 use crate::socket::Socket;
 
 /// Connections that are held at the same time.
@@ -34,7 +34,7 @@ const MOST_CONNECTIONS: usize = 64;
 /// Threads for requests that wait: those of [`super::routes::Effort::Long`] never take all of them.
 const MOST_WORKERS: usize = MOST_LONG + 4;
 
-/// How long a client may keep a place that another one waits for, and ask for nothing.
+/// How long a client may keep a place that another one waits for, and not have asked: its request is complete with its body.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// How long a client may take to send the header of its request.
@@ -198,9 +198,8 @@ async fn attend(stream: UnixStream, desk: Arc<Desk>, answers: Answers, has_asked
     // Kept until the connection is closed: the answer is sent by then.
     let answering = Mutex::new(None);
     let service = service_fn(|request| {
-        has_asked.store(true, Ordering::Relaxed);
         *answering.lock().unwrap_or_else(PoisonError::into_inner) = answers.begin();
-        let answer = Arc::clone(&desk).answer(request);
+        let answer = Arc::clone(&desk).answer(request, Arc::clone(&has_asked));
         let is_answered = &is_answered;
         async move {
             let answer = answer.await;
@@ -213,6 +212,7 @@ async fn attend(stream: UnixStream, desk: Arc<Desk>, answers: Answers, has_asked
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_PATIENCE)
             .keep_alive(false)
+            .half_close(true)
             .max_buf_size(MOST_HEADER_BYTES)
             .serve_connection(TokioIo::new(stream), service)
     );

@@ -11,6 +11,7 @@ use crate::run::Statistics;
 #[utoipa::path(get, path = "/v1/hpt", responses(
     (status = 200, description = "The statistics", body = Statistics),
     (status = "4XX", description = "Not done", body = Failure),
+    (status = "5XX", description = "The run is over, or an error of pteg's own", body = Failure),
 ))]
 pub(super) fn hpt(context: &Context, _: &[u8]) -> Result<Answer, Refusal> {
     Ok(Answer::json(&gather(&context.machine)))

@@ -14,7 +14,7 @@ pub(crate) struct CtlArgs {
 
     /// Say it as JSON, as it came
     ///
-    /// Say the answer as JSON, as it came from the run, for programs.
+    /// Say the answer as JSON, as it came from the run, for programs. Metrics have a form of their own, and are not said so.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
@@ -26,24 +26,30 @@ pub(crate) struct CtlArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// What the run is, and whether it runs
+    #[command(after_help = "Example:\n  pteg ctl vm.sock info")]
     Info,
 
     /// Stop all processors until the run is resumed
     ///
     /// Stop all processors of the guest until the run is resumed. With emulated processors the guest's time stands still
     /// meanwhile; under KVM it goes on with the host's. A run that is paused already stays so.
+    #[command(after_help = "Example:\n  pteg ctl vm.sock pause")]
     Pause,
 
     /// Let a paused run go on
+    #[command(after_help = "Example:\n  pteg ctl vm.sock resume")]
     Resume,
 
     /// End the run, as Ctrl-A X does
+    #[command(after_help = "Example:\n  pteg ctl vm.sock stop")]
     Stop,
 
     /// Statistics of the run and its hashed page table
+    #[command(after_help = "Example:\n  pteg ctl vm.sock hpt")]
     Hpt,
 
     /// All counters, as Prometheus reads them
+    #[command(after_help = "Example:\n  pteg ctl vm.sock metrics")]
     Metrics,
 
     /// Give guest memory back to the host
@@ -74,6 +80,9 @@ pub(crate) enum Command {
     /// Which pages the guest has stored to
     ///
     /// Say which pages the guest has stored to since this was last asked, or else since --start.
+    #[command(
+        after_help = "Examples:\n  pteg ctl vm.sock dirty --start\n  pteg ctl vm.sock dirty\n  pteg ctl vm.sock dirty --stop"
+    )]
     Dirty {
         /// Note stores from here on
         #[arg(long, conflicts_with = "stop")]
@@ -85,8 +94,9 @@ pub(crate) enum Command {
 
     /// Write all memory to a file, as it is at one moment
     ///
-    /// Write all memory to a new file, as it is at one moment, while the guest runs. A byte's place in the file is its
-    /// real address; what is zero is a hole.
+    /// Write all memory to a new file, as it is at one moment, while the guest runs; under KVM it must be paused. A byte's place in
+    /// the file is its real address; what is zero is a hole.
+    #[command(after_help = "Example:\n  pteg ctl vm.sock dump guest.dump")]
     Dump {
         /// File to be made
         path: PathBuf,

@@ -1,9 +1,11 @@
-//! One request over a Unix socket, and its answer.
+//! One request over a Unix socket, and its answer, of whoever listens there: it is taken to be of a bounded size and to come in
+//! time, whatever else it is. Whether it makes sense is looked at by `mod.rs`.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -21,7 +23,15 @@ pub(super) struct Asked {
     method: Method,
     path: &'static str,
     body: String,
+    /// How long the answer may take; one that takes as long as there is memory has no bound.
+    patience: Option<Duration>,
 }
+
+/// The largest answer: a harvest of as many ranges as one tells has a third of it.
+const MOST_ANSWER_BYTES: usize = 16 << 20;
+
+/// How long an answer may take that is no work on memory.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Asked {
     pub(super) fn get(path: &'static str) -> Self {
@@ -29,6 +39,7 @@ impl Asked {
             method: Method::GET,
             path,
             body: String::new(),
+            patience: Some(PATIENCE),
         }
     }
 
@@ -37,7 +48,13 @@ impl Asked {
             method: Method::POST,
             path,
             body: body.to_string(),
+            patience: Some(PATIENCE),
         }
+    }
+
+    /// For what may take minutes.
+    pub(super) fn without_haste(self) -> Self {
+        Self { patience: None, ..self }
     }
 }
 
@@ -59,6 +76,12 @@ pub(super) enum ClientError {
     /// The run has ended meanwhile.
     #[error("{}: the connection was closed before the answer came; the run may have ended", .0.display())]
     NoAnswer(PathBuf),
+    /// Whoever listens is stopped, or is no run.
+    #[error("{}: no answer within {} s; is the process stopped that listens there?", .0.display(), .1.as_secs_f32())]
+    Silence(PathBuf, Duration),
+    /// Only some answers are JSON.
+    #[error("metrics are said as Prometheus reads them, not as JSON; ask for hpt --json")]
+    NoJson,
     /// Somebody else listens.
     #[error("{}: what listens there does not answer as pteg does", .0.display())]
     NotPteg(PathBuf),
@@ -79,12 +102,14 @@ pub(super) enum ClientError {
 }
 
 impl ClientError {
-    /// Whether it was wrong to ask; else somebody else could not do it.
+    /// Whether it was wrong to ask; else it could not be done, or not now.
     pub(super) fn is_of_the_user(&self) -> bool {
         match self {
-            Self::NoSocket(_) | Self::OtherFile(_) | Self::Path(..) | Self::NotText(_) => true,
-            Self::NobodyListens(_) | Self::Connect(..) | Self::NoAnswer(_) | Self::NotPteg(_) => false,
-            Self::Refused { status, .. } => status.is_client_error(),
+            Self::NoSocket(_) | Self::OtherFile(_) | Self::Path(..) | Self::NotText(_) | Self::NoJson => true,
+            Self::NobodyListens(_) | Self::Connect(..) | Self::NoAnswer(_) | Self::Silence(..) | Self::NotPteg(_) => {
+                false
+            }
+            Self::Refused { status, .. } => status.is_client_error() && *status != StatusCode::CONFLICT,
         }
     }
 }
@@ -92,10 +117,17 @@ impl ClientError {
 /// Asks at the socket `vm`; the body of the answer.
 pub(super) fn ask(vm: &Path, asked: &Asked) -> Result<String, ClientError> {
     let runtime = Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()
         .map_err(|error| ClientError::Connect(vm.to_owned(), error))?;
-    runtime.block_on(exchange(vm, asked))
+    runtime.block_on(async {
+        match asked.patience {
+            None => exchange(vm, asked).await,
+            Some(patience) => tokio::time::timeout(patience, exchange(vm, asked))
+                .await
+                .unwrap_or_else(|_| Err(ClientError::Silence(vm.to_owned(), patience))),
+        }
+    })
 }
 
 async fn exchange(vm: &Path, asked: &Asked) -> Result<String, ClientError> {
@@ -113,9 +145,13 @@ async fn exchange(vm: &Path, asked: &Asked) -> Result<String, ClientError> {
         .expect("paths and headers are written here");
     let answer = sender.send_request(request).await.map_err(no_answer)?;
     let status = answer.status();
-    let body = answer.into_body().collect().await.map_err(no_answer)?.to_bytes();
+    let body = Limited::new(answer.into_body(), MOST_ANSWER_BYTES).collect().await;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => ClientError::NotPteg(vm.to_owned()),
+        false => ClientError::NoAnswer(vm.to_owned()),
+    })?;
     connection.abort();
-    let text = String::from_utf8(body.to_vec()).map_err(|_| ClientError::NotPteg(vm.to_owned()))?;
+    let text = String::from_utf8(body.to_bytes().to_vec()).map_err(|_| ClientError::NotPteg(vm.to_owned()))?;
     if status.is_success() {
         return Ok(text);
     }
@@ -135,5 +171,44 @@ fn unconnected(vm: &Path, error: io::Error) -> ClientError {
         // It waited to be taken, and the socket was closed.
         io::ErrorKind::ConnectionReset => ClientError::NoAnswer(vm.to_owned()),
         _ => ClientError::Connect(vm.to_owned(), error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_never_answers_is_not_waited_for_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        // Connections are taken by the kernel.
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let asked = Asked {
+            patience: Some(Duration::from_millis(10)),
+            ..Asked::get("/v1/info")
+        };
+        let error = ask(&path, &asked).unwrap_err();
+        assert!(matches!(error, ClientError::Silence(..)), "{error}");
+        assert!(error.to_string().contains("no answer within 0.01 s"), "{error}");
+        assert!(!error.is_of_the_user());
+    }
+
+    #[test]
+    fn a_refusal_is_of_the_user_unless_it_could_be_done_at_another_time() {
+        for (status, is_of_the_user) in [
+            (400, true),
+            (404, true),
+            (409, false),
+            (500, false),
+            (501, false),
+            (503, false),
+        ] {
+            let refused = ClientError::Refused {
+                status: StatusCode::from_u16(status).unwrap(),
+                sentence: String::new(),
+            };
+            assert_eq!(refused.is_of_the_user(), is_of_the_user, "{status}");
+        }
     }
 }

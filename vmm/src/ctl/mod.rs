@@ -1,8 +1,10 @@
 //! `pteg ctl`: asks a run at its control socket for something, and says what it answers. What can be asked for is
 //! `control`'s.
 //!
-//! `args` is the command line, `client` the way there and back, `words` what a person reads.
+//! `args` is the command line, `client` the way there and back, `answers` tells what pteg answers from what else listens at
+//! sockets, `words` is what a person reads.
 
+mod answers;
 mod args;
 mod client;
 mod words;
@@ -23,11 +25,11 @@ pub(crate) fn run(args: &CtlArgs) -> ExitCode {
     match ask(args) {
         Ok(text) => {
             // Nobody is left to be told that stdout is closed.
-            let _ = io::stdout().write_all(text.as_bytes());
+            let _ = io::stdout().write_all(answers::harmless(&text).as_bytes());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            say(&format!("pteg: {error}"));
+            say(&format!("pteg: {}", answers::harmless(&error.to_string())));
             ExitCode::from(if error.is_of_the_user() { 2 } else { 1 })
         }
     }
@@ -35,13 +37,24 @@ pub(crate) fn run(args: &CtlArgs) -> ExitCode {
 
 /// What is said on stdout.
 fn ask(args: &CtlArgs) -> Result<String, ClientError> {
-    let answer = client::ask(&args.vm, &request(&args.command)?)?;
-    let is_raw = args.json || matches!(args.command, Command::Metrics);
-    if is_raw {
-        return Ok(answer);
+    let is_metrics = matches!(args.command, Command::Metrics);
+    if is_metrics && args.json {
+        return Err(ClientError::NoJson);
     }
-    let value: Value = serde_json::from_str(&answer).map_err(|_| ClientError::NotPteg(args.vm.clone()))?;
-    Ok(words::of(&args.command, &value))
+    let answer = client::ask(&args.vm, &request(&args.command)?)?;
+    let not_pteg = || ClientError::NotPteg(args.vm.clone());
+    if is_metrics {
+        return answers::is_metrics(&answer).then_some(answer).ok_or_else(not_pteg);
+    }
+    let value: Value = serde_json::from_str(&answer).map_err(|_| not_pteg())?;
+    if !answers::is_of(&args.command, &value) {
+        return Err(not_pteg());
+    }
+    Ok(if args.json {
+        answer
+    } else {
+        words::of(&args.command, &value)
+    })
 }
 
 /// How a command is asked for.
@@ -53,20 +66,22 @@ fn request(command: &Command) -> Result<Asked, ClientError> {
         Command::Stop => Asked::post("/v1/stop", &json!({})),
         Command::Hpt => Asked::get("/v1/hpt"),
         Command::Metrics => Asked::get("/v1/metrics"),
-        Command::Discard { ranges, force } => Asked::post("/v1/discard", &json!({"ranges": ranges, "force": force})),
-        Command::Unmap { ranges } => Asked::post("/v1/unmap", &json!({"ranges": ranges})),
+        Command::Discard { ranges, force } => {
+            Asked::post("/v1/discard", &json!({"ranges": ranges, "force": force})).without_haste()
+        }
+        Command::Unmap { ranges } => Asked::post("/v1/unmap", &json!({"ranges": ranges})).without_haste(),
         Command::Dirty { start, stop } => {
             let action = match (start, stop) {
                 (true, _) => "start",
                 (_, true) => "stop",
                 _ => "harvest",
             };
-            Asked::post("/v1/dirty", &json!({"action": action}))
+            Asked::post("/v1/dirty", &json!({"action": action})).without_haste()
         }
         Command::Dump { path } => {
             let absolute = std::path::absolute(path).map_err(|source| ClientError::Path(path.clone(), source))?;
             let text = absolute.to_str().ok_or_else(|| ClientError::NotText(path.clone()))?;
-            Asked::post("/v1/dump", &json!({"path": text}))
+            Asked::post("/v1/dump", &json!({"path": text})).without_haste()
         }
     })
 }

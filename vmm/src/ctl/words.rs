@@ -144,6 +144,13 @@ fn dirty(answer: &Value) -> String {
         Size::from_bytes(pages.saturating_mul(page_bytes)),
         seconds(&harvest["seconds"]),
     );
+    let joined = harvest["joined_bytes"].as_u64().unwrap_or(0);
+    if joined > 0 {
+        text += &format!(
+            "too many ranges to be told: those with less than {} between them are told as one\n",
+            Size::from_bytes(joined),
+        );
+    }
     for range in harvest["ranges"].as_array().into_iter().flatten() {
         let start = range["start"].as_u64().unwrap_or(0);
         text += &format!("{start:#x}+{}\n", short(range["length"].as_u64().unwrap_or(0)));
@@ -242,6 +249,19 @@ mod tests {
         for range in said.lines().skip(1) {
             range.parse::<super::super::args::RangeArg>().unwrap();
         }
+    }
+
+    #[test]
+    fn ranges_that_are_told_as_one_are_said_to_be() {
+        let harvest = json!({"is_tracking": true, "harvest": {
+            "pages": 2, "page_bytes": 4096, "seconds": 0.002, "joined_bytes": 8192,
+            "ranges": [{"start": 0, "length": 12288}]}});
+        let (start, stop) = (false, false);
+        let said = of(&Command::Dirty { start, stop }, &harvest);
+        assert!(
+            said.ends_with("less than 8 KiB between them are told as one\n0x0+12K\n"),
+            "{said}"
+        );
     }
 
     #[test]

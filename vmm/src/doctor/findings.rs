@@ -84,7 +84,11 @@ pub(super) fn of(host: &Host) -> Vec<Finding> {
         found.push(hypercall_instruction(host));
         found.extend(processors(host));
     }
-    found.extend([memory(&host.limits), memory_file(&host.limits), userfaultfd(&host.limits)]);
+    found.extend([
+        memory(&host.limits),
+        memory_file(&host.limits),
+        userfaultfd(&host.limits),
+    ]);
     found.extend([address_space(&host.limits), open_files(&host.limits)]);
     found.extend(overcommit(&host.limits));
     found
@@ -219,13 +223,15 @@ fn userfaultfd(limits: &Limits) -> Finding {
         let text = format!("processes that share guest memory can tell what they do to it (userfaultfd{how})");
         Finding::good("shared memory", text)
     };
-    match limits.userfaultfd {
+    match &limits.userfaultfd {
         Userfaultfd::All => good(""),
         Userfaultfd::OwnFaults => good(" with UFFD_USER_MODE_ONLY"),
-        Userfaultfd::Missing => Finding::note(
+        Userfaultfd::Refused(error) => Finding::note(
             "shared memory",
-            "this kernel has no userfaultfd: processes that share guest memory (--share-memory) cannot tell what they remove of it",
-            "use a kernel with CONFIG_USERFAULTFD",
+            format!(
+                "no userfaultfd ({error}): processes that share guest memory (--share-memory) cannot tell what they do to it"
+            ),
+            "use a kernel with CONFIG_USERFAULTFD, and let the sandbox, if any, permit userfaultfd",
         ),
     }
 }

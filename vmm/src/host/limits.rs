@@ -5,6 +5,7 @@ use std::fs;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Resource, getrlimit};
 
+use super::userfaultfd::Userfaultfd;
 use crate::config;
 use crate::size::Size;
 
@@ -17,17 +18,6 @@ pub(crate) enum Overcommit {
     Always,
     /// No more than there is.
     Never,
-}
-
-/// What a process may ask of userfaultfd(2): to be told what it does to its address space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Userfaultfd {
-    /// The kernel has none.
-    Missing,
-    /// One for faults of its own (`UFFD_USER_MODE_ONLY`), which is enough to be told.
-    OwnFaults,
-    /// Any.
-    All,
 }
 
 /// What a process may have.
@@ -60,21 +50,8 @@ impl Limits {
             memory_file: memfd_create("pteg", MemfdFlags::CLOEXEC)
                 .map(drop)
                 .map_err(|error| error.to_string()),
-            userfaultfd: userfaultfd(
-                fs::read_to_string("/proc/sys/vm/unprivileged_userfaultfd").ok().as_deref(),
-                rustix::process::geteuid().is_root(),
-            ),
+            userfaultfd: Userfaultfd::look(),
         }
-    }
-}
-
-/// From what the kernel says of unprivileged processes; a kernel without userfaultfd says nothing.
-fn userfaultfd(unprivileged: Option<&str>, is_root: bool) -> Userfaultfd {
-    match unprivileged.map(str::trim) {
-        None => Userfaultfd::Missing,
-        Some("1") => Userfaultfd::All,
-        Some(_) if is_root => Userfaultfd::All,
-        Some(_) => Userfaultfd::OwnFaults,
     }
 }
 
@@ -96,14 +73,6 @@ mod tests {
         assert_eq!(overcommit("0\n"), Some(Overcommit::Guess));
         assert_eq!(overcommit("2\n"), Some(Overcommit::Never));
         assert_eq!(overcommit(""), None);
-    }
-
-    #[test]
-    fn the_kernel_says_who_may_have_a_userfaultfd() {
-        assert_eq!(userfaultfd(None, true), Userfaultfd::Missing);
-        assert_eq!(userfaultfd(Some("0\n"), false), Userfaultfd::OwnFaults);
-        assert_eq!(userfaultfd(Some("0\n"), true), Userfaultfd::All);
-        assert_eq!(userfaultfd(Some("1\n"), false), Userfaultfd::All);
     }
 
     #[test]

@@ -11,12 +11,14 @@ mod kvm;
 )]
 pub(crate) mod kvm_answers;
 mod limits;
+mod userfaultfd;
 
 pub(crate) use cpuinfo::{CpuInfo, Mmu, Platform};
 pub(crate) use kernel::Kernel;
 pub(crate) use kvm_answers::{Capability, Kvm, Refusal};
-pub(crate) use limits::{Limits, Overcommit, Userfaultfd};
+pub(crate) use limits::{Limits, Overcommit};
 use power::insn::Endian;
+pub(crate) use userfaultfd::Userfaultfd;
 
 /// The architecture that this program runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,11 @@
 //! The hypercalls of the hashed page table: registers to `hpt` and back.
+//!
+//! Those that have a flags parameter may say what the guest needs of the page (LoPAR, 12.3.2.1): it is noted when the call has
+//! succeeded, but for an entry that makes its page active, where that comes first. `H_PROTECT`, `H_READ` and the `H_CLEAR` calls leave the entry where it is, so it is read for that afterwards: a guest that
+//! enters or removes it meanwhile has not said which page it means.
 
-use hpt::{Entries, Port, Specifier};
-use power::hcall::{Status, bulk_remove};
+use hpt::{Entries, Hpte, Port, Specifier};
+use power::hcall::{Status, access, bulk_remove};
 use power::hpte::{HpteR, HpteV};
 use power::page::PagePair;
 
@@ -16,9 +20,21 @@ pub(super) fn enter<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut 
         Ok(usage) => usage,
         Err(status) => return status,
     };
+    let new = Hpte {
+        v: HpteV::from_guest(v),
+        r: HpteR::from_guest(r),
+    };
+    // Before anybody can use the entry: what is stored through it must not meet a discard of what is still unused. If the
+    // call fails, one page less is discarded.
+    let is_active = usage == Some(Usage::Active);
+    if is_active {
+        note_usage(machine, usage, new);
+    }
     match port.enter(flags, cpu.gpr(5), v, r) {
         Ok(at) => {
-            note_usage(machine, usage, HpteV::from_guest(v), HpteR::from_guest(r));
+            if !is_active {
+                note_usage(machine, usage, new);
+            }
             returning(cpu, [at.to_register()])
         }
         Err(status) => status,
@@ -34,17 +50,19 @@ pub(super) fn remove<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut
     };
     match port.remove(flags, cpu.gpr(5), cpu.gpr(6)) {
         Ok(old) => {
-            note_usage(machine, usage, old.v, old.r);
+            note_usage(machine, usage, old);
             returning(cpu, [old.v.raw(), old.r.raw()])
         }
         Err(status) => status,
     }
 }
 
-/// What the guest says of the page of an entry that was just entered, or removed.
-fn note_usage(machine: &Machine, usage: Option<Usage>, v: HpteV, r: HpteR) {
+/// What the guest says of the page of an entry; nothing if `H_ENTER` would not let that in.
+fn note_usage(machine: &Machine, usage: Option<Usage>, Hpte { v, r }: Hpte) {
     let Some(usage) = usage else { return };
-    let pair = PagePair::decode(v.is_large(), r.lp()).expect("H_ENTER has looked at the sizes");
+    let Some(pair) = PagePair::decode(v.is_large(), r.lp()) else {
+        return;
+    };
     let (real, bytes) = (r.real_address(pair), pair.actual().bytes());
     if machine.ram.contains(real, bytes) {
         machine.upkeep.note_usage(usage, &(real..real + bytes));
@@ -52,35 +70,43 @@ fn note_usage(machine: &Machine, usage: Option<Usage>, v: HpteV, r: HpteR) {
 }
 
 /// `H_PROTECT`: flags, index, AVPN.
-pub(super) fn protect<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
-    port.protect(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6))
+pub(super) fn protect<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut P) -> Status {
+    saying_usage(machine, port, cpu, |port, cpu| {
+        port.protect(cpu.gpr(4), cpu.gpr(5), cpu.gpr(6))
+    })
 }
 
 /// `H_READ`: flags, index; returns one entry or four.
-pub(super) fn read<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
-    match port.read(cpu.gpr(4), cpu.gpr(5)) {
-        Ok(Entries::One(entry)) => returning(cpu, [entry.v.raw(), entry.r.raw()]),
-        Ok(Entries::Four(entries)) => {
-            for (register, entry) in (4..).step_by(2).zip(entries) {
-                cpu.set_gpr(register, entry.v.raw());
-                cpu.set_gpr(register + 1, entry.r.raw());
+pub(super) fn read<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut P) -> Status {
+    saying_usage(machine, port, cpu, |port, cpu| {
+        match port.read(cpu.gpr(4), cpu.gpr(5)) {
+            Ok(Entries::One(entry)) => returning(cpu, [entry.v.raw(), entry.r.raw()]),
+            Ok(Entries::Four(entries)) => {
+                for (register, entry) in (4..).step_by(2).zip(entries) {
+                    cpu.set_gpr(register, entry.v.raw());
+                    cpu.set_gpr(register + 1, entry.r.raw());
+                }
+                Status::Success
             }
-            Status::Success
+            Err(status) => status,
         }
-        Err(status) => status,
-    }
+    })
 }
 
 /// `H_CLEAR_REF`: flags, index; returns doubleword 1 as it was.
-pub(super) fn clear_ref<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
-    let answer = port.clear_ref(cpu.gpr(4), cpu.gpr(5));
-    cleared(cpu, answer)
+pub(super) fn clear_ref<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut P) -> Status {
+    saying_usage(machine, port, cpu, |port, cpu| {
+        let answer = port.clear_ref(cpu.gpr(4), cpu.gpr(5));
+        cleared(cpu, answer)
+    })
 }
 
 /// `H_CLEAR_MOD`: flags, index; returns doubleword 1 as it was.
-pub(super) fn clear_mod<P: Processor>(port: &mut Port, cpu: &mut P) -> Status {
-    let answer = port.clear_mod(cpu.gpr(4), cpu.gpr(5));
-    cleared(cpu, answer)
+pub(super) fn clear_mod<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut P) -> Status {
+    saying_usage(machine, port, cpu, |port, cpu| {
+        let answer = port.clear_mod(cpu.gpr(4), cpu.gpr(5));
+        cleared(cpu, answer)
+    })
 }
 
 fn cleared<P: Processor>(cpu: &mut P, answer: Result<HpteR, Status>) -> Status {
@@ -88,6 +114,34 @@ fn cleared<P: Processor>(cpu: &mut P, answer: Result<HpteR, Status>) -> Status {
         Ok(old) => returning(cpu, [old.raw()]),
         Err(status) => status,
     }
+}
+
+/// Does `call`, whose flags and index are in r4 and r5 and which leaves the entry in its place; then notes what the flags say of its page,
+/// or of the four that `H_READ` has read.
+fn saying_usage<P: Processor>(
+    machine: &Machine,
+    port: &mut Port,
+    cpu: &mut P,
+    call: impl FnOnce(&mut Port, &mut P) -> Status,
+) -> Status {
+    let (flags, at) = (cpu.gpr(4), cpu.gpr(5));
+    let usage = match Usage::of_flags(flags) {
+        Ok(usage) => usage,
+        Err(status) => return status,
+    };
+    let status = call(port, cpu);
+    if usage.is_some() && status == Status::Success {
+        let none = Hpte::default();
+        let entries = match port.read(flags & access::READ_4, at) {
+            Ok(Entries::One(entry)) => [entry, none, none, none],
+            Ok(Entries::Four(entries)) => entries,
+            Err(_) => [none; 4],
+        };
+        for entry in entries.into_iter().filter(|entry| entry.v.is_valid()) {
+            note_usage(machine, usage, entry);
+        }
+    }
+    status
 }
 
 /// `H_BULK_REMOVE`: four translation specifiers in r4 to r11, whose answers take their places.

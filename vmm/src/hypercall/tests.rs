@@ -348,6 +348,10 @@ fn a_page_that_the_guest_has_no_use_for_may_be_discarded() {
             (Hcall::PageInit, [flags, 0x5000, 0, 0]),
             (Hcall::Enter, [flags, 0, 1, 0x5012]),
             (Hcall::Remove, [flags, 0, 0, 0]),
+            (Hcall::Protect, [flags, 0, 0, 0]),
+            (Hcall::Read, [flags, 0, 0, 0]),
+            (Hcall::ClearRef, [flags, 0, 0, 0]),
+            (Hcall::ClearMod, [flags, 0, 0, 0]),
         ] {
             cpu.call(&machine, 0, call, arguments);
             cpu.assert_answer(Status::Parameter);
@@ -365,6 +369,60 @@ fn a_page_that_the_guest_has_no_use_for_may_be_discarded() {
     cpu.call(&machine, 0, Hcall::Remove, [UNUSED, 0, 0]);
     cpu.assert_answer(Status::NotFound);
     assert!(!discard(0x2_0000));
+}
+
+/// LoPAR, 12.3.2.1: each call that has flags and names an entry says it of the page of that.
+#[test]
+fn a_page_that_becomes_active_by_a_call_for_its_entry_is_preserved() {
+    use crate::upkeep::Which;
+    const ACTIVE: u64 = access::CHANGE_USAGE;
+    const UNUSED: u64 = ACTIVE | access::USAGE_STATE;
+    const FIRST: u64 = 0x8_0000;
+    let machine = machine(1);
+    let mut cpu = Registers::default();
+    let pages = |n: u64| FIRST + n * 0x1_0000..FIRST + (n + 1) * 0x1_0000;
+    let is_preserved = |n: u64| {
+        let all = pages(n);
+        all.clone()
+            .step_by(4096)
+            .for_each(|real| machine.ram.write(real, &[7; 4096]).unwrap());
+        machine.upkeep.discard(slice::from_ref(&all), Which::Hinted).unwrap();
+        let preserved: Vec<bool> = all
+            .step_by(4096)
+            .map(|real| machine.ram.read(real) == Some([7; 4096]))
+            .collect();
+        assert!(preserved.iter().all(|&page| page == preserved[0]), "one page of 64 KiB");
+        preserved[0]
+    };
+    // Entries 0, 1 and 3 of the first block, for pages of 64 KiB; entry 2 is not valid.
+    for n in [0, 1, 3] {
+        let (v, r) = ((n + 1) << 12 | 5, (FIRST + n * 0x1_0000) | 0x1012);
+        cpu.call(&machine, 0, Hcall::Enter, [access::EXACT, n, v, r]);
+        cpu.assert_answer(Status::Success);
+    }
+    let mut say = |call, flags, at: u64| {
+        cpu.call(&machine, 0, call, [flags, at, 0]);
+        cpu.assert_answer(Status::Success);
+    };
+    for call in [Hcall::Protect, Hcall::Read, Hcall::ClearRef, Hcall::ClearMod] {
+        say(call, UNUSED, 1);
+        assert!(!is_preserved(1) && is_preserved(0) && is_preserved(3), "{call:?}");
+        say(call, 0, 1);
+        assert!(!is_preserved(1), "{call:?} says nothing");
+        say(call, ACTIVE, 1);
+        assert!(is_preserved(1), "{call:?}");
+    }
+    say(Hcall::Read, UNUSED | access::READ_4, 2);
+    assert!(![0, 1, 3].into_iter().any(is_preserved) && is_preserved(2));
+    say(Hcall::Read, ACTIVE | access::READ_4, 2);
+    assert!((0..4).all(is_preserved));
+    // Of no page.
+    say(Hcall::Read, UNUSED, 2);
+    assert!((0..4).all(is_preserved));
+    // A call that fails says nothing.
+    cpu.call(&machine, 0, Hcall::Protect, [UNUSED, 2, 0]);
+    cpu.assert_answer(Status::NotFound);
+    assert!((0..4).all(is_preserved));
 }
 
 /// Discards that began when it was unused are over when the call returns.

@@ -38,6 +38,8 @@ pub(super) struct Book {
     mappings: Vec<Mapping>,
     /// The process has cut its mappings into more pieces than are kept apart: whatever it does may concern all memory.
     is_lost: bool,
+    /// Around all that was removed since [`Self::take_removed`]: real addresses.
+    removed: Option<Range<u64>>,
 }
 
 const PAGE: u64 = 4096;
@@ -54,13 +56,19 @@ impl Book {
             ram_bytes,
             mappings: Vec::new(),
             is_lost: false,
+            removed: None,
         }
+    }
+
+    /// A range around all that was removed since the last call.
+    pub(super) fn take_removed(&mut self) -> Option<Range<u64>> {
+        self.removed.take()
     }
 
     /// Takes in `bytes` bytes at `address`, which are guest memory from `real` on.
     pub(super) fn add(&mut self, address: u64, bytes: u64, real: u64) -> Result<(), BadMapping> {
         let end = address.checked_add(bytes).ok_or(BadMapping::Pages)?;
-        if bytes == 0 || (address | bytes | real) % PAGE != 0 {
+        if bytes == 0 || !(address | bytes | real).is_multiple_of(PAGE) {
             return Err(BadMapping::Pages);
         }
         if real.checked_add(bytes).is_none_or(|end| end > self.ram_bytes) {
@@ -86,14 +94,21 @@ impl Book {
     /// What `event` does to guest memory: real ranges with the reason. The book is as the address space is then.
     pub(super) fn note(&mut self, event: &Event) -> Vec<(Range<u64>, Why)> {
         match event {
-            Event::Removed(addresses) => self.named(addresses, Why::Discard),
+            Event::Removed(addresses) => {
+                let told = self.named(addresses, Why::Discard);
+                for (range, _) in &told {
+                    let all = self.removed.take().unwrap_or_else(|| range.clone());
+                    self.removed = Some(all.start.min(range.start)..all.end.max(range.end));
+                }
+                told
+            }
             Event::Unmapped(addresses) => {
                 let told = self.named(addresses, Why::Remap);
                 self.cut(addresses);
                 told
             }
             Event::Moved { from, to, bytes } => self.relocate(*from, *to, *bytes),
-            Event::Forked | Event::Other(_) => Vec::new(),
+            Event::Unasked(_) => Vec::new(),
         }
     }
 
@@ -201,7 +216,9 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(book.note(&removed), [(0x1_2000..0x1_4000, Why::Discard)]);
         }
+        assert_eq!(book.take_removed(), Some(0x1_2000..0x1_4000));
         assert_eq!(book.note(&Event::Removed(0x1000..0x2000)), []);
+        assert_eq!(book.take_removed(), None);
         assert_eq!(
             book.note(&Event::Removed(0..u64::MAX)),
             [(0x1_0000..0x1_8000, Why::Discard)]

@@ -23,13 +23,11 @@ pub(super) enum Event {
         /// How long it is.
         bytes: u64,
     },
-    /// The process has forked. What the child does is not told.
-    Forked,
-    /// Something that was not asked for, by its number.
-    Other(u8),
+    /// Something that is not to be asked for: a page that somebody waits for, or a fork, which comes with a file descriptor that
+    /// nobody here wants. By its number.
+    Unasked(u8),
 }
 
-const FORK: u8 = 0x13;
 const REMAP: u8 = 0x14;
 const REMOVE: u8 = 0x15;
 const UNMAP: u8 = 0x16;
@@ -49,8 +47,7 @@ impl Event {
                 to: word(16),
                 bytes: word(24),
             },
-            FORK => Self::Forked,
-            other => Self::Other(other),
+            other => Self::Unasked(other),
         }
     }
 }
@@ -81,8 +78,9 @@ mod tests {
                     bytes: 0x5000,
                 },
             ),
-            (0x13, Event::Forked),
-            (0x99, Event::Other(0x99)),
+            (0x12, Event::Unasked(0x12)),
+            (0x13, Event::Unasked(0x13)),
+            (0, Event::Unasked(0)),
         ];
         for (number, expected) in cases {
             assert_eq!(Event::decode(&message(number, [0x1000, 0x3000, 0x5000])), expected);

@@ -4,8 +4,9 @@
 //! mappings for the events remove, unmap and remap, and passes that on with the mappings' places. From then on each event
 //! becomes a range of the notifier: every translation of that memory goes, and nobody makes one while it is in flight.
 //!
-//! The kernel lets a process go on as soon as its event has been read here. So what it does takes place while the range is in flight,
-//! or after it: translations are of places, not of contents, and the next one finds whatever is there by then.
+//! The kernel lets a process go on as soon as its event has been read here, and removes memory only then. What processors
+//! learn of it in between (a decoded instruction, a page that was not stored to) is void when the process has said that it is done: the ranges are
+//! announced once more, and it gets its answer after that.
 //!
 //! - `event` is what a userfaultfd says; `book` where a process has which memory; `message` what the socket carries.
 //!
@@ -16,6 +17,7 @@ mod event;
 mod message;
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use hpt::BeginError;
+use hpt::{BeginError, Why};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -38,6 +40,10 @@ use message::{Message, receive, send};
 const MOST: usize = 8;
 /// How long one may take over a message.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What a process says when it has done what it told, in the place of a mapping.
+const DONE: Message = [0; 3];
+/// How long to wait when no connection can be taken.
+const PAUSE: Duration = Duration::from_millis(100);
 /// The first word of the greeting: "ptegmem1".
 const GREETING: u64 = u64::from_be_bytes(*b"ptegmem1");
 
@@ -47,7 +53,12 @@ pub(crate) fn serve(socket: &Socket, machine: Arc<Machine>) -> io::Result<()> {
     listener.set_nonblocking(false)?;
     let count = Arc::<AtomicUsize>::default();
     let accept = move || {
-        for socket in listener.incoming().flatten() {
+        for socket in listener.incoming() {
+            let Ok(socket) = socket else {
+                // Out of file descriptors, or memory: others give some back.
+                thread::sleep(PAUSE);
+                continue;
+            };
             let place = Place::take(&count);
             let machine = Arc::clone(&machine);
             let attend = move || {
@@ -91,10 +102,17 @@ enum PeerError {
     Silent,
     #[error("its first mapping comes without a userfaultfd")]
     NoEvents,
-    #[error("reading its events")]
-    Events(#[source] io::Error),
-    #[error("talking to it")]
-    Socket(#[source] io::Error),
+    #[error("reading its events: {0}")]
+    Events(io::Error),
+    #[error(
+        "its userfaultfd says something that was not to be asked for (event {0:#x}); \
+         it is to be opened for the events remove, unmap and remap, and no page is to wait for an answer"
+    )]
+    Unasked(u8),
+    #[error("announcing what it does: {0}")]
+    Announce(BeginError),
+    #[error("talking to it: {0}")]
+    Socket(io::Error),
 }
 
 /// Serves one process until it hangs up.
@@ -123,10 +141,17 @@ fn attend(socket: &UnixStream, machine: &Machine) -> Result<(), PeerError> {
             return Ok(());
         }
         if said {
-            let Some((mapping, _)) = hear(socket)? else {
+            let Some((message, _)) = hear(socket)? else {
                 return Ok(());
             };
-            enter(socket, &mut book, mapping)?;
+            if message != DONE {
+                enter(socket, &mut book, message)?;
+            } else if take_events(&events, &mut book, machine)? && announce(book.take_removed(), Why::Discard, machine)?
+            {
+                send(socket, [0; 3], None).map_err(PeerError::Socket)?;
+            } else {
+                return Ok(());
+            }
         }
     }
 }
@@ -163,13 +188,31 @@ fn take_events(events: &OwnedFd, book: &mut Book, machine: &Machine) -> Result<b
     };
     let (messages, _) = buffer[..bytes].as_chunks();
     for message in messages {
-        for (range, why) in book.note(&Event::decode(message)) {
-            match machine.ram.notifier().begin(range, why, &*machine.stop) {
-                Ok(in_flight) => drop(in_flight),
-                Err(BeginError::Abandoned) => return Ok(false),
-                Err(error) => return Err(PeerError::Events(io::Error::other(error))),
+        let event = Event::decode(message);
+        if let Event::Unasked(number) = event {
+            return Err(PeerError::Unasked(number));
+        }
+        for (range, why) in book.note(&event) {
+            if !announce(Some(range), why, machine)? {
+                return Ok(false);
             }
         }
     }
     Ok(true)
+}
+
+/// Has every processor forget the range; `false` if the run is over.
+fn announce(range: Option<Range<u64>>, why: Why, machine: &Machine) -> Result<bool, PeerError> {
+    let Some(range) = range else { return Ok(true) };
+    match machine.ram.notifier().begin(range.clone(), why, &*machine.stop) {
+        Ok(in_flight) => {
+            if why == Why::Discard {
+                machine.ram.frames().note_stored(range.start, range.end - range.start);
+            }
+            drop(in_flight);
+            Ok(true)
+        }
+        Err(BeginError::Abandoned) => Ok(false),
+        Err(error) => Err(PeerError::Announce(error)),
+    }
 }

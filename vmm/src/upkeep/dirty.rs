@@ -147,9 +147,13 @@ impl Upkeep {
     fn kernel_log(&self, what: &str) -> Result<Log, UpkeepError> {
         let kernel = self.kernel.as_ref().expect("asked for only if there is one");
         let ours = self.frames_log(what)?;
-        let mut words = kernel
-            .stored()
-            .map_err(|error| UpkeepError::not_possible(format!("{what}: the kernel's log: {error}")))?;
+        let mut words = kernel.stored().map_err(|error| {
+            // Ours is taken out already: the next harvest has it.
+            for range in ours.ranges() {
+                self.ram.frames().note_stored(range.start, range.end - range.start);
+            }
+            UpkeepError::not_possible(format!("{what}: the kernel's log: {error}"))
+        })?;
         let page_bytes = rustix::param::page_size() as u64;
         for range in ours.ranges() {
             for page in range.start / page_bytes..range.end.div_ceil(page_bytes) {

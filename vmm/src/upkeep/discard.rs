@@ -2,6 +2,7 @@
 //!
 //! A range is done in pieces ([`PIECE`]), each announced by itself, so that a processor that needs one of them waits for no more
 //! than that one. Of hinted memory only the unused frames go; what lies between them is unmapped for that moment, too.
+//! Ranges that overlap are one range: each byte goes once, and counts once.
 
 use std::fs::File;
 use std::io;
@@ -9,8 +10,9 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
-use hpt::Why;
-use rustix::fs::{FallocateFlags, fallocate};
+use hpt::{Patience as _, Why};
+use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
+use rustix::io::Errno;
 
 use super::{Upkeep, UpkeepError, not_announced};
 
@@ -31,9 +33,10 @@ pub(crate) enum Which {
 pub(crate) struct Discarded {
     /// Bytes that read as zero now.
     pub(crate) bytes: u64,
-    /// How many of them the host has back; the rest are parts of host pages, and were overwritten with zeros.
+    /// How many of them the host has back. The rest are parts of host pages, and were overwritten with zeros; or the host had
+    /// given no memory for them.
     pub(crate) returned: u64,
-    /// The longest time that a part of it was withheld from the guest.
+    /// The longest time that a part of it was withheld from the guest, the wait for the processors to let go of it included.
     pub(crate) longest: Duration,
 }
 
@@ -45,11 +48,14 @@ impl Upkeep {
     /// `BadRequest` for a range that is not whole pages of RAM, before anything is done. `Conflict` while a dump is being written.
     /// `NotPossible` if the host does not take it back, `Gone` if the run has ended; some of it may be done then.
     pub(crate) fn discard(&self, ranges: &[Range<u64>], which: Which) -> Result<Discarded, UpkeepError> {
-        self.check(WHAT, ranges)?;
+        let ranges = self.check(WHAT, ranges)?;
         let _under_way = self.begin_discard()?;
         let mut sum = Discarded::default();
-        for range in ranges {
+        for range in &ranges {
             for piece in pieces(range) {
+                if self.stop.is_over() {
+                    return Err(UpkeepError::gone(WHAT));
+                }
                 self.discard_piece(piece, which, &mut sum)?;
             }
         }
@@ -60,16 +66,19 @@ impl Upkeep {
         let Some(hull) = self.hull(piece, which) else {
             return Ok(());
         };
+        let since = Instant::now();
         let in_flight = self
             .ram
             .notifier()
             .begin(hull.clone(), Why::Discard, &*self.stop)
             .map_err(|error| not_announced(WHAT, error))?;
-        let since = Instant::now();
         let given_back = match which {
             Which::Any => self.give_back(hull, sum),
             // Only now: what has become active since is spared, and what becomes active waits for the end.
-            Which::Hinted => self.hints.unused(&hull).try_for_each(|run| self.give_back(run, sum)),
+            Which::Hinted => {
+                let _in_hand = self.hints.take_in_hand(&hull);
+                self.hints.unused(&hull).try_for_each(|run| self.give_back(run, sum))
+            }
         };
         drop(in_flight);
         sum.longest = sum.longest.max(since.elapsed());
@@ -94,7 +103,11 @@ impl Upkeep {
         });
         // Zeros are something new, also where only some are there.
         let bytes = range.end - range.start;
-        self.ram.changed(range.start, bytes);
+        match &self.kernel {
+            // It sees to the instruction caches when it maps new memory; to do so here would bring all of it back.
+            Some(_) => self.ram.frames().note_stored(range.start, bytes),
+            None => self.ram.changed(range.start, bytes),
+        }
         sum.returned += returned?;
         sum.bytes += bytes;
         Ok(())
@@ -134,7 +147,7 @@ fn pieces(range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
     })
 }
 
-/// Makes `range` of the memory file zero. Its whole host pages, of `page` bytes, go back to the host: how many bytes.
+/// Makes `range` of the memory file zero. Its whole host pages, of `page` bytes, go back to the host: how many bytes were there.
 fn punch(file: &File, range: &Range<u64>, page: u64) -> io::Result<u64> {
     let start = range.start.next_multiple_of(page);
     let end = range.end - range.end % page;
@@ -144,13 +157,32 @@ fn punch(file: &File, range: &Range<u64>, page: u64) -> io::Result<u64> {
     }
     zero(file, range.start..start)?;
     zero(file, end..range.end)?;
+    let there = data_bytes(file, start..end);
     fallocate(
         file,
         FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
         start,
         end - start,
     )?;
-    Ok(end - start)
+    Ok(there)
+}
+
+/// How many bytes of `range` the host has given memory for; all of them where it does not say.
+fn data_bytes(file: &File, range: Range<u64>) -> u64 {
+    let mut bytes = 0;
+    let mut at = range.start;
+    while at < range.end {
+        let data = match seek(file, SeekFrom::Data(at)) {
+            Ok(data) => data.min(range.end),
+            Err(Errno::NXIO) => range.end,
+            Err(_) => at,
+        };
+        let hole = seek(file, SeekFrom::Hole(data)).unwrap_or(range.end).min(range.end);
+        bytes += hole.saturating_sub(data);
+        // Nobody gives memory to what is in flight; but this must end whatever the host says.
+        at = hole.max(data).max(at + 1);
+    }
+    bytes
 }
 
 fn zero(file: &File, range: Range<u64>) -> io::Result<()> {
@@ -181,6 +213,21 @@ mod tests {
             prop_assert!(pieces.windows(2).all(|two| two[0].end == two[1].start && two[1].start % PIECE == 0));
             prop_assert!(pieces.iter().all(|piece| piece.end - piece.start <= PIECE));
         }
+    }
+
+    #[test]
+    fn what_the_host_has_given_no_memory_for_is_not_returned() {
+        let file = File::from(memfd_create("memory", MemfdFlags::CLOEXEC).unwrap());
+        let page = rustix::param::page_size() as u64;
+        file.set_len(16 * page).unwrap();
+        for at in [1, 2, 5, 15] {
+            file.write_all_at(&[7], at * page).unwrap();
+        }
+        let returned = |pages: Range<u64>| punch(&file, &(pages.start * page..pages.end * page), page).unwrap();
+        assert_eq!(returned(0..1), 0);
+        assert_eq!(returned(2..6), 2 * page);
+        assert_eq!(returned(0..16), 2 * page);
+        assert_eq!(returned(0..16), 0);
     }
 
     /// As on a host with pages of 64 KiB.

@@ -24,7 +24,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use hpt::{Abandoned, Access, FaultHandler, Frames, Patience, Right};
@@ -45,7 +45,7 @@ pub(crate) struct Dumped {
     pub(crate) written: u64,
     /// Frames that a processor had to copy, as it was about to store there.
     pub(crate) saved_first: u64,
-    /// How long no processor could store at all.
+    /// How long no processor could store at all: until the first frame was copied, or with a paused run all of it.
     pub(crate) paused: Duration,
     /// How long all of it took.
     pub(crate) took: Duration,
@@ -61,7 +61,8 @@ impl Upkeep {
     /// # Errors
     /// `BadRequest` if no file can be made there, `Conflict` if there is one, or while another dump is written or memory discarded. `NotPossible`
     /// where stores cannot be forbidden, or when the file cannot be written. `Gone` if the run has ended. No file is left behind, and
-    /// the guest may do everything again.
+    /// the guest may do everything again. If the whole program ends meanwhile, no file is left either, but on a file system without
+    /// unnamed files (`image`).
     pub(crate) fn dump(&self, path: &Path) -> Result<Dumped, UpkeepError> {
         let _under_way = self.begin_dump()?;
         let dump = || {
@@ -89,7 +90,7 @@ impl Upkeep {
         let narrowed = frames
             .narrow(0..bytes, Right::Load, &*self.stop)
             .map_err(|error| not_announced(WHAT, error));
-        let paused = narrowing.elapsed();
+        let narrowed_after = narrowing.elapsed();
         if narrowed.is_err() {
             copier.give_up(io::ErrorKind::Interrupted.into());
         }
@@ -102,12 +103,18 @@ impl Upkeep {
         }
         let image = copier.finish().map_err(|error| not_written(path, &error))?;
         image.complete().map_err(|error| no_file(path, &error))?;
+        let released_after = copier.released.get().map(|&at| at.saturating_duration_since(narrowing));
+        let took = began.elapsed();
+        let paused = match self.kernel {
+            Some(_) => took,
+            None => narrowed_after.max(released_after.unwrap_or_default()),
+        };
         Ok(Dumped {
             bytes,
             written: copier.written.load(Ordering::Relaxed),
             saved_first: copier.saved_first.load(Ordering::Relaxed),
             paused,
-            took: began.elapsed(),
+            took,
         })
     }
 
@@ -166,6 +173,8 @@ struct Copier {
     /// Frames that stores may not happen to yet.
     left: Mutex<u64>,
     done: Condvar,
+    /// When stores could happen again anywhere.
+    released: OnceLock<Instant>,
     written: AtomicU64,
     saved_first: AtomicU64,
 }
@@ -179,6 +188,7 @@ impl Copier {
             image: Mutex::new(Ok(Arc::new(image))),
             left: Mutex::new(frames),
             done: Condvar::new(),
+            released: OnceLock::new(),
             written: AtomicU64::new(0),
             saved_first: AtomicU64::new(0),
         }
@@ -255,6 +265,7 @@ impl Copier {
     fn release(&self, own: Range<u64>) {
         let frames = (own.end - own.start) / FRAME;
         self.frames().widen(own, Right::Store);
+        self.released.get_or_init(Instant::now);
         *self.left.lock().expect(UNPOISONED) -= frames;
         self.done.notify_all();
     }

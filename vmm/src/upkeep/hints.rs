@@ -3,22 +3,26 @@
 //! *Critical* is *active*.
 //!
 //! The option as a whole is not offered (a guest that sees it expects an entitlement), so these are hints of guests that set them
-//! anyway. `H_PAGE_INIT`, `H_ENTER` and `H_REMOVE` take them.
+//! anyway. `H_PAGE_INIT` and the calls for one entry of the page table take them; the specifiers of `H_BULK_REMOVE` and `H_BLOCK_REMOVE` can
+//! only say *unused* or *loaned*, and that is not noted.
 //!
 //! | step | who | access | pairs with |
 //! |---|---|---|---|
 //! | U1 | a processor, in its hypercall | sets the frame's bit, Relaxed | D2: a late look only spares the frame |
-//! | A1 | a processor, in its hypercall | clears the frame's bit, Relaxed; fence SeqCst | D2 |
-//! | A2 | the same | waits until no range in flight has the frame | D1: one of the two sees the other |
-//! | D1 | a discard | puts the range in flight; fence SeqCst | A2 |
+//! | A1 | a processor, in its hypercall | clears the frame's bit, Relaxed | D2 |
+//! | A2 | the same, under the mutex | the number that the next discard will have; waits until no discard of a lower one has the frame | D1: one of the two sees the other |
+//! | D1 | a discard, whose range is in flight, under the mutex | takes the next number, enters its range | A2 |
 //! | D2 | the same | the bits, Relaxed: what is set goes | A1, U1 |
-//! | D3 | the same | gives the memory back, then ends the range | A2: who waited finds zeros, and stores after that |
+//! | D3 | the same | gives the memory back; then, under the mutex, takes its range out | A2: who waited finds zeros, and stores after that |
+//!
+//! A discard of a higher number has come after A1, and spares the frame: so A2 waits for those that are under way, however many come.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
-use hpt::{Notifier, Patience};
+use hpt::Patience;
 use power::hcall::{Status, access};
 
 use super::FRAME;
@@ -52,20 +56,34 @@ impl Usage {
 /// Frames of a word.
 const WORD: u64 = 64;
 
+/// How often who waits for a discard asks whether its patience is over.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
+
 /// One bit for each frame of RAM, set if it is unused. Made when the first is.
 pub(crate) struct Hints {
     words: OnceLock<Option<Box<[AtomicU64]>>>,
     frames: u64,
-    notifier: Arc<Notifier>,
+    in_hand: Mutex<InHand>,
+    /// A discard is done.
+    changed: Condvar,
+}
+
+/// The discards that may have looked at the bits and are not done.
+#[derive(Default)]
+struct InHand {
+    /// The number of the next one.
+    next: u64,
+    discards: Vec<(u64, Range<u64>)>,
 }
 
 impl Hints {
     /// All `ram_bytes` bytes are in use.
-    pub(super) fn new(ram_bytes: u64, notifier: Arc<Notifier>) -> Self {
+    pub(super) fn new(ram_bytes: u64) -> Self {
         Self {
             words: OnceLock::new(),
             frames: ram_bytes / FRAME,
-            notifier,
+            in_hand: Mutex::default(),
+            changed: Condvar::new(),
         }
     }
 
@@ -94,8 +112,27 @@ impl Hints {
         for (at, mask) in masks(range) {
             words[at].fetch_and(!mask, Ordering::Relaxed);
         }
-        fence(Ordering::SeqCst);
-        let _ = self.notifier.wait(range, patience);
+        let mut in_hand = self.in_hand();
+        let next = in_hand.next;
+        let has_it = |(number, discard): &(u64, Range<u64>)| {
+            *number < next && discard.start < range.end && range.start < discard.end
+        };
+        while in_hand.discards.iter().any(has_it) && !patience.is_over() {
+            in_hand = self.changed.wait_timeout(in_hand, ASK_AGAIN).expect(UNPOISONED).0;
+        }
+    }
+
+    /// A discard of what is unused in `range` looks at the bits from here on, and is done when the returned value is dropped (D1, D3).
+    pub(super) fn take_in_hand(&self, range: &Range<u64>) -> Taken<'_> {
+        let mut in_hand = self.in_hand();
+        let number = in_hand.next;
+        in_hand.next += 1;
+        in_hand.discards.push((number, range.clone()));
+        Taken { hints: self, number }
+    }
+
+    fn in_hand(&self) -> MutexGuard<'_, InHand> {
+        self.in_hand.lock().expect(UNPOISONED)
     }
 
     fn words(&self) -> Option<&[AtomicU64]> {
@@ -111,6 +148,25 @@ impl Hints {
             runs(bits).map(move |run| (first + run.start) * FRAME..(first + run.end) * FRAME)
         });
         joined(frames)
+    }
+}
+
+const UNPOISONED: &str = "nothing panics with it locked";
+
+/// A discard that is not done.
+#[must_use]
+pub(super) struct Taken<'h> {
+    hints: &'h Hints,
+    number: u64,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.hints
+            .in_hand()
+            .discards
+            .retain(|&(number, _)| number != self.number);
+        self.hints.changed.notify_all();
     }
 }
 
@@ -169,8 +225,45 @@ mod tests {
     const FRAMES: u64 = 300;
 
     fn hints() -> Hints {
-        let ram = FRAMES * FRAME;
-        Hints::new(ram, Notifier::new(std::iter::once(0..ram).collect()))
+        Hints::new(FRAMES * FRAME)
+    }
+
+    /// Never over; says that somebody waits.
+    #[derive(Default)]
+    struct Asked(AtomicU64);
+
+    impl Patience for Asked {
+        fn is_over(&self) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            false
+        }
+    }
+
+    /// However many come one over the other, so that one is under way at each moment.
+    #[test]
+    fn what_becomes_active_waits_for_the_discards_before_it_and_for_no_other() {
+        let hints = hints();
+        hints.note(Usage::Unused, &(0..8 * FRAME), &Endless);
+        let elsewhere = hints.take_in_hand(&(4 * FRAME..8 * FRAME));
+        let before = hints.take_in_hand(&(0..2 * FRAME));
+        let asked = Asked::default();
+        std::thread::scope(|scope| {
+            let active = scope.spawn(|| hints.note(Usage::Active, &(FRAME..3 * FRAME), &asked));
+            while asked.0.load(Ordering::Relaxed) == 0 {
+                std::thread::yield_now();
+            }
+            let after = hints.take_in_hand(&(0..4 * FRAME));
+            assert_eq!(
+                hints.unused(&(0..4 * FRAME)).collect::<Vec<_>>(),
+                [0..FRAME, 3 * FRAME..4 * FRAME]
+            );
+            assert!(!active.is_finished(), "the first is not done");
+            drop(before);
+            active.join().unwrap();
+            drop(after);
+        });
+        drop(elsewhere);
+        assert!(hints.in_hand().discards.is_empty());
     }
 
     #[test]

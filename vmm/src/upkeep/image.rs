@@ -1,14 +1,16 @@
-//! The file of a dump: it has a name only when it is complete. Until then it has none, so that nothing is left of it, however
-//! the run ends. A file system without such files (`O_TMPFILE`) gets one with another name beside it, which goes away if it is not
-//! completed; there a run that is killed leaves it.
+//! The file of a dump: it has its name only when it is complete. Until then it has none at all, so that the kernel takes it back
+//! however this program ends. Where the file system has no files without a name, it lies beside that under another one
+//! (`.dump` and some letters), which goes away if the dump is given up; if the program ends before that, it stays.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 /// An image that is being written.
@@ -17,56 +19,40 @@ pub(super) struct Image {
     path: PathBuf,
 }
 
-/// A file that goes away unless it is completed.
 enum Unfinished {
-    Nameless(File),
+    /// In no folder.
+    Unnamed(File),
+    /// Under a name of its own.
     Named(NamedTempFile),
 }
 
 impl Image {
-    /// For `path`, where nothing is yet: `bytes` zeros, as a hole.
+    /// For `path`, where nothing is yet: `bytes` zeros, as a hole. Only its owner may read it.
     ///
     /// # Errors
     /// `AlreadyExists`, or why no file can be made there.
     pub(super) fn new(path: &Path, bytes: u64) -> io::Result<Self> {
-        Self::make(path, bytes, nameless)
+        let folder = folder_of(path)?;
+        let file = match unnamed(folder)? {
+            Some(file) => Unfinished::Unnamed(file),
+            None => Unfinished::Named(named(folder)?),
+        };
+        Self::with(file, path, bytes)
     }
 
-    /// The same; `nameless` makes a file without a name in a folder.
-    fn make(path: &Path, bytes: u64, nameless: impl FnOnce(&Path) -> io::Result<File>) -> io::Result<Self> {
-        if path.symlink_metadata().is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        // Says what is wrong with the folder, and not with a file in it that nobody asked for.
-        fs::metadata(directory)?;
-        let file = match nameless(directory) {
-            Ok(file) => Unfinished::Nameless(file),
-            // What is wrong with the folder as well is found again.
-            Err(_) => {
-                let mut prefix = std::ffi::OsString::from(".");
-                prefix.push(name);
-                Unfinished::Named(tempfile::Builder::new().prefix(&prefix).tempfile_in(directory)?)
-            }
-        };
-        file.file().set_len(bytes)?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-        })
+    fn with(file: Unfinished, path: &Path, bytes: u64) -> io::Result<Self> {
+        let path = path.to_owned();
+        let image = Self { file, path };
+        image.file().set_len(bytes)?;
+        Ok(image)
     }
 
     /// One that goes to whatever `file` is.
     #[cfg(test)]
-    pub(super) fn on(file: NamedTempFile) -> Self {
-        let path = file.path().to_owned();
+    pub(super) fn on(file: File, path: &Path) -> Self {
         Self {
-            file: Unfinished::Named(file),
-            path,
+            file: Unfinished::Unnamed(file),
+            path: path.to_owned(),
         }
     }
 
@@ -76,7 +62,7 @@ impl Image {
         let mut at = at;
         for page in content.chunks(super::FRAME as usize) {
             if !is_zero(page) {
-                self.file.file().write_all_at(page, at)?;
+                self.file().write_all_at(page, at)?;
                 written += page.len() as u64;
             }
             at += page.len() as u64;
@@ -86,36 +72,61 @@ impl Image {
 
     /// It is complete: it gets its name, unless something is there by now.
     pub(super) fn complete(self) -> io::Result<()> {
-        self.file.file().sync_all()?;
+        self.file().sync_all()?;
         match self.file {
-            Unfinished::Nameless(file) => link(&file, &self.path),
-            Unfinished::Named(file) => {
-                file.persist_noclobber(&self.path).map_err(|error| error.error)?;
-                Ok(())
+            // A link never takes the place of what is there.
+            Unfinished::Unnamed(file) => {
+                rustix::fs::linkat(CWD, in_proc(&file), CWD, &self.path, AtFlags::SYMLINK_FOLLOW)?;
             }
+            Unfinished::Named(file) => drop(file.persist_noclobber(&self.path).map_err(|error| error.error)?),
         }
+        Ok(())
     }
-}
 
-impl Unfinished {
     fn file(&self) -> &File {
-        match self {
-            Self::Nameless(file) => file,
-            Self::Named(file) => file.as_file(),
+        match &self.file {
+            Unfinished::Unnamed(file) => file,
+            Unfinished::Named(file) => file.as_file(),
         }
     }
 }
 
-/// A file without a name in `directory`, its owner's alone.
-fn nameless(directory: &Path) -> io::Result<File> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)?.into())
+/// The folder of `path`, which may be the name of a new file: said before memory is copied, not after it.
+fn folder_of(path: &Path) -> io::Result<&Path> {
+    match path.symlink_metadata() {
+        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // Of `a/` and `a/.` the name is `a`, but only a folder is called so.
+    let name = path.file_name().map_or(&[][..], |name| name.as_bytes());
+    if name.is_empty() || !path.as_os_str().as_bytes().ends_with(name) {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => Ok(parent),
+        _ => Ok(Path::new(".")),
+    }
 }
 
-/// Gives it its first name, if nothing has that.
-fn link(file: &File, path: &Path) -> io::Result<()> {
-    let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
-    Ok(rustix::fs::linkat(CWD, descriptor, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+/// A file in no folder, on the file system of `folder`. `None`: it has no such files, or they could not get a name later.
+fn unnamed(folder: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    match rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => Ok(Some(File::from(file)).filter(|file| in_proc(file).exists())),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A file of another name in `folder`.
+fn named(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".dump").tempfile_in(folder)
+}
+
+/// Where the kernel shows `file`, whatever it is called.
+fn in_proc(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 fn is_zero(page: &[u8]) -> bool {
@@ -126,23 +137,30 @@ fn is_zero(page: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
-    type Make = fn(&Path, u64) -> io::Result<Image>;
-
-    /// On a file system with files that have no name, and on one without.
-    const MAKES: [Make; 2] = [Image::new, |path, bytes| {
-        Image::make(path, bytes, |_| Err(io::ErrorKind::Unsupported.into()))
-    }];
+    /// For `path`, of each kind.
+    fn images(path: &Path, bytes: u64) -> [Image; 2] {
+        let folder = path.parent().unwrap();
+        let unnamed = Image::new(path, bytes).unwrap();
+        assert!(
+            matches!(unnamed.file, Unfinished::Unnamed(_)),
+            "the tests' file system has them"
+        );
+        let named = Unfinished::Named(named(folder).unwrap());
+        [unnamed, Image::with(named, path, bytes).unwrap()]
+    }
 
     #[test]
     fn a_file_has_its_name_when_it_is_complete_and_zeros_are_holes() {
-        for make in MAKES {
-            let directory = tempfile::tempdir().unwrap();
-            let path = directory.path().join("image");
-            let image = make(&path, 0x10_0000).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        // As long as a name may be.
+        let path = directory.path().join("i".repeat(255));
+        for image in images(&path, 0x10_0000) {
             let mut content = vec![0; 0x3000];
             content[0x1fff] = 1;
             assert_eq!(image.write(&content, 0x8000).unwrap(), 0x1000);
@@ -152,38 +170,49 @@ mod tests {
             assert_eq!(whole.len(), 0x10_0000);
             assert!(whole[..0x9fff].iter().all(|&byte| byte == 0) && whole[0x9fff] == 1);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-            assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+            fs::remove_file(&path).unwrap();
         }
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
     }
 
-    /// As when the run is killed while it is written.
+    /// Whatever happens to this program then.
     #[test]
-    fn a_file_that_is_not_complete_cannot_be_left_behind() {
+    fn what_is_not_complete_is_in_no_folder() {
         let directory = tempfile::tempdir().unwrap();
         let image = Image::new(&directory.path().join("image"), 0x1000).unwrap();
-        image.write(&[1; 0x1000], 0).unwrap();
+        image.write(&[7; 0x1000], 0).unwrap();
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
     }
 
     #[test]
     fn what_is_given_up_leaves_nothing_and_what_exists_stays() {
-        for make in MAKES {
-            let directory = tempfile::tempdir().unwrap();
-            let path = directory.path().join("image");
-            drop(make(&path, 0x1000).unwrap());
-            assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
-            let late = make(&path, 0x1000).unwrap();
-            fs::write(&path, "mine").unwrap();
-            let exists = |result: io::Result<()>| result.unwrap_err().kind() == io::ErrorKind::AlreadyExists;
-            assert!(exists(make(&path, 0x1000).map(drop)) && exists(late.complete()));
-            assert_eq!(fs::read(&path).unwrap(), b"mine");
-            assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
-        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image");
+        drop(images(&path, 0x1000));
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+        let late = images(&path, 0x1000);
+        fs::write(&path, "mine").unwrap();
+        let exists = |result: io::Result<()>| result.unwrap_err().kind() == io::ErrorKind::AlreadyExists;
+        assert!(exists(Image::new(&path, 0x1000).map(drop)));
+        assert!(late.into_iter().all(|image| exists(image.complete())));
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
     }
 
     #[test]
-    fn what_is_wrong_with_the_folder_is_said_of_the_folder() {
-        let error = Image::new(Path::new("/nowhere/image"), 0x1000).err().unwrap();
-        assert_eq!(error.to_string(), "No such file or directory (os error 2)");
+    fn what_cannot_be_the_name_of_a_file_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let refused = |name: OsString| {
+            Image::new(&directory.path().join(name), 0x1000)
+                .err()
+                .map(|error| error.kind())
+        };
+        for folder in ["zz/", "zz/.", "zz//"] {
+            assert_eq!(refused(folder.into()), Some(io::ErrorKind::IsADirectory), "{folder}");
+        }
+        assert_eq!(refused("..".into()), Some(io::ErrorKind::AlreadyExists));
+        assert_eq!(refused("zz/image".into()), Some(io::ErrorKind::NotFound));
+        assert_eq!(refused("i".repeat(256).into()), Some(io::ErrorKind::InvalidFilename));
+        assert_eq!(refused(".".repeat(3).into()), None);
     }
 }

@@ -88,7 +88,7 @@ impl Upkeep {
             pause: Arc::clone(pause),
             hpt: Arc::clone(hpt),
             kernel,
-            hints: Hints::new(ram.size().bytes(), Arc::clone(ram.notifier())),
+            hints: Hints::new(ram.size().bytes()),
             busy: Mutex::default(),
         }
     }
@@ -99,8 +99,8 @@ impl Upkeep {
         self.hints.note(usage, range, &*self.stop);
     }
 
-    /// The `ranges`, if `what` can be done to each: whole frames of RAM, and some.
-    fn check(&self, what: &str, ranges: &[Range<u64>]) -> Result<(), UpkeepError> {
+    /// The `ranges`, in order and none twice, if `what` can be done to each: whole frames of RAM, and some.
+    fn check(&self, what: &str, ranges: &[Range<u64>]) -> Result<Vec<Range<u64>>, UpkeepError> {
         let end = self.ram.size().bytes();
         for Range { start, end: behind } in ranges {
             let wrong = |why: String| UpkeepError::bad_request(format!("{what}: {start:#x}-{behind:#x}: {why}"));
@@ -114,12 +114,25 @@ impl Upkeep {
                 return Err(wrong(format!("the guest's memory ends at {end:#x}")));
             }
         }
-        Ok(())
+        Ok(merged(ranges.to_vec()))
     }
 
     fn busy(&self) -> MutexGuard<'_, Busy> {
         self.busy.lock().expect("nothing panics with it locked")
     }
+}
+
+/// The same bytes as `ranges` have, in order: what overlaps or touches is one. So a request is as much work as memory at most.
+fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges.dedup_by(|next, last| {
+        let touches = next.start <= last.end;
+        if touches {
+            last.end = last.end.max(next.end);
+        }
+        touches
+    });
+    ranges
 }
 
 /// What a user is told of a range that could not be announced.

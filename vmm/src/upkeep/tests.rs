@@ -4,21 +4,25 @@
 mod guest;
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::slice;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use guest_images::programs::old_mappings::{LAST_STORE, PIECE_BYTES, WAYS, WINDOW_BYTES, WINDOWS, places};
 use hpt::{Abandoned, Access, Endless, FaultHandler, Patience, Right, Why};
-use tempfile::{NamedTempFile, TempPath};
 
 use super::image::Image;
-use super::{FRAME, Kind, UpkeepError, Which};
+use super::{FRAME, Kind, Upkeep, UpkeepError, Which};
+use crate::accel::KernelMemory;
+use crate::machine::Machine;
 use crate::memory::GuestRam;
 use crate::stop::Ending;
+use crate::test_machine::{RAM, machine};
 use guest::{Guest, STORING, Snapshot, pieces, until};
 
 /// The real addresses of the windows.
@@ -137,11 +141,11 @@ fn a_dump_that_fails_leaves_no_file_and_the_guest_goes_on() {
     let kind = |path: &Path| upkeep.dump(path).unwrap_err().kind();
     assert_eq!(kind(&taken), Kind::Conflict);
     assert_eq!(kind(&folder.path().join("none/file")), Kind::BadRequest);
+    assert_eq!(kind(&folder.path().join("none/")), Kind::BadRequest);
     assert_eq!(kind(Path::new("/")), Kind::Conflict);
     // A device that is full: whatever is written to it.
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let nowhere = TempPath::try_from_path(folder.path().join("full")).unwrap();
-    let image = Image::on(NamedTempFile::from_parts(full, nowhere));
+    let image = Image::on(full, Path::new("full"));
     let error = upkeep.dump_to(image, Path::new("full")).unwrap_err();
     assert_eq!(error.kind(), Kind::NotPossible);
     assert!(error.to_string().contains("full: No space left"), "{error}");
@@ -328,6 +332,118 @@ fn the_end_of_the_run_ends_all_of_it() {
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
         assert_eq!(guest.end(), 0, "all processors come home");
     }
+}
+
+/// However often a request names it: 2000 times all of memory is that once.
+#[test]
+fn what_is_named_several_times_is_discarded_once() {
+    let machine = machine(1);
+    let page = rustix::param::page_size() as u64;
+    let there = 0x10_0000..0x10_0000 + 4 * page;
+    machine.ram.write(there.start, &vec![7; 4 * page as usize]).unwrap();
+    let discard = |ranges: &[std::ops::Range<u64>]| machine.upkeep.discard(ranges, Which::Any).unwrap();
+    let again = [
+        there.clone(),
+        there.start + page..there.end + page,
+        there.start - page..there.start,
+    ];
+    let discarded = discard(&again);
+    assert_eq!(discarded.bytes, 6 * page);
+    assert_eq!(discarded.returned, 4 * page, "the host had given memory for these only");
+    let all = vec![0..RAM; 2000];
+    assert_eq!(discard(&all).bytes, RAM);
+    assert_eq!(discard(&all).returned, 0);
+    machine.stop.request(Ending::Quit);
+    for which in [Which::Any, Which::Hinted] {
+        let error = machine.upkeep.discard(&all, which).unwrap_err();
+        assert_eq!(error.kind(), Kind::Gone);
+    }
+}
+
+#[test]
+fn the_time_that_processors_take_to_let_go_is_counted() {
+    let machine = machine(1);
+    let notifier = machine.ram.notifier();
+    let lease = notifier.lease(&(0x5000..0x6000));
+    let page = 0x5000..0x6000;
+    thread::scope(|scope| {
+        let discard = scope.spawn(|| machine.upkeep.discard(slice::from_ref(&page), Which::Any).unwrap());
+        until("its announcement", || notifier.is_in_flight(0x5000));
+        let since = Instant::now();
+        thread::sleep(Duration::from_millis(5));
+        let withheld = since.elapsed();
+        drop(lease);
+        assert!(discard.join().unwrap().longest >= withheld);
+    });
+}
+
+/// A kernel that walks the table, and whose log is not always to be had.
+#[derive(Default)]
+struct Kernel {
+    fails: AtomicBool,
+}
+
+impl KernelMemory for Kernel {
+    fn unmap(&self, _range: &std::ops::Range<u64>) {}
+
+    fn log_stores(&self, _on: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn stored(&self) -> io::Result<Vec<u64>> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Ok(vec![0; (RAM / rustix::param::page_size() as u64).div_ceil(64) as usize])
+    }
+}
+
+/// The upkeep of `machine`, as if `kernel` ran it.
+fn upkeep_with(machine: &Machine, kernel: &Arc<Kernel>) -> Upkeep {
+    let kernel = Arc::clone(kernel) as Arc<dyn KernelMemory>;
+    Upkeep::new(&machine.ram, &machine.hpt, &machine.pause, &machine.stop, Some(kernel))
+}
+
+#[test]
+fn what_this_program_stored_is_not_lost_with_the_kernels_log() {
+    let machine = machine(1);
+    let kernel = Arc::new(Kernel::default());
+    let upkeep = upkeep_with(&machine, &kernel);
+    upkeep.dirty_start().unwrap();
+    let page = rustix::param::page_size() as u64;
+    for at in [3, 4, 9] {
+        machine.ram.write(at * page, &[1; 8]).unwrap();
+    }
+    kernel.fails.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert_eq!(upkeep.dirty_harvest().unwrap_err().kind(), Kind::NotPossible);
+    }
+    kernel.fails.store(false, Ordering::Relaxed);
+    let harvest = upkeep.dirty_harvest().unwrap();
+    assert_eq!(
+        harvest.ranges().collect::<Vec<_>>(),
+        [3 * page..5 * page, 9 * page..10 * page]
+    );
+    assert_eq!(upkeep.dirty_harvest().unwrap().pages, 0);
+}
+
+#[test]
+fn a_kernels_guest_is_dumped_while_it_is_paused() {
+    let machine = machine(1);
+    let upkeep = upkeep_with(&machine, &Arc::default());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    machine.ram.write(0x5000, &[7; 16]).unwrap();
+    let error = upkeep.dump(&path).unwrap_err();
+    assert!(error.kind() == Kind::NotPossible && error.to_string().contains("pause the run first"));
+    machine.pause(Duration::from_secs(60)).unwrap();
+    let dumped = upkeep.dump(&path).unwrap();
+    assert_eq!((dumped.bytes, dumped.saved_first), (RAM, 0));
+    assert_eq!(dumped.paused, dumped.took, "nobody stored meanwhile");
+    let mut bytes = [0; 16];
+    File::open(&path).unwrap().read_exact_at(&mut bytes, 0x5000).unwrap();
+    assert_eq!(bytes, [7; 16]);
+    machine.resume().unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hpt::Abandoned;
+use hpt::{Abandoned, Patience as _};
 
 use super::{Upkeep, UpkeepError};
 
@@ -32,10 +32,13 @@ impl Upkeep {
     /// `BadRequest` for a range that is not whole pages of RAM. `Gone` if the run has ended.
     pub(crate) fn unmap(&self, ranges: &[Range<u64>]) -> Result<Unmapping, UpkeepError> {
         const WHAT: &str = "unmap";
-        self.check(WHAT, ranges)?;
+        let ranges = self.check(WHAT, ranges)?;
         let began = Instant::now();
         if let Some(kernel) = &self.kernel {
-            for range in ranges {
+            for range in &ranges {
+                if self.stop.is_over() {
+                    return Err(UpkeepError::gone(WHAT));
+                }
                 kernel.unmap(range);
             }
             return Ok(Unmapping {
@@ -46,7 +49,7 @@ impl Upkeep {
         let unmapped = self
             .hpt
             .unmapper()
-            .unmap(ranges.iter().cloned(), &*self.stop)
+            .unmap(ranges, &*self.stop)
             .map_err(|Abandoned| UpkeepError::gone(WHAT))?;
         Ok(Unmapping {
             entries: unmapped.entries,

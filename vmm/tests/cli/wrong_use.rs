@@ -122,11 +122,69 @@ fn wrong_commands_for_a_run_are_told_what_is_right() {
     }
 }
 
+/// Asks at a socket behind which something else answers: exit status, stdout, stderr.
+fn ask_another(answer: &[u8], args: &[&str]) -> (Option<i32>, String, String) {
+    use std::io::{Read as _, Write as _};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1000]).unwrap();
+            // It may have heard enough.
+            let _ = stream.write_all(answer);
+        });
+        run(&[&["ctl", path.to_str().unwrap()], args].concat())
+    })
+}
+
+#[test]
+fn what_is_no_answer_of_pteg_is_no_success() {
+    let asked: [&[&str]; 8] = [
+        &["info"],
+        &["pause"],
+        &["resume", "--json"],
+        &["hpt"],
+        &["hpt", "--json"],
+        &["metrics"],
+        &["discard", "0+64K"],
+        &["dirty", "--json"],
+    ];
+    for args in asked {
+        for body in ["{}", "hello", "[]", "null", "7", ""] {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            assert_sentence(
+                &ask_another(answer.as_bytes(), args),
+                1,
+                &["does not answer as pteg does"],
+            );
+        }
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_not_read_to_its_end() {
+    let mut answer = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+    answer.resize(32 << 20, b' ');
+    assert_sentence(&ask_another(&answer, &["info"]), 1, &["does not answer as pteg does"]);
+}
+
+#[test]
+fn nothing_that_a_terminal_would_obey_is_said() {
+    let body = r#"{"error": "gone\u001b[2J\u009bx\r"}"#;
+    let answer = format!("HTTP/1.1 503 No\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let said = ask_another(answer.as_bytes(), &["info"]);
+    assert_sentence(&said, 1, &[r"gone\u001b[2J\u009bx\u000d"]);
+    let page = "\u{1b}c\n# EOF\n";
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{page}", page.len());
+    let (status, stdout, _) = ask_another(answer.as_bytes(), &["metrics"]);
+    assert_eq!((status, stdout.as_str()), (Some(0), "\\u001bc\n# EOF\n"));
+}
+
 /// A socket behind which something else answers.
 #[test]
 fn who_asks_something_else_than_pteg_is_told_so() {
-    use std::io::{Read as _, Write as _};
-    let folder = tempfile::tempdir().unwrap();
     for (answer, words) in [
         ("", "the connection was closed before the answer came"),
         (
@@ -146,16 +204,7 @@ fn who_asks_something_else_than_pteg_is_told_so() {
             "the connection was closed before the answer came",
         ),
     ] {
-        let path = folder.path().join("socket");
-        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let other = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let _ = stream.read(&mut [0; 1000]).unwrap();
-            stream.write_all(answer.as_bytes()).unwrap();
-        });
-        assert_sentence(&run(&["ctl", path.to_str().unwrap(), "info"]), 1, &[words]);
-        other.join().unwrap();
-        fs::remove_file(&path).unwrap();
+        assert_sentence(&ask_another(answer.as_bytes(), &["info"]), 1, &[words]);
     }
 }
 
@@ -325,6 +374,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
         "--stats-json",
         "--hpt-report",
         "--control",
+        "--share-memory",
         "--hide",
         "--check-duplicates",
         "--check-walkers",
@@ -333,7 +383,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 13, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 14, "{long}");
     let (status, top, _) = run(&["--help"]);
     assert!(status == Some(0) && top.contains("Exit status"), "{top}");
 }

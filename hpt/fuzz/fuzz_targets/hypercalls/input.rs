@@ -1,11 +1,13 @@
 //! From bytes to steps. Mostly what a guest would do, on few pages, so that calls meet; a byte of its own turns
 //! one bit of an argument now and then.
 
+use std::ops::Range;
+
 use arbitrary::{Result, Unstructured};
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
 
-use crate::model::{DEVICE, MOST_ENTRIES, Page};
+use crate::model::{DEVICE, MOST_ENTRIES, Page, RAM_END};
 use crate::processor::PROCESSORS;
 
 /// What one processor does.
@@ -36,6 +38,8 @@ pub(crate) enum What {
     },
     /// The host takes entries out.
     Evict(Vec<u64>),
+    /// The host takes memory away.
+    Unmap(Range<u64>),
     Protect {
         flags: u64,
         ptex: u64,
@@ -136,6 +140,7 @@ fn step(bytes: &mut Unstructured<'_>) -> Result<Step> {
             key: bytes.arbitrary()?,
         },
         29 => What::DropAll,
+        30 => What::Unmap(range(bytes)?),
         _ => What::Leave,
     };
     Ok(Step {
@@ -205,6 +210,21 @@ fn enter(bytes: &mut Unstructured<'_>) -> Result<What> {
         v: v ^ odd_bit(bytes)?,
         r: r ^ odd_bit(bytes)?,
     })
+}
+
+/// Memory that goes away: mostly some of what entries map, now and then much, nothing, or more than there is.
+fn range(bytes: &mut Unstructured<'_>) -> Result<Range<u64>> {
+    let [real, how]: [u8; 2] = bytes.arbitrary()?;
+    let start = (u64::from(real & 63) << 20 | u64::from(real >> 6) << 16) + u64::from(how & 3) * 0xfff;
+    let length = match how >> 2 & 7 {
+        0 | 1 => 1,
+        2 | 3 => 1 << 12,
+        4 => 1 << 16,
+        5 => 1 << 24,
+        6 => RAM_END,
+        _ => return bytes.arbitrary(),
+    };
+    Ok(start..start + length)
 }
 
 /// Doubleword 0 of a page's entry, and the first entry of its group.

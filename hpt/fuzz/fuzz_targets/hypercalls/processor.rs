@@ -2,12 +2,13 @@
 //! that is kicked leaves at once, while the writer waits for it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 
 use hpt::{Footprint, Invalidation, Kick, Shootdown, View};
 
-use crate::model::{Found, Page};
+use crate::model::{Found, Page, leads_into};
 
 /// How many there are.
 pub(crate) const PROCESSORS: usize = 3;
@@ -48,6 +49,8 @@ pub(crate) struct Processor {
     pub(crate) view: View,
     pub(crate) footprint: Arc<Footprint>,
     pub(crate) held: HashMap<Page, Found>,
+    /// What was unmapped while it was outside: nothing of that may be held when it is back.
+    pub(crate) unmapped: Vec<Range<u64>>,
 }
 
 /// The processors' seats; what each holds is the caller's.
@@ -73,8 +76,17 @@ impl Processor {
         shootdown
             .seat(number)
             .enter(|gone| held.retain(|page, _| !names(gone, page)));
+        for range in std::mem::take(&mut self.unmapped) {
+            self.check_unmapped(number, &range);
+        }
         places.inside[number].store(true, Relaxed);
         self.view.follow();
+    }
+
+    /// No byte of `range` is led to by what is held.
+    pub(crate) fn check_unmapped(&self, number: usize, range: &Range<u64>) {
+        let left = self.held.iter().find(|(_, found)| leads_into(found, range));
+        assert_eq!(left, None, "processor {number} holds what was unmapped: {range:x?}");
     }
 
     pub(crate) fn drop_all(&mut self) {
@@ -86,7 +98,8 @@ impl Processor {
 /// Whether `gone` names the page.
 fn names(gone: &Invalidation, held: &Page) -> bool {
     let Invalidation::Page { page, actual, .. } = *gone else {
-        return true;
+        // Nothing is held without the table.
+        return *gone == Invalidation::All;
     };
     page.vsid() == held.vsid
         && page.segment().shift() == held.segment

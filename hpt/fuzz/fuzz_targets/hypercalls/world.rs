@@ -1,10 +1,11 @@
 //! A guest with three processors, and the oracle beside it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hpt::{
-    Access, Current, Entries, Footprint, Hpt, Order, Port, PteIndex, RealKind, RealMap, Shootdown, Specifier, Table,
-    WalkFault,
+    Access, Current, Endless, Entries, Footprint, Hpt, Order, Port, PteIndex, RealKind, RealMap, Shootdown, Specifier,
+    Table, Unmapper, WalkFault,
 };
 use power::hcall::Status;
 use power::hpte::HpteR;
@@ -40,6 +41,7 @@ pub(crate) struct World {
     shootdown: Arc<Shootdown>,
     processors: Vec<Processor>,
     ports: Vec<Port>,
+    unmapper: Unmapper,
     model: Model,
     hpt: Arc<Hpt>,
     /// Entries that found another one of their page.
@@ -51,11 +53,13 @@ impl World {
         let places = Arc::<Places>::default();
         let footprints: [_; PROCESSORS] = std::array::from_fn(|_| Arc::<Footprint>::default());
         let shootdown = seats(&places, &footprints);
-        let current = Current::new(Table::new(Order::MIN).expect("256 KiB"));
+        let table = Table::new(Order::MIN).expect("256 KiB");
+        let current = Current::new(table.with_reverse_map(RAM_END).expect("some KiB"));
         let processors = footprints.map(|footprint| Processor {
             view: current.view(),
             footprint,
             held: Default::default(),
+            unmapped: Vec::new(),
         });
         let hpt = Hpt::new(current, Box::new(Machine), Box::new(Arc::clone(&shootdown)))
             .with_duplicate_check(Box::new(|_| ()));
@@ -65,6 +69,7 @@ impl World {
             shootdown,
             processors: processors.into(),
             ports: (0..PROCESSORS).map(|_| hpt.port()).collect(),
+            unmapper: hpt.unmapper(),
             model: Model::new(false),
             hpt,
             duplicates: 0,
@@ -81,6 +86,7 @@ impl World {
                 processor.drop_all();
             }
             What::Leave => self.places.leave(step.processor),
+            What::Unmap(ref range) => self.unmap(range),
             _ => {
                 // A processor is outside while it is in a hypercall.
                 self.places.leave(step.processor);
@@ -91,6 +97,26 @@ impl World {
             }
         }
         self.check_held();
+    }
+
+    /// The host takes `range` away. The guest's table stays what it is.
+    fn unmap(&mut self, range: &Range<u64>) {
+        let unmapped = self
+            .unmapper
+            .unmap([range.clone()], &Endless)
+            .expect("endless patience");
+        assert!(!unmapped.everything, "{unmapped:?}");
+        let (entries, unused) = self.model.mapping(range);
+        assert_eq!(unmapped.entries, entries);
+        // R may be the guest's own.
+        assert!(unmapped.untouched >= unused, "{unmapped:?} of {unused}");
+        for (number, processor) in self.processors.iter_mut().enumerate() {
+            if self.places.is_inside(number) {
+                processor.check_unmapped(number, range);
+            } else {
+                processor.unmapped.push(range.clone());
+            }
+        }
     }
 
     fn access(&mut self, number: usize, page: Page, access: u8, key: bool) {
@@ -188,9 +214,12 @@ fn call(port: &mut Port, model: &mut Model, what: &What) -> Option<u64> {
         What::Evict(ref ptexes) => {
             let ptexes: Vec<_> = ptexes.iter().map(|&ptex| model.fit(ptex)).collect();
             let mut gone = Vec::new();
-            let count = port.evict(|_| ptexes.iter().copied(), |at, old| {
-                gone.push((at.to_register(), (old.v.raw(), old.r.raw())));
-            });
+            let count = port.evict(
+                |_| ptexes.iter().copied(),
+                |at, old| {
+                    gone.push((at.to_register(), (old.v.raw(), old.r.raw())));
+                },
+            );
             assert_eq!(count, gone.len());
             // Those that nobody used are gone before those that wait for a flush.
             gone.sort_unstable();
@@ -234,7 +263,7 @@ fn call(port: &mut Port, model: &mut Model, what: &What) -> Option<u64> {
                 model.clear(flags, ptex, 0x80)
             );
         }
-        What::Access { .. } | What::DropAll | What::Leave => unreachable!("no hypercalls"),
+        What::Access { .. } | What::DropAll | What::Leave | What::Unmap(_) => unreachable!("no hypercalls"),
     }
     None
 }

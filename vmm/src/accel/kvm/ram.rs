@@ -40,9 +40,13 @@ impl Ram {
 }
 
 impl KernelMemory for Ram {
+    /// Alone: where KVM-PR is about to emulate an instruction whose page goes at that moment, Linux 6.12 gives the guest a program interrupt.
     fn unmap(&self, range: &Range<u64>) {
-        // The kernel refuses what is no mapping of ours, and this is one.
-        self.shared.memory.discard(range.clone()).expect("guest memory stays mapped");
+        self.shared.shootdown.exclusively(&mut || {
+            let discarded = self.shared.memory.discard(range.clone());
+            // The kernel refuses what is no mapping of ours, and this is one.
+            discarded.expect("guest memory stays mapped");
+        });
     }
 
     fn log_stores(&self, on: bool) -> io::Result<()> {

@@ -201,7 +201,10 @@ mod tests {
             longest_delay_seconds: 0.0021,
         });
         let line = line.unwrap();
-        assert!(line.starts_with("waits for withheld memory: 2; half up to 1.0 µs, "), "{line}");
+        assert!(
+            line.starts_with("waits for withheld memory: 2; half up to 1.0 µs, "),
+            "{line}"
+        );
         assert!(line.ends_with("; longest delay of a processor: 2.1 ms"), "{line}");
     }
 

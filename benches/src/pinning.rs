@@ -5,7 +5,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use crate::error::{Error, Result};
 
 /// Numbers of the processors that this program may use.
-pub(super) fn allowed() -> Result<Vec<usize>> {
+pub fn allowed() -> Result<Vec<usize>> {
     let set = sched_getaffinity(None).map_err(|errno| Error::Run {
         program: "a thread on one processor".to_owned(),
         source: errno.into(),
@@ -14,7 +14,7 @@ pub(super) fn allowed() -> Result<Vec<usize>> {
 }
 
 /// The calling thread stays on processor `cpu`. Where that is refused it runs as it did: the figures spread more.
-pub(super) fn stay_on(cpu: usize) {
+pub fn stay_on(cpu: usize) {
     let mut set = CpuSet::new();
     set.set(cpu);
     let _ = sched_setaffinity(None, &set);
