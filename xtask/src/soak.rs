@@ -36,6 +36,9 @@ const CHECKS: [(&str, &str); 2] = [
     ),
 ];
 
+/// Name of the file with pteg's statistics.
+const STATISTICS: &str = "statistics";
+
 /// What the user asked for.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted<'a> {
@@ -151,7 +154,7 @@ fn soak(workspace: &Workspace, wanted: &Wanted<'_>) -> Result<Vec<String>, Strin
     }
     let folder = tempfile::tempdir_in(workspace.target().join("soak"))
         .map_err(|error| format!("making a folder for dumps: {error}"))?;
-    let [socket, statistics] = ["socket", "statistics"].map(|name| folder.path().join(name));
+    let [socket, statistics] = ["socket", STATISTICS].map(|name| folder.path().join(name));
     pteg.args(["--append", &format!("{} {}", prepared.append, upkeep::GUEST_LIMIT)])
         .args(upkeep::MEMORY)
         .arg("--control")
@@ -164,6 +167,7 @@ fn soak(workspace: &Workspace, wanted: &Wanted<'_>) -> Result<Vec<String>, Strin
     let (lines, mut wrong) = threads.finish();
     lines.iter().for_each(|line| say(&format!("    {line}")));
     wrong.extend(seen.map_err(|error| format!("running pteg: {error}"))?.wrong());
+    wrong.extend(upkeep::left_behind(folder.path()));
     match delays::judge(&statistics, probe.finish()) {
         Ok((line, too_long)) => {
             say(&format!("    {line}"));

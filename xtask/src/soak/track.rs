@@ -55,7 +55,7 @@ impl Tracker<'_> {
     /// Starts the log, harvests it many times, and stops it.
     fn one_log(&mut self) -> Asked<()> {
         self.dirty("start")?;
-        self.ledger.begin().map_err(unreadable)?;
+        self.ledger.begin().map_err(|error| unreadable(&error))?;
         let mut compared = Instant::now();
         let mut recent = Vec::new();
         for _ in 0..HARVESTS {
@@ -84,10 +84,13 @@ impl Tracker<'_> {
                 _ => self.random.below(self.ledger.pages()),
             };
             let pages = first..(first + RUN).min(self.ledger.pages());
-            changed.append(&mut self.ledger.look(pages).map_err(unreadable)?);
+            changed.append(&mut self.ledger.look(pages).map_err(|error| unreadable(&error))?);
         }
         let ranges = self.harvest()?;
-        let lost = self.ledger.harvested(changed, &ranges).map_err(unreadable)?;
+        let lost = self
+            .ledger
+            .harvested(changed, &ranges)
+            .map_err(|error| unreadable(&error))?;
         self.judge(&lost, "two harvests")?;
         Ok(ranges)
     }
@@ -120,9 +123,15 @@ impl Tracker<'_> {
 
     fn compare_paused(&mut self) -> Asked<()> {
         let ranges = self.harvest()?;
-        let lost = self.ledger.harvested(BTreeSet::new(), &ranges).map_err(unreadable)?;
+        let lost = self
+            .ledger
+            .harvested(BTreeSet::new(), &ranges)
+            .map_err(|error| unreadable(&error))?;
         self.judge(&lost, "two harvests, the second while paused")?;
-        let differ = self.ledger.look(0..self.ledger.pages()).map_err(unreadable)?;
+        let differ = self
+            .ledger
+            .look(0..self.ledger.pages())
+            .map_err(|error| unreadable(&error))?;
         self.comparisons += 1;
         self.judge(&differ.into_iter().collect::<Vec<_>>(), "a harvest while paused")
     }
@@ -158,7 +167,6 @@ impl Tracker<'_> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
-fn unreadable(error: io::Error) -> End {
+fn unreadable(error: &io::Error) -> End {
     End::Wrong(format!("the memory file: {error}"))
 }

@@ -30,6 +30,19 @@ const ALL: u64 = 4 << 30;
 /// No request may take longer: a bound that hangs and lost wake-ups break, not a promise of speed.
 const BOUND: Duration = Duration::from_secs(60);
 
+const DUMP: &str = "dump";
+
+/// A sentence for each file that the run has left in `folder`, whatever it was doing when it ended. A dump that is complete may stay.
+pub(super) fn left_behind(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    let left = names.filter(|name| name != DUMP && name != super::STATISTICS);
+    left.map(|name| format!("{} was left behind", name.display())).collect()
+}
+
 /// The threads.
 pub(super) struct Upkeep {
     threads: Vec<JoinHandle<Done>>,
@@ -66,7 +79,7 @@ type Work = Box<dyn FnMut(&mut Ask, &mut Random) -> Asked<()> + Send>;
 impl Upkeep {
     /// Starts them at `socket`, which is there soon; dumps go to `folder`.
     pub(super) fn start(socket: &Path, folder: &Path) -> Self {
-        let dump = folder.join("dump");
+        let dump = folder.join(DUMP);
         let mut memory = None;
         let works: [(&'static str, Work); 4] = [
             (
@@ -286,6 +299,15 @@ mod tests {
             assert!(start >= GUEST && end <= ALL && start < end, "{start:x}-{end:x}");
             assert!(start % PAGE == 0 && end % PAGE == 0, "{start:x}-{end:x}");
         }
+    }
+
+    #[test]
+    fn what_a_run_makes_may_stay_and_its_socket_may_not() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [DUMP, super::super::STATISTICS, "socket"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(left_behind(folder.path()), ["socket was left behind"]);
     }
 
     #[test]
