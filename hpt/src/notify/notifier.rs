@@ -76,7 +76,7 @@ impl Notifier {
     }
 
     /// Whether a range that overlaps `range` is in flight, or has been since `since`: then what was translated since must not be kept
-    /// (T2). Asked under a lock that the `start` of the translator's [`Listener`] takes as well, and held until the
+    /// (T2). Asked under a lock that the `start` of the translator's [`Listener`](crate::Listener) takes as well, and held until the
     /// translation is where `start` finds it. May be true because of another range of the same region that has ended.
     pub fn is_stale(&self, since: Sequence, range: &Range<u64>) -> bool {
         self.overlapping(range).iter().any(|region| {
