@@ -158,8 +158,8 @@ fn who_has_unmapped_a_range_owns_it_and_no_mark_is_lost() {
 /// The processor has noted the page before, by an entry that is gone, so its walk needs no fence.
 #[test]
 fn an_entry_that_comes_meanwhile_is_found_or_its_user_sees_the_range() {
-    for noted in [false, true] {
-        explore(2, 300, move || {
+    for (noted, preemptions) in [(false, 2), (true, 3)] {
+        explore(preemptions, 300, move || {
             let world = World::new(0, true);
             if noted {
                 let mut port = world.hpt.port();
