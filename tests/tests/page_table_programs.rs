@@ -51,17 +51,29 @@ fn nothing_is_stale_lost_or_corrupted_when_a_page_goes_while_others_touch_it() {
     }
 }
 
-/// Each kind of mistake, made on purpose, and nothing else.
+/// Each kind of mistake, made on purpose, and nothing else; but a page that was not removed may be stored to after C was read.
 #[test]
 fn the_race_finds_what_is_planted() {
     for endian in ORDERS {
         for (plant, kinds, what) in [
-            ("plant=1", [true, false, false, false], "something stale"),
-            ("plant=2", [false, true, true, false], "lost R"),
-            ("plant=3", [false, false, false, true], "a corrupted entry"),
+            (
+                "plant=1",
+                [Some(true), Some(false), None, Some(false)],
+                "something stale",
+            ),
+            ("plant=2", [Some(false), Some(true), Some(true), Some(false)], "lost R"),
+            (
+                "plant=3",
+                [Some(false), Some(false), Some(false), Some(true)],
+                "a corrupted entry",
+            ),
         ] {
             let (found, ended) = race(endian, plant, &["--smp", "2"]);
-            assert_eq!(found.map(|tries| tries > 0), kinds, "{plant}: {}", ended.output);
+            let as_planted = found
+                .iter()
+                .zip(kinds)
+                .all(|(&tries, kind)| kind.is_none_or(|kind| kind == (tries > 0)));
+            assert!(as_planted, "{plant}: {}", ended.output);
             let last = verdict(&ended);
             assert!(
                 last.starts_with("VERDICT stale_translations: fail") && last.contains(what),

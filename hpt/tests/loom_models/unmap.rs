@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hpt::{Access, Current, Endless, Footprint, Hpt, Kick, Order, Port, Shootdown, Table, Unmapper};
 use loom::cell::UnsafeCell;
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::thread;
 use power::hcall::Status;
 use power::hpte::HpteR;
