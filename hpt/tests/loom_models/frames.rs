@@ -259,7 +259,7 @@ fn frames_of_one_word_are_each_in_one_log() {
 #[test]
 fn no_store_of_this_program_is_lost() {
     for tracked in [false, true] {
-        explore(4, 40, move || {
+        explore(4, 30, move || {
             let world = if tracked { World::tracked() } else { World::new() };
             let program = thread::spawn({
                 let world = Arc::clone(&world);

@@ -1,6 +1,8 @@
 # What both scripts about guest memory need: a guest that stores through old mappings, `ram` to look into its memory from outside,
 # and `end`.
 
+# What a case before this one has left here.
+rm -f typed output errors
 mkfifo typed || exit
 pteg run --accel $accel --smp 3 --mem 128M --control socket --kernel old_mappings-be <typed >output 2>errors &
 pteg=$!
