@@ -11,9 +11,9 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask bench", after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to measure [default: all but hvbench and costs]
+    /// What to measure [default: all but hvbench, costs and kvm-unmap]
     ///
-    /// What to measure. Default: all, hvbench and costs only if --hvbench and --costs are given.
+    /// What to measure. Default: all, hvbench, costs and kvm-unmap only if --hvbench, --costs and --kvm-unmap are given.
     #[arg(value_name = "NAME")]
     pub benchmarks: Vec<Benchmark>,
 
@@ -45,6 +45,13 @@ pub struct Cli {
     #[arg(long, value_names = ["THEIRS", "OURS"], num_args = 2)]
     pub costs: Vec<PathBuf>,
 
+    /// What was said of unmapping on a POWER host
+    ///
+    /// What was said on a POWER host while memory was taken from a guest's processors: a file that cargo xtask power-host bench makes.
+    /// Default: none, and kvm-unmap cannot be compared. Example: --kvm-unmap unmapping.txt
+    #[arg(long, value_name = "FILE")]
+    pub kvm_unmap: Option<PathBuf>,
+
     /// How much that guest does, in percent [default: 25]
     ///
     /// How much the bare-metal guest does, in percent of its usual amount. Default: 25. Example: --scale 100
@@ -65,12 +72,18 @@ pub enum Benchmark {
     Table,
     /// Taking ranges of memory from the processors that use them
     Unmap,
+    /// Loads and stores of a device's registers
+    Device,
+    /// The way of a request through a block device
+    Disk,
     /// What Linux asks of the page table, and what it costs
     Linux,
     /// Single operations, by a bare-metal guest
     Hvbench,
     /// The page table's hypercalls on a POWER host: pteg's beside KVM's own
     Costs,
+    /// Taking memory from the processors of a POWER host: pteg's way beside others
+    KvmUnmap,
 }
 
 impl Benchmark {
@@ -81,9 +94,12 @@ impl Benchmark {
             Self::Start => "start",
             Self::Table => "table",
             Self::Unmap => "unmap",
+            Self::Device => "device",
+            Self::Disk => "disk",
             Self::Linux => "linux",
             Self::Hvbench => "hvbench",
             Self::Costs => "costs",
+            Self::KvmUnmap => "kvm-unmap",
         }
     }
 
@@ -92,7 +108,14 @@ impl Benchmark {
         match self {
             Self::Hvbench => "hvbench.svg",
             Self::Unmap => "unmap.svg",
-            Self::Boot | Self::Start | Self::Table | Self::Linux | Self::Costs => "results.svg",
+            Self::Boot
+            | Self::Start
+            | Self::Table
+            | Self::Device
+            | Self::Disk
+            | Self::Linux
+            | Self::Costs
+            | Self::KvmUnmap => "results.svg",
         }
     }
 }
@@ -103,15 +126,19 @@ impl Cli {
         let mut selection = self.benchmarks.clone();
         if selection.is_empty() {
             selection.extend([Benchmark::Boot, Benchmark::Start, Benchmark::Table]);
-            selection.extend([Benchmark::Unmap, Benchmark::Linux]);
+            selection.extend([Benchmark::Unmap, Benchmark::Device, Benchmark::Disk, Benchmark::Linux]);
             selection.extend(self.hvbench.is_some().then_some(Benchmark::Hvbench));
             selection.extend((!self.costs.is_empty()).then_some(Benchmark::Costs));
+            selection.extend(self.kvm_unmap.is_some().then_some(Benchmark::KvmUnmap));
         }
         if selection.contains(&Benchmark::Hvbench) && self.hvbench.is_none() {
             return Err("hvbench needs --hvbench with the directory of its guest".to_owned());
         }
         if selection.contains(&Benchmark::Costs) && self.costs.is_empty() {
             return Err("costs needs --costs with what its guest said, of KVM and of pteg".to_owned());
+        }
+        if selection.contains(&Benchmark::KvmUnmap) && self.kvm_unmap.is_none() {
+            return Err("kvm-unmap needs --kvm-unmap with what was said on a POWER host".to_owned());
         }
         Ok(selection)
     }
@@ -136,12 +163,12 @@ mod tests {
 
     #[test]
     fn the_bare_metal_guest_is_measured_where_it_is() {
-        let others = &Benchmark::value_variants()[..5];
+        let others = &Benchmark::value_variants()[..7];
         assert_eq!(selection(&[]).unwrap(), others);
         assert!(!others.contains(&Benchmark::Hvbench));
         assert_eq!(
             selection(&["--hvbench", "x"]).unwrap(),
-            &Benchmark::value_variants()[..6]
+            &Benchmark::value_variants()[..8]
         );
         assert_eq!(selection(&["start"]).unwrap(), [Benchmark::Start]);
         assert!(selection(&["hvbench"]).unwrap_err().contains("--hvbench"));
@@ -157,5 +184,10 @@ mod tests {
         );
         assert!(selection(&["costs"]).unwrap_err().contains("--costs"));
         assert!(Cli::try_parse_from(["bench", "--costs", "k"]).is_err());
+        assert_eq!(
+            selection(&["kvm-unmap", "--kvm-unmap", "f"]).unwrap(),
+            [Benchmark::KvmUnmap]
+        );
+        assert!(selection(&["kvm-unmap"]).unwrap_err().contains("--kvm-unmap"));
     }
 }

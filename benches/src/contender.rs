@@ -87,7 +87,9 @@ impl Programs {
         let dashes = match contender {
             Contender::Pteg => {
                 command.args(["run", "--accel", "emulated", "--mem", MEMORY, "--smp", &processors]);
-                command.args(guest.is_counted.then_some("--stats"));
+                if guest.is_counted {
+                    command.args(["--stats", "--no-profile"]);
+                }
                 "--"
             }
             Contender::Qemu | Contender::QemuWithoutSlof => {
@@ -173,7 +175,7 @@ mod tests {
         };
         assert_eq!(
             arguments(Contender::Pteg, &guest),
-            "pteg run --accel emulated --mem 1G --smp 4 --stats --kernel k --initrd i --append console=hvc0"
+            "pteg run --accel emulated --mem 1G --smp 4 --stats --no-profile --kernel k --initrd i --append console=hvc0"
         );
         let qemu = arguments(Contender::Qemu, &guest);
         assert_eq!(

@@ -96,7 +96,7 @@ fn run(programs: &Programs, prepared: &Prepared, (processors, way, extent): Turn
     };
     let file = tempfile::NamedTempFile::new().map_err(|source| Error::io("making", &std::env::temp_dir(), source))?;
     let mut command = programs.command(Contender::Pteg, &guest);
-    command.arg("--stats-json").arg(file.path());
+    command.arg("--no-profile").arg("--stats-json").arg(file.path());
     for hidden in way.hidden {
         command.args(["--hide", hidden]);
     }

@@ -2,8 +2,9 @@
 //!
 //! - `contender` knows how each is started, `process` watches it, `procfs` asks the system what it used;
 //!   `guest` is what the guests do.
-//! - `boot`, `start`, `alone` (the page table without a guest), `unmap`, `linux` and `hvbench` are the benchmarks; `rounds` gives
-//!   the contenders their turns, `pinning` keeps a thread on one processor. `costs` compares what a guest measured on POWER hosts.
+//! - `boot`, `start`, `alone` (the page table without a guest), `unmap`, `device`, `disk`, `linux` and `hvbench` are the benchmarks; `rounds` gives
+//!   the contenders their turns, `pinning` keeps a thread on one processor. `costs` and `kvm_unmap` compare what
+//!   was measured on POWER hosts.
 //! - `statistics`, `table`, `chart`, `host` and `report` say what came out.
 //!
 //! `cargo xtask bench` builds pteg and runs this. No figure is judged here: that is for people.
@@ -16,10 +17,13 @@ mod chart;
 mod cli;
 mod contender;
 mod costs;
+mod device;
+mod disk;
 mod error;
 mod guest;
 mod host;
 mod hvbench;
+mod kvm_unmap;
 mod linux;
 mod pinning;
 mod process;
@@ -82,6 +86,8 @@ fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
             Benchmark::Start => start::measure(&programs, rounds)?,
             Benchmark::Table => alone::measure(rounds)?,
             Benchmark::Unmap => unmap::measure(rounds)?,
+            Benchmark::Device => device::measure(rounds)?,
+            Benchmark::Disk => disk::measure(rounds)?,
             Benchmark::Linux => linux::measure(&programs, rounds)?,
             Benchmark::Hvbench => match &cli.hvbench {
                 Some(guest) => hvbench::measure(&programs, rounds, guest, cli.scale)?,
@@ -90,6 +96,10 @@ fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
             Benchmark::Costs => match &*cli.costs {
                 [kernel, ours] => costs::measure(kernel, ours)?,
                 _ => continue,
+            },
+            Benchmark::KvmUnmap => match &cli.kvm_unmap {
+                Some(said) => kvm_unmap::measure(said)?,
+                None => continue,
             },
         };
         let text = format!("Rounds: {}. {host}\n\n{}", report.rounds, report.markdown);

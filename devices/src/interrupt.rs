@@ -12,3 +12,13 @@ impl<F: Fn() + Send + Sync> Interrupt for F {
         self();
     }
 }
+
+/// The interrupt sources of a machine by number, for those that have many. A number that is no source, or one of the other kind,
+/// does nothing.
+pub trait Sources: Send + Sync {
+    /// Signals the edge-triggered source `number`, as [`Interrupt::raise`] does.
+    fn pulse(&self, number: u32);
+
+    /// Puts the line of the level-triggered source `number` up or down.
+    fn set_level(&self, number: u32, up: bool);
+}

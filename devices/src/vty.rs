@@ -152,6 +152,13 @@ impl Vty {
         taken
     }
 
+    /// Raises the interrupt again if there is input: the interrupt controller was reset, and has forgotten it.
+    pub fn announce(&self) {
+        if !self.lock_input().is_empty() {
+            self.interrupt.raise();
+        }
+    }
+
     /// Waits until the guest has read so much that half of the queue is free.
     pub fn wait_for_room(&self) {
         let input = self.lock_input();

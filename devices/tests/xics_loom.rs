@@ -202,3 +202,43 @@ fn an_edge_and_the_end_of_the_last_one() {
 fn two_sources_and_their_processor() {
     explore(7000, &[|m| m.signal(0), |m| m.signal(1), |m| m.serve(0)]);
 }
+
+/// Devices go on while the machine is reset: afterwards nothing is shown, and the next guest gets what is signalled to it.
+#[test]
+fn a_reset_while_one_interrupt_displaces_another() {
+    let runs = StdArc::new(Count::new(0));
+    let counter = StdArc::clone(&runs);
+    loom::model(move || {
+        counter.fetch_add(1, Relaxed);
+        let machine = Machine::new();
+        let devices = {
+            let machine = Arc::clone(&machine);
+            thread::spawn(move || {
+                machine.signal(1);
+                machine.signal(0);
+            })
+        };
+        let reset = {
+            let machine = Arc::clone(&machine);
+            thread::spawn(move || machine.xics.reset())
+        };
+        devices.join().unwrap();
+        reset.join().unwrap();
+        for server in 0..2 {
+            assert_eq!(machine.xics.ipoll(server as u64).unwrap().xirr, 0);
+            assert!(!machine.lines.0[server].load(Ordering::Acquire), "line {server} is up");
+        }
+        for source in 0..2 {
+            let _ = machine.xics.set_xive(FIRST_SOURCE + source, 0, 5 + source);
+            let _ = machine.xics.int_on(FIRST_SOURCE + source);
+        }
+        for server in 0..2 {
+            let _ = machine.xics.set_cppr(server, OPEN.into());
+        }
+        machine.signal(0);
+        machine.signal(1);
+        machine.settle();
+    });
+    let runs = runs.load(Relaxed);
+    assert!(runs >= 50, "only {runs} runs");
+}

@@ -115,6 +115,13 @@ pub fn add_with_carry<const BITS: u32>(left: u64, right: u64, carry: u64) -> (u6
     (sum, (left ^ right ^ sum) >> BITS & 1)
 }
 
+/// The carry out of the low word of a sum of two terms and a carry.
+#[inline(always)]
+pub fn carry_of_words(left: u64, right: u64, sum: u64) -> u64 {
+    // What was carried into the next bit.
+    (left ^ right ^ sum) >> 32 & 1
+}
+
 /// MASK(first, last) of the manual: ones from bit `first` to bit `last`, around the end if `first`
 /// comes after `last`.
 pub const fn mask(first: u32, last: u32) -> u64 {

@@ -4,7 +4,8 @@
 //! by a taken branch; each such exit has a *link* that remembers the next block. Links and the jump
 //! cache lead from an effective address to a block, for as long as the fetch translation stands that
 //! they were found through ([`crate::fetch`]); then the block is found again by real address, and
-//! decoded again when its page has been written to.
+//! decoded again when its page has been written to. A link to the same page holds until code changes: the translation is
+//! the one that led to the block itself.
 
 use rustc_hash::FxHashMap;
 
@@ -12,7 +13,7 @@ use crate::core::Mode;
 use crate::fetch::{FetchCache, Stamp};
 use crate::ir::{Call, Op};
 
-/// Operations of all blocks together, at most: 24 MiB. Then everything is decoded anew.
+/// Operations of all blocks together, at most: 36 MiB. Then everything is decoded anew.
 const MOST_OPS: usize = 3 << 19;
 /// Blocks, at most.
 const MOST_BLOCKS: usize = 1 << 17;
@@ -45,6 +46,15 @@ const NOWHERE: Way = Way {
     stamp: Stamp::NONE,
 };
 
+/// An exit of a block, by the number of its link.
+#[derive(Clone, Copy, Debug)]
+pub enum Link {
+    /// To an instruction of the same page.
+    Near(u32),
+    /// To another page.
+    Far(u32),
+}
+
 impl Way {
     #[inline(always)]
     fn leads_from(self, pc: u64, fetch: &FetchCache) -> bool {
@@ -76,7 +86,7 @@ pub struct Blocks {
     calls: Vec<Call>,
     links: Vec<Way>,
     by_real: FxHashMap<(u64, u8), Decoded>,
-    jumps: Box<[Jump]>,
+    jumps: Box<[Jump; JUMPS]>,
 }
 
 impl Default for Blocks {
@@ -87,40 +97,62 @@ impl Default for Blocks {
             calls: Vec::new(),
             links: Vec::new(),
             by_real: FxHashMap::default(),
-            jumps: vec![jump; JUMPS].into_boxed_slice(),
+            jumps: vec![jump; JUMPS]
+                .into_boxed_slice()
+                .try_into()
+                .unwrap_or_else(|_| unreachable!("as many as were asked for")),
         }
     }
 }
 
+#[inline(always)]
 fn jump_slot(pc: u64) -> usize {
     ((pc >> 2) ^ (pc >> 14)) as usize % JUMPS
+}
+
+/// The same in traced mode: an instruction that is executed again, alone, does not take the place of the block that begins with it.
+#[inline(always)]
+fn traced_slot(pc: u64) -> usize {
+    jump_slot(pc) ^ (JUMPS / 2)
 }
 
 impl Blocks {
     /// The operations from a block's first on: its own, the last of which leaves it, and then those of others.
     #[inline(always)]
     pub fn ops(&self, block: BlockId) -> &[Op] {
-        &self.ops[block as usize..]
+        self.ops.get(block as usize..).unwrap_or_default()
     }
 
     /// A call that an operation names.
     #[inline(always)]
-    pub fn call(&self, number: i64) -> Call {
-        self.calls[number as usize]
+    pub fn call(&self, number: i64) -> Option<&Call> {
+        self.calls.get(number as usize)
     }
 
     /// The block at `pc` that a link leads to. A block may be executed at several addresses, so the
     /// link must be one from `pc`.
     #[inline(always)]
     pub fn follow(&self, link: u32, pc: u64, fetch: &FetchCache) -> Option<BlockId> {
-        let way = self.links[link as usize];
+        let way = self.links.get(link as usize)?;
         way.leads_from(pc, fetch).then_some(way.block)
     }
 
-    /// Makes a link lead from `pc`, whose translation has this stamp, to a block.
-    pub fn set_link(&mut self, link: u32, pc: u64, block: BlockId, stamp: Stamp) {
+    /// The block that a link to the same page leads to. Who executes a block there has come by a way that holds, and by
+    /// what translation is all the same.
+    #[inline(always)]
+    pub fn follow_near(&self, link: u32, fetch: &FetchCache) -> Option<BlockId> {
+        let way = self.links.get(link as usize)?;
+        (way.stamp == fetch.era()).then_some(way.block)
+    }
+
+    /// Makes a link lead to the block at `pc`.
+    pub fn set_link(&mut self, link: Link, pc: u64, block: BlockId, fetch: &FetchCache) {
+        let (number, stamp) = match link {
+            Link::Near(number) => (number, fetch.era()),
+            Link::Far(number) => (number, fetch.stamp(pc)),
+        };
         // The block cache may have been emptied since the link was taken.
-        if let Some(way) = self.links.get_mut(link as usize) {
+        if let Some(way) = self.links.get_mut(number as usize) {
             *way = Way { pc, block, stamp };
         }
     }
@@ -132,9 +164,21 @@ impl Blocks {
         (jump.way.leads_from(pc, fetch) && jump.mode == mode.index()).then_some(jump.way.block)
     }
 
-    /// Remembers where the block at `pc`, whose translation has this stamp, is.
-    pub fn set_jump(&mut self, pc: u64, mode: Mode, block: BlockId, stamp: Stamp) {
-        self.jumps[jump_slot(pc)] = Jump {
+    /// The same in traced mode.
+    pub fn jump_traced(&self, pc: u64, mode: Mode, fetch: &FetchCache) -> Option<BlockId> {
+        let jump = &self.jumps[traced_slot(pc)];
+        (jump.way.leads_from(pc, fetch) && jump.mode == mode.index()).then_some(jump.way.block)
+    }
+
+    /// Remembers where the block at `pc`, which has been translated, is.
+    pub fn set_jump(&mut self, pc: u64, mode: Mode, block: BlockId, fetch: &FetchCache) {
+        let stamp = fetch.stamp(pc);
+        let slot = if mode.is_traced() {
+            traced_slot(pc)
+        } else {
+            jump_slot(pc)
+        };
+        self.jumps[slot] = Jump {
             way: Way { pc, block, stamp },
             mode: mode.index(),
         };
@@ -146,10 +190,10 @@ impl Blocks {
         (decoded.generation == generation).then_some(decoded.block)
     }
 
-    /// Room for a block, before it is decoded: empties the cache when it is full. Whether it was
+    /// Room for a block, before it is decoded: empties the cache when it is full, or when its counters are. Whether it was
     /// emptied: then no number of a block, link or call means anything any more.
-    pub fn make_room(&mut self) -> bool {
-        let full = self.ops.len() >= MOST_OPS || self.by_real.len() >= MOST_BLOCKS;
+    pub fn make_room(&mut self, counters_are_full: bool) -> bool {
+        let full = counters_are_full || self.ops.len() >= MOST_OPS || self.by_real.len() >= MOST_BLOCKS;
         if full {
             *self = Self::default();
         }
@@ -168,6 +212,11 @@ impl Blocks {
     /// Number of the first call of a new draft.
     pub fn next_call(&self) -> usize {
         self.calls.len()
+    }
+
+    /// How many there are, by real address and mode.
+    pub fn len(&self) -> usize {
+        self.by_real.len()
     }
 
     /// Takes a decoded block in.

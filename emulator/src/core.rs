@@ -4,12 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hpt::{Access, Admission, Footprint, View};
+use power::model::Model;
 use power::msr::Msr;
+use power::spr::Spr;
 
+use crate::authority::Denied;
+use crate::breakpoints::Breakpoints;
 use crate::code_pages::Subscription;
+use crate::counts::Counts;
 use crate::fault::Fault;
 use crate::fetch::FetchCache;
+use crate::interp::PackedStop;
 use crate::line::Line;
+use crate::outside::{Journal, Need};
+use crate::profile::Profile;
 use crate::ram::Ram;
 use crate::regs::Regs;
 use crate::reservation::Reservation;
@@ -17,12 +25,13 @@ use crate::self_check::SelfCheck;
 use crate::shared::Shared;
 use crate::slb::Slb;
 use crate::special::Special;
+use crate::spr_place::{DAR, DSISR, SRR0, SRR1, SUPERVISORS};
 use crate::tlb::{Context, PageCache, Tlb};
 use crate::trap::Trap;
 use crate::vsu::Vsu;
 
 /// Instructions between two looks at the clock: some tens of microseconds.
-pub(crate) const SLICE: i32 = 16384;
+const SLICE: i32 = 16384;
 
 /// How many different unknown instructions are told apart.
 const MOST_UNKNOWN: usize = 256;
@@ -48,6 +57,9 @@ pub struct Core {
     /// Address bits that a branch keeps: 32 of them in 32-bit mode.
     pub(crate) pc_mask: u64,
     pub(crate) reservation: Option<Reservation>,
+    pub(crate) breakpoints: Breakpoints,
+    /// What AMR and IAMR deny.
+    pub(crate) denied: Denied,
     pub(crate) shared: Arc<Shared>,
     /// The same as in `shared`, one step nearer.
     pub(crate) ram: Ram,
@@ -59,8 +71,10 @@ pub struct Core {
     pub(crate) table: View,
     /// The interrupt of the instruction that returned [`Fault`].
     pub(crate) trap: Option<Trap>,
-    /// Memory that the instruction which returned [`Fault`] needs and does not get: real address and what it would do there.
-    pub(crate) withheld: Option<(u64, Access)>,
+    /// What the instruction which returned [`Fault`] needs, if that was no interrupt.
+    pub(crate) need: Option<Need>,
+    /// What devices have answered the instruction that is executed.
+    pub(crate) journal: Journal,
     /// Epoch of the code when it was last looked at.
     pub(crate) epoch: u64,
     /// Processor number, as PIR and the interrupt server.
@@ -68,10 +82,18 @@ pub struct Core {
     /// Compares what this processor remembers with the table, if it does.
     pub(crate) self_check: Option<SelfCheck>,
     unknown: BTreeMap<u32, u64>,
-    /// Instructions executed so far.
-    pub(crate) instructions: u64,
-    /// Instructions left until the clock is looked at.
-    pub(crate) slice: i32,
+    /// Instructions executed before this slice.
+    before: u64,
+    /// Instructions left until the clock is looked at, without those of the burst.
+    slice: i32,
+    /// How the execution of blocks was left.
+    pub(crate) stop: PackedStop,
+    /// Instructions left of the burst. Blocks are executed whole, so it may have become negative.
+    burst: i32,
+    /// What is counted always.
+    pub(crate) counts: Counts,
+    /// What is counted on request.
+    pub(crate) profile: Profile,
 }
 
 /// What decoding depends on: the part of the MSR that is fixed while a block runs.
@@ -85,6 +107,7 @@ impl Mode {
     const FLOAT: u8 = 8;
     const VECTOR: u8 = 16;
     const VSX: u8 = 32;
+    const TRACED: u8 = 64;
 
     fn of(msr: Msr) -> Self {
         let bits = [
@@ -132,6 +155,11 @@ impl Mode {
         self.0 & Self::VECTOR != 0
     }
 
+    /// Any instruction may end with a trace interrupt.
+    pub const fn is_traced(self) -> bool {
+        self.0 & Self::TRACED != 0
+    }
+
     /// VSX is available.
     pub const fn has_vsx(self) -> bool {
         self.0 & Self::VSX != 0
@@ -155,6 +183,8 @@ impl Core {
             data: Context::Real,
             pc_mask: u64::MAX,
             reservation: None,
+            breakpoints: Breakpoints::default(),
+            denied: Denied::default(),
             epoch: shared.code.epoch(),
             ram: shared.ram.clone(),
             table: shared.table.view(),
@@ -163,12 +193,17 @@ impl Core {
             subscription,
             footprint,
             trap: None,
-            withheld: None,
+            need: None,
+            journal: Journal::default(),
             server,
             self_check: None,
             unknown: BTreeMap::new(),
-            instructions: 0,
+            before: 0,
             slice: SLICE,
+            stop: PackedStop::default(),
+            burst: 0,
+            counts: Counts::default(),
+            profile: Profile::default(),
         };
         core.set_msr(Msr::from_raw(Msr::SF | Msr::ME));
         core
@@ -179,6 +214,18 @@ impl Core {
         self.msr
     }
 
+    /// Makes the registers what they are after a system reset, but for those that programs compute with and the SLB, which are
+    /// left to them: nothing that was asked of the processor before goes on.
+    pub(crate) fn reset(&mut self) {
+        self.special.reset();
+        SUPERVISORS.for_each(|register| self.regs[register] = 0);
+        self.set_authority(Spr::AMR, 0);
+        self.set_watchpoint(Some(0), Some(0));
+        self.set_instruction_breakpoint(0);
+        self.reservation = None;
+        self.journal.void();
+    }
+
     /// Sets the machine state register and what follows from it. Bits that a partition cannot set are dropped;
     /// problem state implies EE, IR and DR.
     pub fn set_msr(&mut self, msr: Msr) {
@@ -187,10 +234,29 @@ impl Core {
             raw |= Msr::EE | Msr::IR | Msr::DR;
         }
         self.msr = Msr::from_raw(raw);
-        self.mode = Mode::of(self.msr);
+        self.set_mode();
         self.pc_mask = if self.mode.is_wide() { u64::MAX } else { 0xffff_ffff };
         self.data = self.context_of(Msr::DR);
         self.fetch.set_context(self.context_of(Msr::IR));
+        self.obey();
+    }
+
+    /// Sets the mode that follows from the MSR.
+    fn set_mode(&mut self) {
+        self.mode = Mode::of(self.msr);
+        if self.breakpoints.trace_in(self.msr) {
+            self.mode.0 |= Mode::TRACED;
+        }
+    }
+
+    /// Makes the next block one instruction, until [`Self::end_single`].
+    pub(crate) fn begin_single(&mut self) {
+        self.mode.0 |= Mode::TRACED;
+    }
+
+    /// Blocks are as long as the MSR lets them be.
+    pub(crate) fn end_single(&mut self) {
+        self.set_mode();
     }
 
     /// Sets the MSR where only EE and RI may differ from what it is.
@@ -199,10 +265,10 @@ impl Core {
         self.msr = msr;
     }
 
-    /// Whether an external or decrementer interrupt would be taken now.
+    /// Whether something that waits for MSR\[EE\] may be taken now.
     #[inline(always)]
     pub(crate) fn interrupt_due(&self) -> bool {
-        self.msr.has(Msr::EE) && (self.line.external() || self.special.decrementer_was_seen_expired())
+        self.msr.has(Msr::EE) && (self.line.external() || self.special.pending.any(self.mode.is_problem()))
     }
 
     fn context_of(&self, relocation: u64) -> Context {
@@ -211,6 +277,11 @@ impl Core {
             (true, false) => Context::Privileged,
             (true, true) => Context::Problem,
         }
+    }
+
+    /// The processor's model, which the partition has chosen.
+    pub(crate) fn model(&self) -> Model {
+        self.shared.model
     }
 
     /// What decoding depends on.
@@ -222,15 +293,50 @@ impl Core {
     /// Counts executed instructions.
     #[inline(always)]
     pub(crate) fn count(&mut self, executed: u32) {
-        self.instructions += u64::from(executed);
         // A block has 64 at most.
-        self.slice -= executed as i32;
+        self.burst -= executed as i32;
+    }
+
+    /// Instructions executed so far.
+    pub(crate) fn instructions(&self) -> u64 {
+        self.before.wrapping_add((SLICE - self.left()) as u64)
+    }
+
+    /// Instructions left until the clock is looked at.
+    #[inline(always)]
+    pub(crate) fn left(&self) -> i32 {
+        self.slice + self.burst
+    }
+
+    /// The clock has been looked at.
+    pub(crate) fn begin_slice(&mut self) {
+        self.before = self.instructions();
+        (self.slice, self.burst) = (SLICE, 0);
+    }
+
+    /// The slice is over after the next block.
+    pub(crate) fn end_slice(&mut self) {
+        self.before = self.instructions().wrapping_sub(SLICE as u64);
+        (self.slice, self.burst) = (0, 0);
+    }
+
+    /// The next `most` instructions, or what is left of the slice, are a burst.
+    pub(crate) fn begin_burst(&mut self, most: i32) {
+        let left = self.left();
+        self.burst = left.min(most);
+        self.slice = left - self.burst;
+    }
+
+    /// Whether the next block may be executed in the same burst.
+    #[inline(always)]
+    pub(crate) fn is_in_burst(&self) -> bool {
+        self.burst > 0 && !self.line.attention()
     }
 
     /// Whether the next block may be executed at once: nobody rang, and the clock need not be looked at.
     #[inline(always)]
     pub(crate) fn may_go_on(&self) -> bool {
-        self.slice > 0 && !self.line.attention()
+        self.left() > 0 && !self.line.attention()
     }
 
     /// Ends an instruction with an interrupt.
@@ -247,29 +353,25 @@ impl Core {
         match self.shared.frames.admit(real, access) {
             Admission::Granted { store } => Ok(store),
             Admission::Refused => {
-                self.withheld = Some((real, access));
+                self.need = Some(Need::Memory { real, access });
                 Err(Fault)
             }
         }
     }
 
     /// Takes an interrupt whose return address is `pc`.
+    // A copy of the trap would be loaded in other parts than it was stored in, for which hosts wait: hence always.
+    #[inline(always)]
     pub(crate) fn deliver(&mut self, trap: Trap, pc: u64) {
-        self.special.srr0 = pc;
-        self.special.srr1 = (self.msr.raw() & crate::trap::SRR1_KEEPS) | trap.srr1();
-        match trap {
-            Trap::DataStorage { dar, dsisr } => {
-                self.special.dar = dar;
-                self.special.dsisr = dsisr;
-            }
-            Trap::DataSegment { dar } | Trap::Alignment { dar } | Trap::MachineCheck { dar } => {
-                self.special.dar = dar;
-                self.special.dsisr = 0;
-            }
-            Trap::FacilityUnavailable(number) => {
-                self.special.fscr = (self.special.fscr & !(0xff << 56)) | (u64::from(number) << 56);
-            }
-            _ => {}
+        self.counts.interrupts.note(trap);
+        self.regs[SRR0] = pc;
+        self.regs[SRR1] = (self.msr.raw() & crate::trap::SRR1_KEEPS) | trap.srr1();
+        if let Some((dar, dsisr)) = trap.data() {
+            self.regs[DAR] = dar;
+            self.regs[DSISR] = dsisr;
+        }
+        if let Trap::FacilityUnavailable(number) = trap {
+            self.special.fscr = (self.special.fscr & !(0xff << 56)) | (u64::from(number) << 56);
         }
         let (pc, msr) = crate::trap::entry(trap, self.msr, self.shared.lpcr());
         self.set_msr(msr);
@@ -283,6 +385,7 @@ impl Core {
         let epoch = self.shared.code.epoch();
         if epoch != self.epoch {
             self.epoch = epoch;
+            self.counts.code.changed += 1;
             self.fetch.forget_all();
         }
     }

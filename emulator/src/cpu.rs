@@ -9,19 +9,21 @@ use hpt::{Access, Footprint, Invalidation};
 use power::insn::Word;
 use power::msr::Msr;
 
-use crate::block::{BlockId, Blocks};
-use crate::core::{Core, SLICE};
+use crate::block::{BlockId, Blocks, Link};
+use crate::core::Core;
+use crate::counts::Counts;
 use crate::decode;
 use crate::dump::Dump;
 use crate::fault::Fault;
-use crate::interp::{Stop, execute};
+use crate::interp::{Stop, execute, execute_one};
 use crate::line::Line;
+use crate::outside::{Asked, Need, Operand};
+use crate::profile::{self, Decoding, Executed};
 use crate::ram::Scalar;
 use crate::regs::Reg;
 use crate::self_check::{SelfCheck, StaleReport};
 use crate::shared::Shared;
 use crate::timebase::Timebase;
-use crate::trap::Trap;
 
 /// Interrupts in a row, without an instruction executed between them, that mean the guest is lost:
 /// its interrupt handlers themselves cannot be fetched.
@@ -42,11 +44,27 @@ pub enum Exit {
         /// What the instruction would do there.
         access: Access,
     },
+    /// An instruction loads from an address outside of memory. It has not been executed, the program counter is at it. Whoever runs the
+    /// processor gives it the device's answer with [`Cpu::answer`], and runs it again.
+    Load {
+        /// Real address, a multiple of the size.
+        real: u64,
+        /// 1, 2, 4 or 8 bytes.
+        bytes: usize,
+    },
+    /// An instruction stores there, likewise. Whoever runs the processor again has made the store.
+    Store {
+        /// Real address, a multiple of the size.
+        real: u64,
+        /// What it stores.
+        operand: Operand,
+    },
     /// The processor cannot go on, for this reason.
     Checkstop(String),
 }
 
-/// One POWER8 processor.
+/// One processor, on cache lines of its own.
+#[repr(align(128))]
 pub struct Cpu {
     core: Core,
     blocks: Blocks,
@@ -66,11 +84,26 @@ impl Cpu {
         }
     }
 
+    /// Ends everything that was asked of the processor before, as a system reset does: breakpoints, keys, doorbells, events. Registers that
+    /// programs compute with stay.
+    pub fn reset(&mut self) {
+        self.core.reset();
+    }
+
     /// Sets where the processor starts, with what in r3, and in which mode.
     pub fn start(&mut self, pc: u64, r3: u64, msr: Msr) {
         self.core.set_msr(msr);
         self.core.pc = pc & !3;
         self.core.regs[3] = r3;
+    }
+
+    /// What a device has for the load that [`Self::run`] left for ([`Exit::Load`]), in the order of addresses. The load asks again
+    /// if the processor runs without it.
+    ///
+    /// # Panics
+    /// When they are not as many bytes as the last exit asked for.
+    pub fn answer(&mut self, bytes: &[u8]) {
+        self.core.journal.answer(bytes);
     }
 
     /// Runs until something needs the caller.
@@ -80,6 +113,11 @@ impl Cpu {
         self.core.table.follow();
         if self.core.self_check.is_some() {
             self.core.check_sample();
+        }
+        if self.core.journal.begin()
+            && let Some(exit) = self.execute_again()
+        {
+            return exit;
         }
         let mut from = None;
         loop {
@@ -104,47 +142,97 @@ impl Cpu {
                     continue;
                 }
             };
-            let before = self.core.instructions;
-            let stop = execute(&mut self.core, &self.blocks, block);
-            if self.core.instructions != before {
-                self.interrupts = 0;
-            }
-            from = None;
-            match stop {
-                Stop::Link(link) => from = Some(link),
-                Stop::Register | Stop::Jump => {}
-                Stop::Fault(at) => {
-                    let pc = self.core.pc.wrapping_add(4 * u64::from(at)) & self.core.pc_mask;
-                    if let Some(exit) = self.deliver_fault(pc) {
-                        return exit;
-                    }
-                }
-                Stop::Raise => {
-                    let pc = self.core.pc;
-                    if let Some(exit) = self.deliver_fault(pc) {
-                        return exit;
-                    }
-                }
-                Stop::Hypercall => return Exit::Hypercall,
+            match self.execute_block(block) {
+                Ok(link) => from = link,
+                Err(exit) => return exit,
             }
         }
     }
 
-    /// Delivers the interrupt that an instruction at `pc` raised, or leaves for the memory that it needs. The processor stops when its
+    /// Executes a block, those that known ways lead to from there, and what they raise; the link that the last one was left through, if its
+    /// way is not known.
+    #[inline(always)]
+    fn execute_block(&mut self, block: BlockId) -> Result<Option<Link>, Exit> {
+        let traced = self.core.traced_instruction();
+        if traced.is_some() {
+            self.core.end_slice();
+        }
+        let before = self.core.left();
+        let stop = if self.core.mode().is_traced() {
+            // One block, which is one instruction, and back here.
+            execute_one(&mut self.core, &self.blocks, block)
+        } else {
+            execute(&mut self.core, &self.blocks, block)
+        };
+        if self.core.left() != before {
+            self.interrupts = 0;
+        }
+        if let Some(traced) = traced
+            && matches!(stop, Stop::Near(_) | Stop::Far(_) | Stop::Register | Stop::Jump)
+            && let Some(trap) = self.core.trace(traced)
+        {
+            let pc = self.core.pc;
+            self.core.deliver(trap, pc);
+            return Ok(None);
+        }
+        let faulted = match stop {
+            Stop::Near(link) => return Ok(Some(Link::Near(link))),
+            Stop::Far(link) => return Ok(Some(Link::Far(link))),
+            Stop::Register | Stop::Jump => return Ok(None),
+            Stop::Hypercall => return Err(Exit::Hypercall),
+            Stop::Fault(at) => self.core.pc.wrapping_add(4 * u64::from(at)) & self.core.pc_mask,
+            Stop::Raise => self.core.pc,
+        };
+        self.deliver_fault(faulted).map_or(Ok(None), Err)
+    }
+
+    /// Executes the instruction at the program counter, and no other, with what devices have answered it. They have seen its accesses, so neither
+    /// a ring nor an interrupt from outside comes before it.
+    #[cold]
+    fn execute_again(&mut self) -> Option<Exit> {
+        self.core.begin_single();
+        let exit = match self.next_block(None) {
+            Ok(block) => self.execute_block(block).err(),
+            Err(Fault) => self.deliver_fault(self.core.pc),
+        };
+        self.core.end_single();
+        let is_to_come_again = matches!(
+            exit,
+            Some(Exit::Load { .. } | Exit::Store { .. } | Exit::Withheld { .. })
+        );
+        if !is_to_come_again {
+            self.core.journal.void();
+        }
+        exit
+    }
+
+    /// Delivers the interrupt that an instruction at `pc` raised, or leaves for what it needs. The processor stops when its
     /// handlers raise interrupts before their first instruction has completed.
     fn deliver_fault(&mut self, pc: u64) -> Option<Exit> {
-        if let Some((real, access)) = self.core.withheld.take() {
+        let exit = match self.core.need.take() {
+            None => None,
+            Some(Need::Memory { real, access }) => Some(Exit::Withheld { real, access }),
+            Some(Need::Device(Asked::Load(real, bytes))) => Some(Exit::Load {
+                real,
+                bytes: bytes.into(),
+            }),
+            Some(Need::Device(Asked::Store(real, operand))) => Some(Exit::Store { real, operand }),
+            Some(Need::Pieces { ea }) => {
+                self.core.trap = Some(self.core.in_pieces(pc, ea));
+                None
+            }
+        };
+        if exit.is_some() {
             self.core.pc = pc;
-            return Some(Exit::Withheld { real, access });
+            return exit;
         }
         let Some(trap) = self.core.trap.take() else {
             return Some(Exit::Checkstop("an instruction failed without an interrupt".to_owned()));
         };
-        if let Trap::MachineCheck { dar } = trap
-            && !self.core.msr().has(Msr::ME)
-        {
+        if trap.is_machine_check() && !self.core.msr().has(Msr::ME) {
+            let at = trap.data().map_or(pc, |(dar, _)| dar);
             return Some(Exit::Checkstop(format!(
-                "machine check at {dar:#x} while machine checks are off"
+                "machine check at {at:#x} while machine checks are off"
             )));
         }
         self.interrupts += 1;
@@ -161,8 +249,8 @@ impl Cpu {
 
     /// Looks at everything that is not looked at for each block; whether somebody rang.
     fn attend(&mut self) -> bool {
-        if self.core.slice <= 0 {
-            self.core.slice = SLICE;
+        if self.core.left() <= 0 {
+            self.core.begin_slice();
             self.core.special.look_at_decrementer();
             if self.core.footprint.is_crowded() {
                 self.core.invalidate(&Invalidation::All);
@@ -177,30 +265,29 @@ impl Cpu {
     }
 
     fn take_interrupt(&mut self) {
-        let trap = if self.core.line.external() {
-            Trap::External
-        } else {
-            Trap::Decrementer
-        };
-        if trap == Trap::Decrementer && !self.core.special.look_at_decrementer() {
-            return;
+        match self.core.next_interrupt() {
+            Some(trap) => {
+                let pc = self.core.pc;
+                self.core.deliver(trap, pc);
+            }
+            None => self.core.take_event_branch(),
         }
-        let pc = self.core.pc;
-        self.core.deliver(trap, pc);
     }
 
     /// The block at the program counter, by link, jump cache, real address, or newly decoded.
     #[inline(always)]
-    fn next_block(&mut self, from: Option<u32>) -> Result<BlockId, Fault> {
+    fn next_block(&mut self, from: Option<Link>) -> Result<BlockId, Fault> {
         let pc = self.core.pc;
-        if let Some(link) = from
-            && let Some(block) = self.blocks.follow(link, pc, &self.core.fetch)
-        {
-            return Ok(block);
-        }
-        if let Some(block) = self.blocks.jump(pc, self.core.mode(), &self.core.fetch) {
+        let mode = self.core.mode();
+        let known = if mode.is_traced() {
+            self.blocks.jump_traced(pc, mode, &self.core.fetch)
+        } else {
+            self.blocks.jump(pc, mode, &self.core.fetch)
+        };
+        if let Some(block) = known {
+            self.core.counts.jumps.hits += 1;
             if let Some(link) = from {
-                self.blocks.set_link(link, pc, block, self.core.fetch.stamp(pc));
+                self.blocks.set_link(link, pc, block, &self.core.fetch);
             }
             return Ok(block);
         }
@@ -209,11 +296,14 @@ impl Cpu {
 
     #[cold]
     #[inline(never)]
-    fn find_block(&mut self, mut from: Option<u32>) -> Result<BlockId, Fault> {
+    fn find_block(&mut self, mut from: Option<Link>) -> Result<BlockId, Fault> {
         let pc = self.core.pc;
+        self.core.counts.jumps.misses += 1;
         let real = self.core.translate_fetch(pc)?;
         if self.core.fetch.take_wrapped() {
+            let dropped = self.blocks.len();
             self.blocks = Blocks::default();
+            self.note_emptied(dropped);
             from = None;
         }
         let (generation, newly) = self.core.shared.code.mark_code(real, &self.core.subscription);
@@ -222,32 +312,68 @@ impl Cpu {
         }
         let mode = self.core.mode();
         let block = match self.blocks.find(real, mode, generation) {
-            Some(block) => block,
+            Some(block) => {
+                self.core.counts.blocks.hits += 1;
+                block
+            }
             None => {
-                if self.blocks.make_room() {
+                self.core.counts.blocks.misses += 1;
+                let before = self.blocks.len();
+                if self.blocks.make_room(self.core.profile.is_full()) {
+                    self.note_emptied(before);
                     from = None;
                 }
                 self.decode(real, generation)
             }
         };
-        let stamp = self.core.fetch.stamp(pc);
-        self.blocks.set_jump(pc, mode, block, stamp);
+        self.blocks.set_jump(pc, mode, block, &self.core.fetch);
         if let Some(link) = from {
-            self.blocks.set_link(link, pc, block, stamp);
+            self.blocks.set_link(link, pc, block, &self.core.fetch);
         }
         Ok(block)
     }
 
+    /// So many blocks have been dropped, all that there were.
+    fn note_emptied(&mut self, dropped: usize) {
+        self.core.counts.code.emptied += 1;
+        self.core.counts.blocks.evicted += dropped as u64;
+        let executed = self.core.instructions();
+        self.core.profile.drop_blocks(executed);
+    }
+
     fn decode(&mut self, real: u64, generation: u32) -> BlockId {
-        let page = 1u64 << crate::code_pages::SHIFT;
-        let in_page = (page - real % page) / 4;
+        let offset = real % (1 << crate::code_pages::SHIFT);
         let (ram, mode) = (&self.core.ram, self.core.mode());
-        let draft = decode::block(self.blocks.draft(), mode, in_page, self.blocks.next_call(), |at| {
+        let mut draft = self.blocks.draft();
+        let is_counted = self.core.profile.is_on();
+        if is_counted {
+            draft.ops.push(self.core.profile.first_op());
+        }
+        let mut decoding = Decoding::new(real, self.core.pc, mode);
+        let setting = decode::Setting {
+            mode,
+            model: self.core.model(),
+            offset,
+            first_call: self.blocks.next_call(),
+        };
+        let draft = decode::block(draft, setting, |at| {
             // The page is RAM: the fetch was translated, and RAM is whole pages.
             let word: u32 = ram.load(real + 4 * at).unwrap_or(0);
-            Word(word.to_order(mode.is_little()))
+            let word = word.to_order(mode.is_little());
+            decoding.note(at, word);
+            Word(word)
         });
-        self.blocks.add(&draft, real, mode, generation)
+        if is_counted {
+            self.core.profile.add(&decoding, &draft.ops);
+        }
+        let counts = &mut self.core.counts;
+        counts.code.instructions += u64::from(profile::length(&draft.ops));
+        counts.blocks.filled += 1;
+        let before = self.blocks.len();
+        let block = self.blocks.add(&draft, real, mode, generation);
+        // One of older code made way.
+        counts.blocks.evicted += u64::from(self.blocks.len() == before);
+        block
     }
 
     /// A general register.
@@ -296,9 +422,9 @@ impl Cpu {
         self.core.self_check = Some(SelfCheck::new(report));
     }
 
-    /// Whether an external or decrementer interrupt waits, whatever MSR\[EE\] says.
+    /// Whether an interrupt waits for MSR\[EE\], whatever that says.
     pub fn interrupt_pending(&self) -> bool {
-        self.core.line.external() || self.core.special.decrementer_expired()
+        self.core.interrupt_pending()
     }
 
     /// How long until the decrementer interrupts; zero when it has.
@@ -308,7 +434,30 @@ impl Cpu {
 
     /// Instructions executed so far.
     pub fn instructions(&self) -> u64 {
-        self.core.instructions
+        self.core.instructions()
+    }
+
+    /// What is counted in any case.
+    pub fn counts(&self) -> &Counts {
+        &self.core.counts
+    }
+
+    /// From here on counts executed blocks, which costs some of its speed. To be called before the first [`Self::run`]: blocks that are
+    /// decoded already are not counted.
+    pub fn count_blocks(&mut self) {
+        let executed = self.core.instructions();
+        self.core.profile.begin(executed);
+    }
+
+    /// What was executed since [`Self::count_blocks`], or since the last call. `None`: blocks are not counted. Those that
+    /// are decoded are dropped, so this is for the end of a run.
+    pub fn take_executed(&mut self) -> Option<Executed> {
+        let executed = self.core.instructions();
+        let taken = self.core.profile.take(executed);
+        if taken.is_some() {
+            self.blocks = Blocks::default();
+        }
+        taken
     }
 
     /// Instruction words that the guest executed and this processor does not have, with their counts.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::core::Core;
 use crate::regs::{CTR, LR};
+use crate::spr_place::{DAR, DSISR, SPRG, SRR0, SRR1};
 
 /// Shows the registers of a processor.
 pub(crate) struct Dump<'a>(pub(crate) &'a Core);
@@ -11,7 +12,6 @@ pub(crate) struct Dump<'a>(pub(crate) &'a Core);
 impl fmt::Display for Dump<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let core = self.0;
-        let special = &core.special;
         writeln!(f, "processor {}: pc {:016x}  {:?}", core.server, core.pc, core.msr())?;
         for row in 0..8u8 {
             for column in 0..4u8 {
@@ -35,10 +35,10 @@ impl fmt::Display for Dump<'_> {
         writeln!(
             f,
             "srr0 {:016x}  srr1 {:016x}  dar {:016x}  dsisr {:08x}",
-            special.srr0, special.srr1, special.dar, special.dsisr
+            core.regs[SRR0], core.regs[SRR1], core.regs[DAR], core.regs[DSISR]
         )?;
-        for (n, sprg) in special.sprg.iter().enumerate() {
-            write!(f, "sprg{n} {sprg:016x}  ")?;
+        for n in 0..4 {
+            write!(f, "sprg{n} {:016x}  ", core.regs[SPRG + n])?;
         }
         for (n, entry) in core.slb.valid() {
             let (esid, vsid) = (entry.esid(), entry.vsid());

@@ -1,25 +1,37 @@
 //! Fixed-point instructions that are too rare for operations of their own: overflow-recording
 //! forms, extended division, bit permutation, and the condition register's own instructions
 //! (Power ISA v2.07B, Book I, 2.5 and 3.3).
+//!
+//! POWER9 also says what of a sum carries or overflows in the low word: OV32 and CA32 (v3.0B, Book I, 3.2.2). There all that
+//! carries is done here, so that POWER8 pays nothing for it.
 
 use power::insn::{Opcode, Word};
+use power::model::Model;
 
 use crate::alu;
-use crate::regs::{CA, CR, OV, Reg, Regs, SO};
+use crate::decimal_assist;
+use crate::regs::{CA, CA32, CR, OV, OV32, Reg, Regs, SO};
 use crate::vsu::{Handler, Outcome};
 
 /// The function for an instruction that is executed by one, in 64-bit mode or not.
-pub fn handler(opcode: Opcode, word: Word, wide: bool) -> Option<Handler> {
-    if word.oe() && records_overflow(opcode) {
-        return if wide {
-            sums::<64>(opcode).or_else(|| overflowing(opcode))
-        } else {
-            sums::<32>(opcode).or_else(|| overflowing(opcode))
+pub fn handler(opcode: Opcode, word: Word, wide: bool, model: Model) -> Option<Handler> {
+    let words = model >= Model::Power9;
+    let records = word.oe() && records_overflow(opcode);
+    // Operations carry out of bit 0, which is right in 64-bit mode alone, and say nothing of words.
+    if records || carries(opcode) && (!wide || words) {
+        let sum = match (wide, words) {
+            (true, false) => sums::<64, false>(opcode),
+            (false, false) => sums::<32, false>(opcode),
+            (true, true) => sums::<64, true>(opcode),
+            (false, true) => sums::<32, true>(opcode),
         };
-    }
-    // Operations carry out of bit 0, which is right in 64-bit mode alone.
-    if !wide && carries(opcode) {
-        return sums::<32>(opcode);
+        return sum.or_else(|| {
+            if words {
+                overflowing::<true>(opcode)
+            } else {
+                overflowing::<false>(opcode)
+            }
+        });
     }
     Some(match opcode {
         Opcode::Divde => |_, regs, word| to_rt(regs, word, |a, b| divide_extended(a, b).unwrap_or(0)),
@@ -41,26 +53,14 @@ pub fn handler(opcode: Opcode, word: Word, wide: bool) -> Option<Handler> {
         },
         Opcode::Cmpb => |_, regs, word| to_ra(regs, word, compare_bytes),
         Opcode::Bpermd => |_, regs, word| to_ra(regs, word, bit_permute),
-        Opcode::Mfcr => |_, regs, word| {
-            regs[word.rt() as Reg] = u64::from(regs.cr());
-            Outcome::Done
-        },
         Opcode::Mfocrf => |_, regs, word| {
             regs[word.rt() as Reg] = u64::from(regs.cr() & field_mask(word.crm()));
-            Outcome::Done
-        },
-        Opcode::Mtcrf if word.crm() == 0xff => |_, regs, word| {
-            regs.set_cr(regs[word.rs() as Reg] as u32);
             Outcome::Done
         },
         Opcode::Mtcrf | Opcode::Mtocrf => |_, regs, word| {
             let mask = field_mask(word.crm());
             let new = regs[word.rs() as Reg] as u32;
             regs.set_cr((regs.cr() & !mask) | (new & mask));
-            Outcome::Done
-        },
-        Opcode::Mcrf => |_, regs, word| {
-            regs[CR + word.bf() as Reg] = regs[CR + word.bfa() as Reg];
             Outcome::Done
         },
         Opcode::Crand => |_, regs, word| cr_logic(regs, word, |a, b| a & b),
@@ -71,7 +71,7 @@ pub fn handler(opcode: Opcode, word: Word, wide: bool) -> Option<Handler> {
         Opcode::Creqv => |_, regs, word| cr_logic(regs, word, |a, b| a == b),
         Opcode::Crandc => |_, regs, word| cr_logic(regs, word, |a, b| a & !b),
         Opcode::Crorc => |_, regs, word| cr_logic(regs, word, |a, b| a | !b),
-        _ => return None,
+        _ => return decimal_assist::handler(opcode),
     })
 }
 
@@ -122,31 +122,33 @@ fn carries(opcode: Opcode) -> bool {
     )
 }
 
-/// Sums whose carry and overflow are those of the low `BITS` bits: 64, or in 32-bit mode 32.
-fn sums<const BITS: u32>(opcode: Opcode) -> Option<Handler> {
+/// Sums whose carry and overflow are those of the low `BITS` bits: 64, or in 32-bit mode 32; with `WORDS` also those of words.
+fn sums<const BITS: u32, const WORDS: bool>(opcode: Opcode) -> Option<Handler> {
     Some(match opcode {
-        Opcode::Add => |_, regs, word| sum::<BITS>(regs, word, |a, b, _| (a, b, 0), Carry::Keep),
-        Opcode::Subf => |_, regs, word| sum::<BITS>(regs, word, |a, b, _| (!a, b, 1), Carry::Keep),
-        Opcode::Neg => |_, regs, word| sum::<BITS>(regs, word, |a, _, _| (!a, 0, 1), Carry::Keep),
-        Opcode::Addc => |_, regs, word| sum::<BITS>(regs, word, |a, b, _| (a, b, 0), Carry::Set),
-        Opcode::Subfc => |_, regs, word| sum::<BITS>(regs, word, |a, b, _| (!a, b, 1), Carry::Set),
-        Opcode::Adde => |_, regs, word| sum::<BITS>(regs, word, |a, b, ca| (a, b, ca), Carry::Set),
-        Opcode::Subfe => |_, regs, word| sum::<BITS>(regs, word, |a, b, ca| (!a, b, ca), Carry::Set),
-        Opcode::Addme => |_, regs, word| sum::<BITS>(regs, word, |a, _, ca| (a, u64::MAX, ca), Carry::Set),
-        Opcode::Subfme => |_, regs, word| sum::<BITS>(regs, word, |a, _, ca| (!a, u64::MAX, ca), Carry::Set),
-        Opcode::Addze => |_, regs, word| sum::<BITS>(regs, word, |a, _, ca| (a, 0, ca), Carry::Set),
-        Opcode::Subfze => |_, regs, word| sum::<BITS>(regs, word, |a, _, ca| (!a, 0, ca), Carry::Set),
-        Opcode::Addic | Opcode::AddicDot => |_, regs, word| sum_immediate::<BITS>(regs, word, |a, si| (a, si, 0)),
-        Opcode::Subfic => |_, regs, word| sum_immediate::<BITS>(regs, word, |a, si| (!a, si, 1)),
+        Opcode::Add => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, b, _| (a, b, 0), Carry::Keep),
+        Opcode::Subf => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, b, _| (!a, b, 1), Carry::Keep),
+        Opcode::Neg => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, _, _| (!a, 0, 1), Carry::Keep),
+        Opcode::Addc => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, b, _| (a, b, 0), Carry::Set),
+        Opcode::Subfc => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, b, _| (!a, b, 1), Carry::Set),
+        Opcode::Adde => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, b, ca| (a, b, ca), Carry::Set),
+        Opcode::Subfe => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, b, ca| (!a, b, ca), Carry::Set),
+        Opcode::Addme => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, _, ca| (a, u64::MAX, ca), Carry::Set),
+        Opcode::Subfme => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, _, ca| (!a, u64::MAX, ca), Carry::Set),
+        Opcode::Addze => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, _, ca| (a, 0, ca), Carry::Set),
+        Opcode::Subfze => |_, regs, word| sum::<BITS, WORDS>(regs, word, |a, _, ca| (!a, 0, ca), Carry::Set),
+        Opcode::Addic | Opcode::AddicDot => {
+            |_, regs, word| sum_immediate::<BITS, WORDS>(regs, word, |a, si| (a, si, 0))
+        }
+        Opcode::Subfic => |_, regs, word| sum_immediate::<BITS, WORDS>(regs, word, |a, si| (!a, si, 1)),
         _ => return None,
     })
 }
 
-/// Products and quotients, whose overflow does not depend on the mode.
-fn overflowing(opcode: Opcode) -> Option<Handler> {
+/// Products and quotients, whose overflow does not depend on the mode; OV32 is the same.
+fn overflowing<const WORDS: bool>(opcode: Opcode) -> Option<Handler> {
     Some(match opcode {
         Opcode::Mulld => |_, regs, word| {
-            checked(
+            checked::<WORDS>(
                 regs,
                 word,
                 |a, b| (a as i64).checked_mul(b as i64).map(|v| v as u64),
@@ -155,7 +157,7 @@ fn overflowing(opcode: Opcode) -> Option<Handler> {
         },
         Opcode::Mullw => |_, regs, word| {
             let product = |a: u64, b: u64| i64::from(a as i32) * i64::from(b as i32);
-            checked(
+            checked::<WORDS>(
                 regs,
                 word,
                 |a, b| i32::try_from(product(a, b)).ok().map(|_| product(a, b) as u64),
@@ -163,16 +165,16 @@ fn overflowing(opcode: Opcode) -> Option<Handler> {
             )
         },
         Opcode::Divd => |_, regs, word| {
-            checked(
+            checked::<WORDS>(
                 regs,
                 word,
                 |a, b| (a as i64).checked_div(b as i64).map(|v| v as u64),
                 |_, _| 0,
             )
         },
-        Opcode::Divdu => |_, regs, word| checked(regs, word, u64::checked_div, |_, _| 0),
+        Opcode::Divdu => |_, regs, word| checked::<WORDS>(regs, word, u64::checked_div, |_, _| 0),
         Opcode::Divw => |_, regs, word| {
-            checked(
+            checked::<WORDS>(
                 regs,
                 word,
                 |a, b| (a as i32).checked_div(b as i32).map(|v| u64::from(v as u32)),
@@ -180,17 +182,17 @@ fn overflowing(opcode: Opcode) -> Option<Handler> {
             )
         },
         Opcode::Divwu => |_, regs, word| {
-            checked(
+            checked::<WORDS>(
                 regs,
                 word,
                 |a, b| (a as u32).checked_div(b as u32).map(u64::from),
                 |_, _| 0,
             )
         },
-        Opcode::Divde => |_, regs, word| checked(regs, word, divide_extended, |_, _| 0),
-        Opcode::Divdeu => |_, regs, word| checked(regs, word, divide_extended_unsigned, |_, _| 0),
-        Opcode::Divwe => |_, regs, word| checked(regs, word, divide_word_extended, |_, _| 0),
-        Opcode::Divweu => |_, regs, word| checked(regs, word, divide_word_extended_unsigned, |_, _| 0),
+        Opcode::Divde => |_, regs, word| checked::<WORDS>(regs, word, divide_extended, |_, _| 0),
+        Opcode::Divdeu => |_, regs, word| checked::<WORDS>(regs, word, divide_extended_unsigned, |_, _| 0),
+        Opcode::Divwe => |_, regs, word| checked::<WORDS>(regs, word, divide_word_extended, |_, _| 0),
+        Opcode::Divweu => |_, regs, word| checked::<WORDS>(regs, word, divide_word_extended_unsigned, |_, _| 0),
         _ => return None,
     })
 }
@@ -219,30 +221,43 @@ enum Carry {
 /// The three terms of a sum from RA, RB and CA.
 type Terms = fn(u64, u64, u64) -> (u64, u64, u64);
 
-fn sum<const BITS: u32>(regs: &mut Regs, word: Word, terms: Terms, carry: Carry) -> Outcome {
+fn sum<const BITS: u32, const WORDS: bool>(regs: &mut Regs, word: Word, terms: Terms, carry: Carry) -> Outcome {
     let (left, right, extra) = terms(regs[word.ra() as Reg], regs[word.rb() as Reg], regs[CA]);
     let (result, out) = alu::add_with_carry::<BITS>(left, right, extra);
     if word.oe() {
         // Terms of one sign and a sum of the other.
         let signs = (left ^ result) & (right ^ result);
         set_overflow(regs, signs >> (BITS - 1) & 1 != 0);
+        if WORDS {
+            regs[OV32] = signs >> 31 & 1;
+        }
     }
     if carry == Carry::Set {
         regs[CA] = out;
+        if WORDS {
+            regs[CA32] = alu::carry_of_words(left, right, result);
+        }
     }
     regs[word.rt() as Reg] = result;
     Outcome::Done
 }
 
-fn sum_immediate<const BITS: u32>(regs: &mut Regs, word: Word, terms: fn(u64, u64) -> (u64, u64, u64)) -> Outcome {
+fn sum_immediate<const BITS: u32, const WORDS: bool>(
+    regs: &mut Regs,
+    word: Word,
+    terms: fn(u64, u64) -> (u64, u64, u64),
+) -> Outcome {
     let (left, right, extra) = terms(regs[word.ra() as Reg], word.si() as u64);
     let (result, out) = alu::add_with_carry::<BITS>(left, right, extra);
     regs[CA] = out;
+    if WORDS {
+        regs[CA32] = alu::carry_of_words(left, right, result);
+    }
     regs[word.rt() as Reg] = result;
     Outcome::Done
 }
 
-fn checked(
+fn checked<const WORDS: bool>(
     regs: &mut Regs,
     word: Word,
     compute: impl Fn(u64, u64) -> Option<u64>,
@@ -251,6 +266,9 @@ fn checked(
     let (ra, rb) = (regs[word.ra() as Reg], regs[word.rb() as Reg]);
     let result = compute(ra, rb);
     set_overflow(regs, result.is_none());
+    if WORDS {
+        regs[OV32] = regs[OV];
+    }
     regs[word.rt() as Reg] = result.unwrap_or_else(|| otherwise(ra, rb));
     Outcome::Done
 }

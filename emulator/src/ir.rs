@@ -1,6 +1,6 @@
 //! The intermediate form: what decoded blocks consist of.
 //!
-//! An operation is 16 bytes and works on the unified register file ([`crate::regs`]). An
+//! An operation is 24 bytes and works on the unified register file ([`crate::regs`]). An
 //! instruction becomes one to five operations; a compare and the branch that tests it become one.
 //! Instructions that are rare or whole subjects of their own (floating point, vectors, system
 //! registers) become a call.
@@ -9,6 +9,7 @@ use power::insn::Word;
 
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::interp::Run;
 use crate::regs::{Reg, Regs};
 use crate::vsu::{Outcome, Vsu};
 
@@ -145,6 +146,10 @@ pub enum Code {
     CompareWordUnsignedImmediate,
     /// a = bit of a CR field ? b : c; i is the field's register << 8 | the bit's mask
     Select,
+    /// a = the condition register
+    FromCr,
+    /// a = XER
+    FromXer,
 
     /// The eight compares, each with a branch on the field that they set: see [`Fused`]
     CompareBranch,
@@ -200,6 +205,23 @@ pub enum Code {
     /// doubleword at b + c + i = a, bytes reversed
     Store64Reversed,
 
+    /// `lbarx`: the word is i
+    LoadReserve8,
+    /// `lharx`: the word is i
+    LoadReserve16,
+    /// `lwarx`: the word is i
+    LoadReserve32,
+    /// `ldarx`: the word is i
+    LoadReserve64,
+    /// `stbcx.`: the word is i
+    StoreConditional8,
+    /// `sthcx.`: the word is i
+    StoreConditional16,
+    /// `stwcx.`: the word is i
+    StoreConditional32,
+    /// `stdcx.`: the word is i
+    StoreConditional64,
+
     /// Goes to pc + the displacement of i, through the link of i
     Branch,
     /// The same, and LR is the address of the next instruction
@@ -215,6 +237,10 @@ pub enum Code {
     /// The block is over: goes to pc + displacement of i
     End,
 
+    /// the condition register = b
+    ToCr,
+    /// XER = b & i
+    ToXer,
     /// Orders everything before with everything after
     Fence,
     /// Orders everything before with everything after but stores with later loads
@@ -239,6 +265,9 @@ pub enum Code {
     Unknown,
     /// Takes the interrupt that says that facility i is off, see [`Off`]
     Unavailable,
+
+    /// The block is entered whose counters begin with number i: the first operation of each while they are counted
+    Count,
 }
 
 /// Flags of a branch with two conditions.
@@ -268,6 +297,8 @@ impl Off {
 /// One operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Op {
+    /// How the interpreter does it: chosen when the block is complete ([`crate::interp::choose`]).
+    pub run: Run,
     /// What it does.
     pub code: Code,
     /// Index in its block of the instruction that it belongs to.
@@ -284,7 +315,7 @@ pub struct Op {
     pub imm: i64,
 }
 
-const _: () = assert!(size_of::<Op>() == 16);
+const _: () = assert!(size_of::<Op>() == 24);
 
 /// The immediate of a branch: where to, and the number of its link.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! A POWER8 in software: decodes instructions once into blocks of a compact intermediate form and
+//! A POWER8 or POWER9 in software: decodes instructions once into blocks of a compact intermediate form and
 //! interprets those.
 //!
 //! - [`Cpu`] is one processor; [`Shared`] is what the processors of a partition share; [`Line`] are
@@ -6,26 +6,47 @@
 //! - An instruction goes through `decode` (words to `ir`), `block` (finding decoded blocks) and
 //!   `interp` (executing them).
 //! - An access goes through `tlb` (by effective address), then `mmu` (SLB, virtual pages, the
-//!   table's lock-free walk).
+//!   table's lock-free walk); one to a device through `outside`.
 //!
-//! Knows nothing of KVM or devices. Hypercalls end [`Cpu::run`]; who runs the processor answers them.
+//! Knows nothing of KVM, and of devices no more than where they are ([`Outside`]). Hypercalls and accesses to devices end [`Cpu::run`]; who
+//! runs the processor answers them.
 
 mod access;
+mod alignment;
 mod alu;
+mod atomic;
+mod authority;
 mod block;
+mod breakpoints;
 mod code_pages;
+mod copy_paste;
 pub mod core;
+mod counts;
 mod cpu;
+mod decimal_assist;
 mod decode;
+mod doorbell;
 mod dump;
+mod event_branch;
 mod fault;
 mod fetch;
 mod fixed_calls;
+mod fixed_v3;
+mod float_pairs;
 mod interp;
 mod ir;
+mod kicks;
 mod line;
 mod mmu;
+mod multiple;
+mod outside;
+mod pending;
+mod performance_monitor;
+mod priority;
+mod profile;
+mod quadword;
 mod ram;
+mod random;
 pub mod regs;
 mod reservation;
 mod revoke;
@@ -33,16 +54,24 @@ mod self_check;
 mod shared;
 mod slb;
 mod special;
+mod spr_access;
+mod spr_place;
 mod system;
 mod timebase;
 mod tlb;
+mod trail;
 mod trap;
 mod vector_memory;
+mod vectored_call;
 pub mod vsu;
+mod vsx_memory;
 
+pub use counts::{Cache, Code, Counts, Data, Drops, Interrupts, Lookups};
 pub use cpu::{Cpu, Exit};
+pub use kicks::Kicks;
 pub use line::Line;
+pub use outside::{Operand, Outside};
+pub use profile::{Executed, HotBlock, Sums};
 pub use self_check::{Stale, StaleReport};
 pub use shared::Shared;
-pub use special::PVR;
 pub use timebase::{TICKS_PER_SECOND, Timebase};

@@ -9,8 +9,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The wires into one processor.
+/// The wires into one processor, on cache lines of their own: it looks at them for each block.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub struct Line {
     attention: AtomicBool,
     external: AtomicBool,

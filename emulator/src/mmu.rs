@@ -4,10 +4,12 @@
 use hpt::{Access, Invalidation, WalkFault};
 use power::msr::storage_fault;
 use power::page::Vpn;
+use power::slb::SlbEntry;
 
 use crate::core::Core;
 use crate::fault::Fault;
-use crate::tlb::{Context, Mapping};
+use crate::slb::Kept;
+use crate::tlb::{Context, Mapping, Straight, Through};
 use crate::trap::Trap;
 
 /// Effective address bits that real mode looks at: the processor ignores the first four.
@@ -23,15 +25,17 @@ enum Untranslated {
 /// Where an address is.
 struct Translated {
     real: u64,
-    /// Stores need no other look at the table.
+    /// Stores are permitted, and need no other look at the table.
     writable: bool,
-    /// Of its segment.
-    vsid: u64,
+    /// Loads are permitted.
+    loadable: bool,
+    through: Through,
 }
 
 impl Core {
     fn mapping(&mut self, ea: u64, access: Access, problem: bool) -> Result<Translated, Untranslated> {
-        let Some(segment) = self.slb.lookup(ea) else {
+        let Some((entry, segment)) = self.slb.lookup(ea) else {
+            self.counts.segment_misses += 1;
             return Err(Untranslated::Segment);
         };
         if access == Access::Fetch && segment.is_no_execute() {
@@ -43,31 +47,19 @@ impl Core {
         let store = access == Access::Store;
         let mapping = match self.pages.get(page) {
             Some(mapping) if !store || mapping.changed => {
+                self.counts.page_hits += 1;
                 if self.self_check.is_some() {
                     self.check_mapping(page, mapping);
                 }
                 mapping
             }
             _ => {
-                let found = self
-                    .table
-                    .table()
-                    .walk_for(page, access, key, &self.footprint)
-                    .map_err(|fault| {
-                        Untranslated::Storage(match fault {
-                            WalkFault::NotFound => storage_fault::NOT_FOUND,
-                            WalkFault::Protection => storage_fault::PROTECTION,
-                            WalkFault::NoExecute => storage_fault::NO_EXECUTE,
-                        })
-                    })?;
-                let mapping = Mapping {
-                    real: found.real,
-                    protection: found.protection,
-                    no_execute: found.no_execute,
-                    changed: found.changed,
-                };
-                self.pages.insert(page, mapping);
-                mapping
+                let found = self.find(page, access, key);
+                match found {
+                    Ok(_) => self.counts.walks.hits += 1,
+                    Err(_) => self.counts.walks.misses += 1,
+                }
+                found?
             }
         };
         let allowed = if store {
@@ -78,31 +70,86 @@ impl Core {
         if access == Access::Fetch && mapping.no_execute {
             return Err(Untranslated::Storage(storage_fault::NO_EXECUTE));
         }
-        if !allowed {
-            return Err(Untranslated::Storage(storage_fault::PROTECTION));
+        let denied = self.denied.denies(mapping.key, access);
+        if !allowed || denied {
+            let protection = if allowed { 0 } else { storage_fault::PROTECTION };
+            let key = if denied { storage_fault::KEY } else { 0 };
+            return Err(Untranslated::Storage(protection | key));
         }
         Ok(Translated {
             real: mapping.real | offset,
-            writable: mapping.changed && mapping.protection.allows_store(key),
-            vsid: page.vsid(),
+            writable: mapping.changed
+                && mapping.protection.allows_store(key)
+                && !self.denied.denies(mapping.key, Access::Store),
+            loadable: !self.denied.denies(mapping.key, Access::Load),
+            through: Through {
+                entry,
+                vsid: page.vsid(),
+                key: mapping.key,
+            },
         })
     }
 
-    /// The real address of a load or store at `ea`, which is then remembered for its 4 KiB page.
+    /// What the table says of `page` to an access that its class permits, remembered.
+    fn find(&mut self, page: Vpn, access: Access, key: bool) -> Result<Mapping, Untranslated> {
+        // A store that its class forbids must not set C, which the table would do before it tells the class.
+        if access == Access::Store && self.denied.stores != 0 {
+            let seen = self.walk(page, Access::Load, key)?;
+            if self.denied.denies(seen.key, access) {
+                return Err(Untranslated::Storage(storage_fault::KEY));
+            }
+        }
+        self.walk(page, access, key)
+    }
+
+    /// What the table says of `page`, remembered.
+    fn walk(&mut self, page: Vpn, access: Access, key: bool) -> Result<Mapping, Untranslated> {
+        let found = self.table.table().walk_for(page, access, key, &self.footprint);
+        let found = found.map_err(|fault| {
+            Untranslated::Storage(match fault {
+                WalkFault::NotFound => storage_fault::NOT_FOUND,
+                WalkFault::Protection => storage_fault::PROTECTION,
+                WalkFault::NoExecute => storage_fault::NO_EXECUTE,
+            })
+        })?;
+        let mapping = Mapping {
+            real: found.real,
+            protection: found.protection,
+            no_execute: found.no_execute,
+            changed: found.changed,
+            key: found.key,
+        };
+        if self.pages.insert(page, mapping) {
+            self.counts.pages_evicted += 1;
+        }
+        Ok(mapping)
+    }
+
+    /// The real address of a load or store at `ea`, which is then remembered for its 4 KiB page if that is memory. If not, it is a device's.
     ///
     /// A store to a page with decoded code makes that code stale first. What the page cache knows is where pages are, which stays so; what may
     /// be done there is asked each time.
     #[cold]
     #[inline(never)]
     pub(crate) fn translate_data(&mut self, ea: u64, access: Access) -> Result<u64, Fault> {
+        let real = self.translate_block(ea, access)?;
+        if self.is_watched_page(ea) {
+            self.check_watchpoint(ea, 1, access)?;
+        }
+        Ok(real)
+    }
+
+    /// The same for an instruction that no watchpoint sees.
+    pub(crate) fn translate_block(&mut self, ea: u64, access: Access) -> Result<u64, Fault> {
         let store = access == Access::Store;
-        let (real, mut writable) = if self.data == Context::Real {
+        let (real, mut writable, loadable, through) = if self.data == Context::Real {
+            self.counts.data.real += 1;
             self.footprint.note_real();
-            (ea & REAL_MODE_MASK, true)
+            (ea & REAL_MODE_MASK, true, true, None)
         } else {
             let problem = self.data == Context::Problem;
             match self.mapping(ea, access, problem) {
-                Ok(found) => (found.real, found.writable),
+                Ok(found) => (found.real, found.writable, found.loadable, Some(found.through)),
                 Err(Untranslated::Segment) => return self.raise(Trap::DataSegment { dar: ea }),
                 Err(Untranslated::Storage(bits)) => {
                     let dsisr = bits | if store { storage_fault::STORE } else { 0 };
@@ -110,8 +157,12 @@ impl Core {
                 }
             }
         };
-        if real >= self.ram.bytes() {
-            return self.raise(Trap::MachineCheck { dar: ea });
+        if self.is_outside(real) {
+            // Not remembered: whoever goes straight through goes to memory.
+            return match self.shared.is_device(real) {
+                true => Ok(real),
+                false => self.raise(Trap::MachineCheck { dar: ea }),
+            };
         }
         writable &= self.admit(real, access)?;
         // Another entry is about to go. Not later: the new entry must be there when the next revocation is taken.
@@ -123,60 +174,76 @@ impl Core {
                 writable = false;
             }
         }
-        self.tlb.insert(self.data, ea, real, writable);
+        let straight = match (loadable, writable) {
+            (true, true) => Straight::Both,
+            (true, false) => Straight::Loads,
+            (false, true) => Straight::Stores,
+            (false, false) => return Ok(real),
+        };
+        if !self.is_watched_page(ea) {
+            let evicted = self.tlb.insert(self.data, ea, real, straight, through);
+            self.counts.data.filled += 1;
+            if evicted {
+                self.counts.data.evicted += 1;
+            }
+        }
         Ok(real)
     }
 
     /// The real address of the instruction at `ea`.
     pub(crate) fn translate_fetch(&mut self, ea: u64) -> Result<u64, Fault> {
         if let Some(real) = self.fetch.get(ea) {
+            self.counts.fetch.hits += 1;
             return Ok(real);
         }
+        self.counts.fetch.misses += 1;
         let context = self.fetch.context();
-        let (real, vsid) = if context == Context::Real {
+        let (real, through) = if context == Context::Real {
             self.footprint.note_real();
-            (ea & REAL_MODE_MASK, 0)
+            (ea & REAL_MODE_MASK, None)
         } else {
             match self.mapping(ea, Access::Fetch, context == Context::Problem) {
-                Ok(found) => (found.real, found.vsid),
+                Ok(found) => (found.real, Some(found.through)),
                 Err(Untranslated::Segment) => return self.raise(Trap::InstructionSegment),
                 Err(Untranslated::Storage(bits)) => return self.raise(Trap::InstructionStorage(bits)),
             }
         };
-        if real >= self.ram.bytes() {
-            return self.raise(Trap::MachineCheck { dar: ea });
+        if self.is_outside(real) {
+            return self.raise(Trap::FetchMachineCheck);
         }
         self.admit(real, Access::Fetch)?;
-        self.fetch.insert(ea, real, vsid);
+        let evicted = self.fetch.insert(ea, real, through);
+        self.counts.fetch.filled += 1;
+        self.counts.fetch.evicted += u64::from(evicted);
         Ok(real)
     }
 
     /// `slbmte`.
     pub(crate) fn slb_write(&mut self, rs: u64, rb: u64) {
-        if let Some(old) = self.slb.write(rs, rb) {
-            self.forget_half(old.esid() >> 63 != 0);
+        if let Some((at, old)) = self.slb.write(rs, rb) {
+            self.forget_segment(at, &old);
         }
     }
 
     /// `slbie`.
     pub(crate) fn slb_invalidate(&mut self, ea: u64) {
-        self.slb.invalidate(ea);
-        self.forget_half(ea >> 63 != 0);
+        while let Some((at, old)) = self.slb.invalidate(ea) {
+            self.forget_segment(at, &old);
+        }
     }
 
-    /// `slbia`.
-    pub(crate) fn slb_invalidate_all(&mut self) {
-        self.slb.invalidate_all();
-        self.drop_revoked();
-        self.tlb.flush_translated();
-        self.fetch.flush();
+    /// `slbia`, which leaves some entries.
+    pub(crate) fn slb_invalidate_all(&mut self, kept: Kept) {
+        while let Some((at, old)) = self.slb.invalidate_other(kept) {
+            self.forget_segment(at, &old);
+        }
     }
 
-    /// What was translated through a segment entry is gone; what is known by virtual page stays.
-    fn forget_half(&mut self, upper: bool) {
+    /// What was translated through SLB entry number `at`, which was `old`, is gone; what is known by virtual page stays.
+    fn forget_segment(&mut self, at: usize, old: &SlbEntry) {
         self.drop_revoked();
-        self.tlb.flush_half(upper);
-        self.fetch.flush_half(upper);
+        let trails = [self.tlb.drop_segment(at, old), self.fetch.drop_segment(at, old)];
+        self.counts.drops.note_segment(trails);
     }
 
     /// Drops translations that the table no longer gives.
@@ -184,13 +251,14 @@ impl Core {
         self.drop_revoked();
         match what {
             Invalidation::Page { page, actual, .. } => {
-                let first = page.offset() & !actual.offset_mask();
-                self.tlb.drop_virtual(first, actual.bytes());
+                self.counts.drops.pages += 1;
+                self.tlb.drop_virtual(*page, actual.bytes());
                 self.fetch.drop_virtual(*page, actual.bytes());
                 self.pages.invalidate(*page, *actual);
             }
             Invalidation::Real { .. } => self.forget_real(),
             Invalidation::All => {
+                self.counts.drops.all += 1;
                 self.tlb.flush_translated();
                 self.fetch.flush();
                 self.pages.clear();
@@ -203,6 +271,7 @@ impl Core {
     /// Drops every translation that was made without the table, whatever its address: there are few, and they are made at no cost.
     fn forget_real(&mut self) {
         if self.footprint.has_real() {
+            self.counts.drops.real += 1;
             self.tlb.flush_real();
             self.fetch.flush_real();
             self.footprint.clear_real();

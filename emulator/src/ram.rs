@@ -4,6 +4,8 @@
     reason = "guest memory is shared with other threads and reached through a raw pointer"
 )]
 
+mod quad;
+
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -40,6 +42,22 @@ pub trait Scalar: Copy + Into<u64> {
             self
         } else {
             self.reverse()
+        }
+    }
+    /// The integer whose bytes in memory are the first of `bytes`.
+    fn from_memory(bytes: [u8; 8]) -> Self {
+        if cfg!(target_endian = "little") {
+            Self::truncate(u64::from_le_bytes(bytes))
+        } else {
+            Self::truncate(u64::from_be_bytes(bytes) >> (64 - 8 * Self::BYTES))
+        }
+    }
+    /// The bytes of the integer in memory's order, at the start of the array.
+    fn to_memory(self) -> [u8; 8] {
+        if cfg!(target_endian = "little") {
+            self.into().to_le_bytes()
+        } else {
+            (self.into() << (64 - 8 * Self::BYTES)).to_be_bytes()
         }
     }
     /// # Safety
@@ -103,7 +121,8 @@ impl Ram {
             .find_region(vm_memory::GuestAddress(0))
             .expect("guest memory starts at 0");
         let base = NonNull::new(region.as_ptr()).expect("a mapping is not at address 0");
-        let bytes = region.len();
+        // Whole doublewords: an aligned integer that begins inside ends inside.
+        let bytes = region.len() & !7;
         Self {
             base,
             bytes,
@@ -127,21 +146,32 @@ impl Ram {
         Some(unsafe { self.base.as_ptr().add(real as usize) })
     }
 
+    /// Where the aligned integer at `real`, rounded down to its size, is, when that is RAM.
+    #[inline(always)]
+    fn cell<T: Scalar>(&self, real: u64) -> Option<*mut u8> {
+        let real = real & !(T::BYTES - 1);
+        if real >= self.bytes {
+            return None;
+        }
+        // SAFETY: `real` is less than `bytes`, which the mapping at `base` has.
+        Some(unsafe { self.base.as_ptr().add(real as usize) })
+    }
+
     /// Loads an aligned integer in the host's byte order. `None`: not RAM.
     ///
     /// An address that is not aligned is rounded down to the size.
     #[inline(always)]
     pub fn load<T: Scalar>(&self, real: u64) -> Option<T> {
-        let at = self.at(real & !(T::BYTES - 1), T::BYTES)?;
-        // SAFETY: `at` is inside the mapping for BYTES bytes (checked by `at`); the mapping is
-        // page-aligned and the offset was rounded to the size.
+        let at = self.cell::<T>(real)?;
+        // SAFETY: `at` is inside the mapping, and BYTES bytes from there are: it is a multiple of BYTES, and the
+        // mapping has a multiple of 8 bytes. The mapping is page-aligned.
         Some(unsafe { T::read(at) })
     }
 
     /// Stores an aligned integer in the host's byte order. `None`: not RAM.
     #[inline(always)]
     pub fn store<T: Scalar>(&self, real: u64, value: T) -> Option<()> {
-        let at = self.at(real & !(T::BYTES - 1), T::BYTES)?;
+        let at = self.cell::<T>(real)?;
         // SAFETY: as in `load`.
         unsafe { value.write(at) };
         Some(())
@@ -150,7 +180,7 @@ impl Ram {
     /// Stores `new` if memory holds `old` (both in the host's byte order); whether it did. `None`: not RAM.
     #[inline(always)]
     pub fn exchange<T: Scalar>(&self, real: u64, old: T, new: T) -> Option<bool> {
-        let at = self.at(real & !(T::BYTES - 1), T::BYTES)?;
+        let at = self.cell::<T>(real)?;
         // SAFETY: as in `load`.
         Some(unsafe { T::exchange(at, old, new) })
     }

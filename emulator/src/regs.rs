@@ -2,7 +2,8 @@
 //!
 //! General registers, LR, CTR, the eight condition-register fields, the bits of XER and the
 //! temporaries of translated instructions stand in one array of 256: an index of eight bits needs
-//! no check, and every operation reads and writes registers alike.
+//! no check, and every operation reads and writes registers alike. From 64 on there are special purpose registers
+//! (`spr_place.rs`).
 
 /// Index of a register in the unified file.
 pub type Reg = u8;
@@ -23,8 +24,12 @@ pub const CA: Reg = 44;
 pub const XER_REST: Reg = 45;
 /// Always zero: the `0` of `(RA|0)`. Nothing writes it.
 pub const ZERO: Reg = 46;
+/// XER[OV32], 0 or 1; always 0 before POWER9.
+pub const OV32: Reg = 47;
+/// XER[CA32], 0 or 1; always 0 before POWER9.
+pub const CA32: Reg = 48;
 /// First of the temporaries: values that live inside one instruction.
-pub const TEMP: Reg = 48;
+pub const TEMP: Reg = 49;
 
 /// The unified register file.
 pub struct Regs {
@@ -55,7 +60,7 @@ impl std::ops::IndexMut<Reg> for Regs {
 impl Regs {
     /// The condition register as one 32-bit word.
     pub fn cr(&self) -> u32 {
-        (0..8).fold(0, |word, n| (word << 4) | (self[CR + n] as u32 & 0xf))
+        (0..8).fold(0, |word, n| word | (self[CR + n] as u32 & 0xf) << (28 - 4 * n))
     }
 
     /// Sets all eight condition-register fields from a 32-bit word.
@@ -65,16 +70,19 @@ impl Regs {
         }
     }
 
-    /// XER: SO, OV and CA at bits 32 to 34, the string count at 57 to 63.
+    /// XER: SO, OV and CA at bits 32 to 34, OV32 and CA32 at 44 and 45, the string count at 57 to 63.
     pub fn xer(&self) -> u64 {
-        (self[SO] << 31) | (self[OV] << 30) | (self[CA] << 29) | self[XER_REST]
+        let words = (self[OV32] << 19) | (self[CA32] << 18);
+        (self[SO] << 31) | (self[OV] << 30) | (self[CA] << 29) | words | self[XER_REST]
     }
 
-    /// Sets XER; reserved bits are dropped.
+    /// Sets XER; bits that are reserved on every model are dropped.
     pub fn set_xer(&mut self, xer: u64) {
         self[SO] = (xer >> 31) & 1;
         self[OV] = (xer >> 30) & 1;
         self[CA] = (xer >> 29) & 1;
+        self[OV32] = (xer >> 19) & 1;
+        self[CA32] = (xer >> 18) & 1;
         self[XER_REST] = xer & 0x7f;
     }
 }
@@ -90,6 +98,6 @@ mod tests {
         assert_eq!(regs[CR], 1);
         assert_eq!(regs.cr(), 0x1234_5678);
         regs.set_xer(0xffff_ffff_ffff_ffff);
-        assert_eq!(regs.xer(), 0xe000_007f);
+        assert_eq!(regs.xer(), 0xe00c_007f);
     }
 }

@@ -21,6 +21,7 @@ impl Core {
         };
         if revocations.all {
             for page in self.tlb.revoke_all_stores() {
+                self.counts.drops.stores_revoked += 1;
                 if self.shared.code.holds_code(page << SHIFT) {
                     self.shared.code.mark_written(page << SHIFT);
                 }
@@ -29,6 +30,7 @@ impl Core {
         }
         for page in revocations.pages {
             if self.tlb.revoke_store(page) {
+                self.counts.drops.stores_revoked += 1;
                 self.shared.code.mark_written(page << SHIFT);
             }
         }

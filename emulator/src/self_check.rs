@@ -45,6 +45,7 @@ impl SelfCheck {
             protection: mapping.protection,
             no_execute: mapping.no_execute,
             changed: mapping.changed,
+            key: mapping.key,
         };
         if table.confirm(page, &held) == Confirmation::Stale {
             (self.report)(&Stale { server, page, held });
@@ -114,6 +115,7 @@ mod tests {
             protection: HpteR::default().protection(),
             no_execute: false,
             changed: false,
+            key: 0,
         };
         core.check_mapping(page, mapping);
         assert_eq!(told.lock().unwrap().drain(..).collect::<Vec<_>>(), [(5, page, 0x7000)]);

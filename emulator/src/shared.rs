@@ -1,29 +1,46 @@
 //! What the processors of one partition share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 
 use hpt::{Current, Frames};
+use power::model::Model;
 use vm_memory::GuestMemoryMmap;
 
 use crate::code_pages::CodePages;
+use crate::outside::Outside;
 use crate::ram::Ram;
 use crate::timebase::Timebase;
 
 /// Memory, table, clock and modes of one partition.
 pub struct Shared {
+    /// Which processors they are.
+    pub(crate) model: Model,
     pub(crate) ram: Ram,
     pub(crate) table: Arc<Current>,
     pub(crate) timebase: Timebase,
     pub(crate) code: CodePages,
     /// What may be done to memory.
     pub(crate) frames: Arc<Frames>,
+    /// Where devices are.
+    outside: OnceLock<Box<dyn Outside>>,
     lpcr: AtomicU64,
 }
 
 impl Shared {
-    /// For a partition whose RAM is the region of `memory` at guest address 0, as far as `frames` gives it.
+    /// For a partition of POWER8s whose RAM is the region of `memory` at guest address 0, as far as `frames` gives it.
     pub fn new(
+        memory: Arc<GuestMemoryMmap<()>>,
+        frames: Arc<Frames>,
+        table: Arc<Current>,
+        timebase: Timebase,
+    ) -> Arc<Self> {
+        Self::of_model(Model::Power8, memory, frames, table, timebase)
+    }
+
+    /// The same for a partition of processors of this model.
+    pub fn of_model(
+        model: Model,
         memory: Arc<GuestMemoryMmap<()>>,
         frames: Arc<Frames>,
         table: Arc<Current>,
@@ -32,13 +49,26 @@ impl Shared {
         let ram = Ram::new(memory);
         let code = CodePages::new(ram.bytes());
         Arc::new(Self {
+            model,
             ram,
             table,
             timebase,
             code,
             frames,
+            outside: OnceLock::new(),
             lpcr: AtomicU64::new(0),
         })
+    }
+
+    /// Says where devices are; until then there are none. The first time counts.
+    pub fn set_outside(&self, outside: Box<dyn Outside>) {
+        // Only the first is kept, as is said above.
+        let _: Result<(), _> = self.outside.set(outside);
+    }
+
+    /// Whether a real address that is no memory is a device's.
+    pub(crate) fn is_device(&self, real: u64) -> bool {
+        self.outside.get().is_some_and(|outside| outside.is_device(real))
     }
 
     /// The logical partitioning control register: ILE and AIL decide how interrupts are taken.

@@ -12,6 +12,21 @@ pub struct Slb {
     /// What `entries` match, apart so that a look-up reads little: address bits and their mask.
     /// An invalid entry has a mask of zero and bits that nothing equals.
     tags: [(u64, u64); ENTRIES],
+    /// Which entry was found last, by the low bits of the segment's number.
+    hints: [u8; HINTS],
+}
+
+const HINTS: usize = 64;
+
+/// Which entries `slbia` leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// None.
+    None,
+    /// Entry 0.
+    First,
+    /// Those of class 0.
+    ClassZero,
 }
 
 impl Default for Slb {
@@ -19,6 +34,7 @@ impl Default for Slb {
         Self {
             entries: [None; ENTRIES],
             tags: [NO_TAG; ENTRIES],
+            hints: [0; HINTS],
         }
     }
 }
@@ -26,11 +42,22 @@ impl Default for Slb {
 const NO_TAG: (u64, u64) = (u64::MAX, 0);
 
 impl Slb {
-    /// The entry that translates `ea`.
+    /// The entry that translates `ea`, and its number.
     #[inline]
-    pub fn lookup(&self, ea: u64) -> Option<&SlbEntry> {
-        let at = self.tags.iter().position(|(bits, mask)| ea & mask == *bits)?;
-        self.entries[at].as_ref()
+    pub fn lookup(&mut self, ea: u64) -> Option<(usize, &SlbEntry)> {
+        // The upper bits tell the kernel's regions apart.
+        let hint = ((ea >> 28) ^ (ea >> 56)) as usize % HINTS;
+        let mut at = self.hints[hint] as usize % ENTRIES;
+        let (bits, mask) = self.tags[at];
+        if ea & mask != bits {
+            at = self.position(ea)?;
+            self.hints[hint] = at as u8;
+        }
+        Some((at, self.entries[at].as_ref()?))
+    }
+
+    fn position(&self, ea: u64) -> Option<usize> {
+        self.tags.iter().position(|(bits, mask)| ea & mask == *bits)
     }
 
     fn set(&mut self, at: usize, entry: Option<SlbEntry>) -> Option<SlbEntry> {
@@ -38,25 +65,29 @@ impl Slb {
         std::mem::replace(&mut self.entries[at], entry)
     }
 
-    /// `slbmte RS,RB`. The entry that stood there before is returned.
-    pub fn write(&mut self, rs: u64, rb: u64) -> Option<SlbEntry> {
-        self.set(extract(rb, 52, 63) as usize % ENTRIES, SlbEntry::from_registers(rs, rb))
+    /// `slbmte RS,RB`: number of the entry, and the other one that stood there before.
+    pub fn write(&mut self, rs: u64, rb: u64) -> Option<(usize, SlbEntry)> {
+        let at = extract(rb, 52, 63) as usize % ENTRIES;
+        let new = SlbEntry::from_registers(rs, rb);
+        let old = self.set(at, new)?;
+        (Some(old) != new).then_some((at, old))
     }
 
-    /// `slbie`: drops the entries that translate `ea`.
-    pub fn invalidate(&mut self, ea: u64) {
-        for at in 0..ENTRIES {
-            if self.entries[at].is_some_and(|entry| entry.matches(ea)) {
-                self.set(at, None);
-            }
-        }
+    /// `slbie`: drops an entry that translates `ea`. `None`: there is none.
+    pub fn invalidate(&mut self, ea: u64) -> Option<(usize, SlbEntry)> {
+        let at = self.position(ea)?;
+        Some((at, self.set(at, None)?))
     }
 
-    /// `slbia`: drops all entries but 0.
-    pub fn invalidate_all(&mut self) {
-        for at in 1..ENTRIES {
-            self.set(at, None);
-        }
+    /// `slbia`: drops an entry that is not `kept`. `None`: there is none.
+    pub fn invalidate_other(&mut self, kept: Kept) -> Option<(usize, SlbEntry)> {
+        let goes = |at: &usize| match kept {
+            Kept::None => true,
+            Kept::First => *at != 0,
+            Kept::ClassZero => self.entries[*at].is_some_and(|entry| entry.class() != 0),
+        };
+        let at = (0..ENTRIES).filter(goes).find(|&at| self.entries[at].is_some())?;
+        Some((at, self.set(at, None)?))
     }
 
     /// `slbmfee` and `slbmfev`: RB and RS of entry `index`; zero when it is invalid.
@@ -66,7 +97,7 @@ impl Slb {
 
     /// `slbfee.`: RS of the entry that translates `ea`.
     pub fn find(&self, ea: u64) -> Option<u64> {
-        self.lookup(ea).map(SlbEntry::rs)
+        self.entries[self.position(ea)?].map(|entry| entry.rs())
     }
 
     /// The valid entries, for a register dump.
@@ -89,9 +120,22 @@ mod tests {
         let mut slb = Slb::default();
         slb.write(0x1000, 0xc000_0000_0000_0000 | V);
         slb.write(0x2000, 0x1000_0000 | V | 1);
-        slb.invalidate_all();
+        while slb.invalidate_other(Kept::First).is_some() {}
         assert!(slb.lookup(0xc000_0000_0000_0000).is_some());
         assert!(slb.lookup(0x1000_0000).is_none());
+        while slb.invalidate_other(Kept::None).is_some() {}
+        assert!(slb.lookup(0xc000_0000_0000_0000).is_none());
+    }
+
+    #[test]
+    fn slbia_may_keep_a_class() {
+        const C: u64 = 0x80;
+        let mut slb = Slb::default();
+        slb.write(0x1000 | C, V);
+        slb.write(0x2000, 0x1000_0000 | V | 1);
+        slb.write(0x3000 | C, 0x2000_0000 | V | 2);
+        while slb.invalidate_other(Kept::ClassZero).is_some() {}
+        assert_eq!(slb.valid().map(|(at, _)| at).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
@@ -99,7 +143,7 @@ mod tests {
         let mut slb = Slb::default();
         slb.write(0x1000, V | 1);
         slb.write(0x2000, 0x1000_0000 | V | 2);
-        slb.invalidate(0x0fff_ffff);
+        assert_eq!(slb.invalidate(0x0fff_ffff).map(|(at, _)| at), Some(1));
         assert!(slb.lookup(0).is_none());
         assert!(slb.lookup(0x1fff_ffff).is_some());
     }

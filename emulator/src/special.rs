@@ -1,67 +1,64 @@
 //! Special purpose registers (Power ISA v2.07B, Book III-S, 4.4.4): what each reads as, and what
-//! writing it does.
+//! writing it does. Who may use which is the business of [`crate::spr_access`].
 
-use power::insn::Word;
-use power::msr::program;
+use power::model::Model;
+use power::spr::Spr;
 
 use crate::core::Core;
-use crate::fault::Fault;
-use crate::regs::{CTR, LR};
+use crate::pending::{Pending, Reason};
+use crate::spr_place::{SPRG, place, xer};
 use crate::timebase::Timebase;
-use crate::trap::Trap;
+use crate::{doorbell, performance_monitor, priority};
 
-/// Processor version: POWER8 2.0.
-pub const PVR: u64 = 0x004d_0200;
-
-/// FSCR bits, which are also the numbers of the facility-unavailable interrupt.
-mod facility {
-    pub(super) const DSCR: u8 = 2;
-    pub(super) const PERFORMANCE_MONITOR: u8 = 3;
-    pub(super) const EVENT_BRANCH: u8 = 7;
-    pub(super) const TAR: u8 = 8;
+/// Numbers of facilities: what the facility-unavailable interrupt says, and FSCR's bits of those that FSCR enables.
+pub(crate) mod facility {
+    pub(crate) const DSCR: u8 = 2;
+    pub(crate) const PERFORMANCE_MONITOR: u8 = 3;
+    pub(crate) const BRANCH_HISTORY: u8 = 4;
+    pub(crate) const EVENT_BRANCH: u8 = 7;
+    pub(crate) const TAR: u8 = 8;
+    pub(crate) const VECTORED_CALL: u8 = 12;
 }
 
-/// Special purpose registers that stand in no other file.
+/// The bits of FSCR that exist: what an interrupt says, and what can be enabled.
+const fn fscr(model: Model) -> u64 {
+    let all = 0xff << 56 | 1 << facility::DSCR | 1 << facility::EVENT_BRANCH | 1 << facility::TAR;
+    match model {
+        Model::Power8 => all,
+        Model::Power9 => all | 1 << facility::VECTORED_CALL,
+    }
+}
+
+/// Special purpose registers that stand nowhere else.
 pub struct Special {
-    /// Save/restore register 0: where an interrupt returns to.
-    pub srr0: u64,
-    /// Save/restore register 1: the MSR that an interrupt returns to.
-    pub srr1: u64,
-    /// Data address register.
-    pub dar: u64,
-    /// Data storage interrupt status register.
-    pub dsisr: u64,
     /// Facility status and control register.
     pub fscr: u64,
-    /// Target address register.
-    pub tar: u64,
-    /// Software use.
-    pub sprg: [u64; 4],
     timebase: Timebase,
     /// Time base value at which the decrementer is 0.
     decrementer_end: u64,
-    /// What the last look at the clock said.
-    expired: bool,
-    /// Registers that only read back: performance monitor, keys, hints.
+    /// What waits for MSR\[EE\]; of the decrementer, what the last look at the clock said.
+    pub(crate) pending: Pending,
+    /// Registers that read back: performance monitor, keys, hints.
     plain: Box<[u64; SPRS]>,
 }
 
 impl Special {
     pub(crate) fn new(timebase: Timebase) -> Self {
         let decrementer_end = timebase.now() + i32::MAX as u64;
+        let mut plain = Box::new([0; SPRS]);
+        plain[usize::from(Spr::PPR.number())] = priority::MEDIUM;
         Self {
-            srr0: 0,
-            srr1: 0,
-            dar: 0,
-            dsisr: 0,
             fscr: 0,
-            tar: 0,
-            sprg: [0; 4],
             timebase,
             decrementer_end,
-            expired: false,
-            plain: Box::new([0; SPRS]),
+            pending: Pending::default(),
+            plain,
         }
+    }
+
+    /// As they are after a system reset; the clock goes on.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new(self.timebase.clone());
     }
 
     fn decrementer(&self) -> u32 {
@@ -73,17 +70,11 @@ impl Special {
         self.decrementer() as i32 <= -1
     }
 
-    /// Looks at the clock; whether the decrementer is negative, as [`Self::decrementer_was_seen_expired`]
-    /// says from then on without looking.
+    /// Looks at the clock; whether the decrementer is negative, as `pending` has it from then on.
     pub(crate) fn look_at_decrementer(&mut self) -> bool {
-        self.expired = self.decrementer_expired();
-        self.expired
-    }
-
-    /// Whether the decrementer was negative when the clock was last looked at.
-    #[inline(always)]
-    pub(crate) fn decrementer_was_seen_expired(&self) -> bool {
-        self.expired
+        let expired = self.decrementer_expired();
+        self.pending.set(Reason::Decrementer, expired);
+        expired
     }
 
     /// Ticks until the decrementer is negative; 0 when it is.
@@ -96,178 +87,136 @@ impl Special {
 
     fn set_decrementer(&mut self, value: u32) {
         self.decrementer_end = self.timebase.now().wrapping_add_signed(i64::from(value as i32));
-        self.expired = (value as i32) < 0;
+        self.pending.set(Reason::Decrementer, (value as i32) < 0);
     }
 }
 
 /// How many numbers there are.
 const SPRS: usize = 1024;
 
-/// Whether the register with this number only reads back what was written.
-const fn is_plain(number: u16) -> bool {
-    matches!(number, 61 | 157 | 159 | 768..=776 | 779..=782 | 804..=806 | 880..=882 | 894 | 896)
+/// Whether the register only reads back what was written, and came with POWER9.
+const fn is_plain_since_power9(register: Spr) -> bool {
+    matches!(register, Spr::PIDR | Spr::TIDR | Spr::PSSCR_SUPERVISOR)
 }
 
-/// The supervisor's numbers of performance monitor registers, which the problem state reads 16 below.
-fn performance_monitor(number: u16) -> Option<u16> {
-    match number {
-        768..=783 => Some(number),
-        784..=799 => Some(number - 16),
-        _ => None,
-    }
+/// Whether the register with this number only reads back what was written.
+const fn is_plain(register: Spr) -> bool {
+    matches!(
+        register,
+        Spr::ACOP
+            | Spr::IAMR
+            | Spr::UAMOR
+            | Spr::PSPB
+            | Spr::EBBHR
+            | Spr::EBBRR
+            | Spr::TRIG0
+            | Spr::TRIG1
+            | Spr::TRIG2
+            | Spr::SPMC1
+            | Spr::SPMC2
+            | Spr::MMCRS
+            | Spr::PPR
+    )
 }
 
 impl Core {
     /// Reads a special purpose register. `None`: there is none with this number.
     pub(crate) fn read_spr(&self, number: u16) -> Option<u64> {
         let special = &self.special;
-        Some(match number {
-            1 => self.regs.xer(),
-            3 | 17 => self.plain(17),
-            8 => self.regs[LR],
-            9 => self.regs[CTR],
-            18 => special.dsisr,
-            19 => special.dar,
-            22 => u64::from(special.decrementer()),
-            26 => special.srr0,
-            27 => special.srr1,
-            28 => self.plain(28),
-            136 => self.plain(152),
-            153 => special.fscr,
-            256 => u64::from(self.vsu.vrsave),
-            259 => special.sprg[3],
-            // Time base; its upper half; PURR, SPURR and VTB run with it, as no other partition takes time.
-            268 | 308 | 309 | 849 => special.timebase.now(),
-            269 => special.timebase.now() >> 32,
-            272..=275 => special.sprg[usize::from(number - 272)],
-            287 => PVR,
-            815 => special.tar,
-            898 => self.plain(896) >> 32,
-            1023 => u64::from(self.server),
-            // BESCR and its set and reset forms, of the whole register and of its upper half.
-            800 | 802 | 806 => self.plain(806),
-            801 | 803 => self.plain(806) >> 32,
-            13 | 29 => self.plain(29),
-            _ => match performance_monitor(number) {
+        if let Some(place) = place(Spr::new(number)) {
+            return Some(self.regs[place.register]);
+        }
+        Some(match Spr::new(number) {
+            Spr::XER => self.regs.xer(),
+            Spr::UDSCR | Spr::DSCR => self.plain(Spr::DSCR),
+            Spr::DEC => u64::from(special.decrementer()),
+            Spr::CTRL_READ => self.plain(Spr::CTRL),
+            Spr::FSCR => special.fscr,
+            Spr::VRSAVE => u64::from(self.vsu.vrsave),
+            Spr::USPRG3 => self.regs[SPRG + 3],
+            // PURR, SPURR and VTB run with the time base, as no other partition takes time.
+            Spr::TB | Spr::PURR | Spr::SPURR | Spr::VTB => special.timebase.now(),
+            Spr::TBU => special.timebase.now() >> 32,
+            Spr::PVR => u64::from(self.model().pvr()),
+            // The first thread of its core, and the only one.
+            Spr::TIR => 0,
+            Spr::DPDES => doorbell::state(self),
+            Spr::IC => self.instructions(),
+            Spr::PPR32 => self.plain(Spr::PPR) >> 32,
+            Spr::PIR => u64::from(self.server),
+            Spr::BESCRS | Spr::BESCRR | Spr::BESCR => self.plain(Spr::BESCR),
+            Spr::BESCRSU | Spr::BESCRRU => self.plain(Spr::BESCR) >> 32,
+            Spr::UAMR | Spr::AMR => self.plain(Spr::AMR),
+            other => match performance_monitor::register(number) {
                 Some(register) => self.plain(register),
-                None if is_plain(number) => self.plain(number),
+                None if is_plain(other) => self.plain(other),
+                None if is_plain_since_power9(other) && self.model() >= Model::Power9 => self.plain(other),
                 None => return None,
             },
         })
     }
 
-    fn plain(&self, number: u16) -> u64 {
-        self.special.plain[usize::from(number) % SPRS]
+    /// A register that only reads back.
+    pub(crate) fn plain(&self, register: Spr) -> u64 {
+        self.special.plain[usize::from(register.number()) % SPRS]
     }
 
-    /// Writes a special purpose register. `None`: there is none with this number.
+    /// Writes a special purpose register, also those of the hypervisor that it sets for a guest. `None`: there is none with this number that can be written.
     pub(crate) fn write_spr(&mut self, number: u16, value: u64) -> Option<()> {
+        if let Some(place) = place(Spr::new(number)) {
+            self.regs[place.register] = value & place.bits;
+            return Some(());
+        }
+        let model = self.model();
         let special = &mut self.special;
-        match number {
-            1 => self.regs.set_xer(value),
-            3 | 17 => self.set_plain(17, value & 0x1ff_ffff),
-            8 => self.regs[LR] = value,
-            9 => self.regs[CTR] = value,
-            18 => special.dsisr = value & 0xffff_ffff,
-            19 => special.dar = value,
-            22 => special.set_decrementer(value as u32),
-            26 => special.srr0 = value & !3,
-            27 => special.srr1 = value,
-            28 => self.set_plain(28, value),
-            152 => self.set_plain(152, value & 1),
-            153 => special.fscr = value,
-            256 => self.vsu.vrsave = value as u32,
-            272..=275 => special.sprg[usize::from(number - 272)] = value,
-            815 => special.tar = value,
-            898 => self.set_plain(896, (self.plain(896) & 0xffff_ffff) | (value << 32)),
-            // BESCR set and reset, of the whole register and of its upper half.
-            800 => self.set_plain(806, self.plain(806) | value),
-            801 => self.set_plain(806, self.plain(806) | (value << 32)),
-            802 => self.set_plain(806, self.plain(806) & !value),
-            803 => self.set_plain(806, self.plain(806) & !(value << 32)),
-            29 => self.set_plain(29, value),
-            // The problem state's number of AMR: UAMOR says which of its bits are open.
-            13 => {
-                let open = self.plain(157);
-                self.set_plain(29, (self.plain(29) & !open) | (value & open));
+        match Spr::new(number) {
+            Spr::XER => self.regs.set_xer(value & xer(model)),
+            Spr::UDSCR | Spr::DSCR => self.set_plain(Spr::DSCR, value & 0x1ff_ffff),
+            Spr::DEC => special.set_decrementer(value as u32),
+            Spr::CTRL => self.set_plain(Spr::CTRL, value & 1),
+            Spr::FSCR => {
+                special.fscr = value & fscr(model);
+                self.look_at_events();
             }
-            // Status that the processor keeps: not writable.
-            136 | 268 | 269 | 287 | 308 | 309 | 849 | 1023 => {}
-            _ => match performance_monitor(number) {
-                Some(register) => self.set_plain(register, value),
-                None if is_plain(number) => self.set_plain(number, value),
+            Spr::VRSAVE => self.vsu.vrsave = value as u32,
+            Spr::CIABR => self.set_instruction_breakpoint(value),
+            Spr::DAWR0 => self.set_watchpoint(Some(value), None),
+            Spr::DAWRX0 => self.set_watchpoint(None, Some(value)),
+            Spr::PPR => priority::set(self, value),
+            Spr::PPR32 => priority::set(self, value << 32),
+            Spr::PSPB => self.set_plain(Spr::PSPB, value & 0xffff_ffff),
+            Spr::EBBHR | Spr::EBBRR => self.set_plain(Spr::new(number), value & !3),
+            Spr::BESCR => self.set_events(value),
+            Spr::BESCRS => self.set_events(self.plain(Spr::BESCR) | value),
+            Spr::BESCRSU => self.set_events(self.plain(Spr::BESCR) | (value << 32)),
+            Spr::BESCRR => self.set_events(self.plain(Spr::BESCR) & !value),
+            Spr::BESCRRU => self.set_events(self.plain(Spr::BESCR) & !(value << 32)),
+            Spr::AMR | Spr::IAMR => self.set_authority(Spr::new(number), value),
+            // The number that problem state has for AMR: UAMOR says which bits are open to it.
+            Spr::UAMR => {
+                let open = if self.mode().is_problem() {
+                    self.plain(Spr::UAMOR)
+                } else {
+                    u64::MAX
+                };
+                self.set_authority(Spr::AMR, (self.plain(Spr::AMR) & !open) | (value & open));
+            }
+            other => match performance_monitor::register(number) {
+                Some(register) => {
+                    self.set_plain(register, value & performance_monitor::implemented(register));
+                    self.look_at_monitor();
+                }
+                None if is_plain(other) => self.set_plain(other, value),
+                None if is_plain_since_power9(other) && model >= Model::Power9 => self.set_plain(other, value),
                 None => return None,
             },
         }
         Some(())
     }
 
-    fn set_plain(&mut self, number: u16, value: u64) {
-        self.special.plain[usize::from(number) % SPRS] = value;
-    }
-
-    /// The facility that FSCR must enable before the problem state may use the register.
-    fn missing_facility(&self, number: u16) -> Option<u8> {
-        let needed = match number {
-            3 => facility::DSCR,
-            800..=806 => facility::EVENT_BRANCH,
-            815 => facility::TAR,
-            768..=783 => facility::PERFORMANCE_MONITOR,
-            _ => return None,
-        };
-        (self.mode().is_problem() && self.special.fscr & (1 << needed) == 0).then_some(needed)
-    }
-
-    /// What an access to a register that may not be used, or is not there, does: problem state
-    /// gets an interrupt, the supervisor nothing (Power ISA v2.07B, Book III-S, 4.4.4).
-    fn refuse_spr(&mut self, number: u16) -> Result<(), Fault> {
-        let privileged = number & 0x10 != 0;
-        match (self.mode().is_problem(), privileged) {
-            (true, true) => self.raise(Trap::Program(program::PRIVILEGED)),
-            (true, false) => self.raise(Trap::Program(program::ILLEGAL)),
-            (false, _) if matches!(number, 0 | 4 | 5 | 6) => self.raise(Trap::Program(program::ILLEGAL)),
-            (false, _) => Ok(()),
-        }
-    }
-
-    /// May the access go on? Privilege first, then the facility.
-    fn check_spr(&mut self, number: u16) -> Result<(), Fault> {
-        if self.mode().is_problem() && number & 0x10 != 0 {
-            return self.raise(Trap::Program(program::PRIVILEGED));
-        }
-        match self.missing_facility(number) {
-            Some(missing) => self.raise(Trap::FacilityUnavailable(missing)),
-            None => Ok(()),
-        }
-    }
-
-    /// Checks that `bctar` may use TAR.
-    pub(crate) fn check_tar(&mut self) -> Result<(), Fault> {
-        self.check_spr(815)
-    }
-}
-
-/// `mfspr` and `mftb`.
-pub(crate) fn move_from(core: &mut Core, word: Word) -> Result<(), Fault> {
-    let number = word.spr();
-    core.check_spr(number)?;
-    match core.read_spr(number) {
-        Some(value) => {
-            core.regs[word.rt() as u8] = value;
-            Ok(())
-        }
-        None => core.refuse_spr(number),
-    }
-}
-
-/// `mtspr`.
-pub(crate) fn move_to(core: &mut Core, word: Word) -> Result<(), Fault> {
-    let number = word.spr();
-    core.check_spr(number)?;
-    let value = core.regs[word.rs() as u8];
-    match core.write_spr(number, value) {
-        Some(()) => Ok(()),
-        None => core.refuse_spr(number),
+    /// Sets a register that only reads back.
+    pub(crate) fn set_plain(&mut self, register: Spr, value: u64) {
+        self.special.plain[usize::from(register.number()) % SPRS] = value;
     }
 }
 

@@ -5,13 +5,22 @@
 //! the first and the table. Both are shadows of the table: the shootdown protocol drops entries.
 
 use power::hpte::Protection;
-use power::page::{PageSize, SegmentSize, Vpn};
+use power::page::{PageSize, Vpn};
+use power::slb::SlbEntry;
+
+use crate::authority::{Classes, Denied, class, members};
+use crate::counts::Trailed;
+use crate::trail::{PLACES, Trail};
 
 /// log2 of the granule of [`Tlb`].
 const PAGE_SHIFT: u32 = 12;
 const PAGE_MASK: u64 = !0xfff;
-/// Entries per address-space half and context.
-const ENTRIES: usize = 1024;
+/// Address bits that every effective address of a virtual page has, as far as they name a 4 KiB page.
+const SEGMENT_PAGE: u64 = 0x0fff_f000;
+/// Entries per context.
+const ENTRIES: usize = 2048;
+/// Those of the translated contexts are places of a trail.
+const _: () = assert!(2 * ENTRIES == PLACES);
 /// A tag that no address has: the tag of an address never has bit 11 set.
 const NEVER: u64 = 0x800;
 
@@ -36,33 +45,86 @@ struct Entry {
     write: u64,
     /// Real address less effective address.
     delta: u64,
+    /// Of the segment that translated it: pages of other segments share the low bits.
+    vsid: u64,
+}
+
+impl Entry {
+    /// Page address, if anything may go straight through.
+    fn page(&self) -> Option<u64> {
+        [self.read, self.write].into_iter().find(|&page| page != NEVER)
+    }
+}
+
+/// A class has a trail as an SLB entry has one.
+const _: () = assert!(crate::slb::ENTRIES >= Classes::BITS as usize);
+
+/// What may go straight through to a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Straight {
+    /// Loads; stores are looked at each time.
+    Loads,
+    /// Stores; loads are looked at each time.
+    Stores,
+    /// Either.
+    Both,
 }
 
 const EMPTY: Entry = Entry {
     read: NEVER,
     write: NEVER,
     delta: 0,
+    vsid: 0,
 };
 
-/// Effective pages, direct-mapped: per context one half for addresses below 2^63 and one above.
+/// Through what a page was translated.
+#[derive(Clone, Copy, Debug)]
+pub struct Through {
+    /// Number of the SLB entry.
+    pub entry: usize,
+    /// Its VSID.
+    pub vsid: u64,
+    /// Class key of the page.
+    pub key: u8,
+}
+
+/// Effective pages, direct-mapped, per context. What was translated through an SLB entry goes when that entry goes.
 pub struct Tlb {
-    entries: Box<[[Entry; 2 * ENTRIES]; 3]>,
-    /// Whether a translated page was put into a half since it was emptied.
-    filled: [bool; 2],
+    entries: Box<[[Entry; ENTRIES]; 3]>,
+    trail: Trail,
+    /// What the entries of each context do not permit.
+    denied: [Denied; 3],
+    /// For each translated context the places that were filled with pages of each class. `None`: nothing was ever denied.
+    classes: Option<Box<[Pages; 2]>>,
+}
+
+/// Where the pages of each class are, in one context.
+#[derive(Default)]
+struct Pages {
+    trail: Trail,
+    /// Classes of which there may be one.
+    present: Classes,
 }
 
 impl Default for Tlb {
     fn default() -> Self {
         Self {
-            entries: Box::new([[EMPTY; 2 * ENTRIES]; 3]),
-            filled: [false; 2],
+            entries: Box::new([[EMPTY; ENTRIES]; 3]),
+            trail: Trail::default(),
+            denied: [Denied::default(); 3],
+            classes: None,
         }
     }
 }
 
 #[inline(always)]
 fn slot(ea: u64) -> usize {
-    ((ea >> 63) as usize * ENTRIES) | ((ea >> PAGE_SHIFT) as usize % ENTRIES)
+    (ea >> PAGE_SHIFT) as usize % ENTRIES
+}
+
+/// The place of a slot in the trail. Real mode needs none.
+fn place(context: Context, slot: usize) -> Option<usize> {
+    Some((context as usize).checked_sub(1)? * ENTRIES + slot)
 }
 
 impl Tlb {
@@ -80,27 +142,94 @@ impl Tlb {
         (entry.write == ea & (PAGE_MASK | (bytes - 1))).then(|| ea.wrapping_add(entry.delta))
     }
 
-    /// Puts in the page of `ea`, which is at `real` (any address of the page).
-    pub fn insert(&mut self, context: Context, ea: u64, real: u64, writable: bool) {
-        self.filled[(ea >> 63) as usize] |= context != Context::Real;
+    /// Puts in the page of `ea`, which is at `real` (any address of the page). In real mode it was not translated
+    /// `through` anything. Whether another page had to go for it.
+    pub fn insert(
+        &mut self,
+        context: Context,
+        ea: u64,
+        real: u64,
+        straight: Straight,
+        through: Option<Through>,
+    ) -> bool {
+        if let Some(place) = place(context, slot(ea))
+            && let Some(through) = through
+        {
+            self.trail.note(through.entry, place);
+            if let Some(classes) = &mut self.classes {
+                let pages = &mut classes[context as usize - 1];
+                pages.trail.note(through.key.into(), place);
+                pages.present |= class(through.key);
+            }
+        }
         let page = ea & PAGE_MASK;
         let delta = (real & PAGE_MASK).wrapping_sub(page);
-        let write = if writable { page } else { NEVER };
-        self.entries[context as usize][slot(ea)] = Entry {
-            read: page,
+        let (read, write) = match straight {
+            Straight::Loads => (page, NEVER),
+            Straight::Stores => (NEVER, page),
+            Straight::Both => (page, page),
+        };
+        let entry = Entry {
+            read,
             write,
             delta,
+            vsid: through.map_or(0, |through| through.vsid),
         };
+        let old = std::mem::replace(&mut self.entries[context as usize][slot(ea)], entry);
+        old.page().is_some_and(|old| old != page)
     }
 
-    /// Drops every translated page of one half of the address space.
-    pub fn flush_half(&mut self, upper: bool) {
-        if !std::mem::take(&mut self.filled[usize::from(upper)]) {
+    /// Drops what was translated through SLB entry number `entry`, which was `old`.
+    pub fn drop_segment(&mut self, entry: usize, old: &SlbEntry) -> Trailed {
+        let entries = &mut self.entries;
+        let mut trailed = Trailed::default();
+        self.trail.take(entry, |place| {
+            let entry = &mut entries[1 + place / ENTRIES][place % ENTRIES];
+            // An entry of another segment may have been put there since.
+            let is_of_segment = entry.page().is_some_and(|page| old.matches(page));
+            if is_of_segment {
+                *entry = EMPTY;
+            }
+            trailed.note(is_of_segment);
+        });
+        trailed
+    }
+
+    /// Whether the entries of `context` permit nothing of what is `denied`.
+    #[inline(always)]
+    pub fn obeys(&self, context: Context, denied: Denied) -> bool {
+        self.denied[context as usize] == denied
+    }
+
+    /// The classes of which `context` may have pages with entries that permit what is `denied`. As long as nobody has noted which page is
+    /// of which class, that is all of them.
+    pub fn disobedient(&self, context: Context, denied: Denied) -> Classes {
+        let Some(translated) = (context as usize).checked_sub(1) else {
+            return 0;
+        };
+        match &self.classes {
+            Some(classes) => classes[translated].present & denied.data_since(self.denied[context as usize]),
+            None => Classes::MAX,
+        }
+    }
+
+    /// Drops those entries from `context`. From now on others may be put in.
+    pub fn obey(&mut self, context: Context, denied: Denied) {
+        let gone = self.disobedient(context, denied);
+        self.denied[context as usize] = denied;
+        if gone == 0 {
             return;
         }
-        let first = usize::from(upper) * ENTRIES;
-        for context in [Context::Privileged, Context::Problem] {
-            self.entries[context as usize][first..first + ENTRIES].fill(EMPTY);
+        let Some(classes) = &mut self.classes else {
+            self.flush_translated();
+            self.classes = Some(Box::default());
+            return;
+        };
+        let (pages, entries) = (&mut classes[context as usize - 1], &mut self.entries[context as usize]);
+        pages.present &= !gone;
+        for key in members(gone) {
+            // A page of another class may have been put there since: it is put there again when it is used.
+            pages.trail.take(key.into(), |place| entries[place % ENTRIES] = EMPTY);
         }
     }
 
@@ -108,6 +237,10 @@ impl Tlb {
     pub fn flush_translated(&mut self) {
         self.entries[Context::Privileged as usize].fill(EMPTY);
         self.entries[Context::Problem as usize].fill(EMPTY);
+        self.trail.clear();
+        if let Some(classes) = &mut self.classes {
+            **classes = Default::default();
+        }
     }
 
     /// Drops every page of real mode.
@@ -115,23 +248,24 @@ impl Tlb {
         self.entries[Context::Real as usize].fill(EMPTY);
     }
 
-    /// Drops what may translate the `bytes` at `offset` of any segment; whether anything was there.
+    /// Drops what may translate the `bytes` around `page`; whether anything was there.
     ///
     /// Which effective address a virtual page has is not known here, but the low 28 bits agree: so
-    /// its slot is known in every context and half.
-    pub fn drop_virtual(&mut self, offset: u64, bytes: u64) -> bool {
+    /// its slot is known in every context.
+    pub fn drop_virtual(&mut self, page: Vpn, bytes: u64) -> bool {
         if bytes >> PAGE_SHIFT >= ENTRIES as u64 {
             self.flush_translated();
             return true;
         }
         let mut found = false;
-        for page in (offset..offset + bytes).step_by(1 << PAGE_SHIFT) {
-            let low = (page >> PAGE_SHIFT) as usize % ENTRIES;
+        let first = page.offset() & !(bytes - 1);
+        for offset in (first..first + bytes).step_by(1 << PAGE_SHIFT) {
             for context in [Context::Privileged, Context::Problem] {
-                for at in [low, low + ENTRIES] {
-                    let entry = &mut self.entries[context as usize][at];
-                    found |= entry.read != NEVER;
+                let entry = &mut self.entries[context as usize][slot(offset)];
+                let is_at = |at: u64| (at ^ offset) & SEGMENT_PAGE == 0;
+                if entry.vsid == page.vsid() && entry.page().is_some_and(is_at) {
                     *entry = EMPTY;
+                    found = true;
                 }
             }
         }
@@ -170,13 +304,13 @@ pub struct Mapping {
     pub no_execute: bool,
     /// The entry's C bit is set: stores need not tell the table.
     pub changed: bool,
+    /// Class key.
+    pub key: u8,
 }
 
 #[derive(Clone, Copy)]
 struct Cached {
-    vsid: u64,
-    /// Page number in the segment, and in the lowest bits its segment and base page size.
-    page: u64,
+    page: Vpn,
     mapping: Mapping,
 }
 
@@ -196,29 +330,6 @@ impl Default for PageCache {
     }
 }
 
-fn page_key(page: Vpn) -> u64 {
-    let base = match page.base() {
-        PageSize::Size4K => 0,
-        PageSize::Size64K => 1,
-        PageSize::Size16M => 2,
-    };
-    let segment = match page.segment() {
-        SegmentSize::Size256M => 0,
-        SegmentSize::Size1T => 4,
-    };
-    ((page.offset() >> page.base().shift()) << 3) | segment | base
-}
-
-/// The page that was made into this key.
-fn page_of(vsid: u64, key: u64) -> Vpn {
-    let base = PageSize::ALL[key as usize & 3];
-    let segment = match key & 4 {
-        0 => SegmentSize::Size256M,
-        _ => SegmentSize::Size1T,
-    };
-    Vpn::new(vsid, segment, base, (key >> 3) << base.shift())
-}
-
 fn page_slot(page: Vpn) -> usize {
     (page.hash() as usize ^ ((page.hash() >> 12) as usize)) % CACHED
 }
@@ -228,21 +339,18 @@ impl PageCache {
     #[inline]
     pub fn get(&self, page: Vpn) -> Option<Mapping> {
         let cached = self.pages[page_slot(page)]?;
-        (cached.vsid == page.vsid() && cached.page == page_key(page)).then_some(cached.mapping)
+        (cached.page == page).then_some(cached.mapping)
     }
 
     /// The page that is remembered at place `at`, counted round and round.
     pub fn at(&self, at: usize) -> Option<(Vpn, Mapping)> {
-        self.pages[at % CACHED].map(|cached| (page_of(cached.vsid, cached.page), cached.mapping))
+        self.pages[at % CACHED].map(|cached| (cached.page, cached.mapping))
     }
 
-    /// Remembers `page`.
-    pub fn insert(&mut self, page: Vpn, mapping: Mapping) {
-        self.pages[page_slot(page)] = Some(Cached {
-            vsid: page.vsid(),
-            page: page_key(page),
-            mapping,
-        });
+    /// Remembers `page`. Whether another page had to go for it.
+    pub fn insert(&mut self, page: Vpn, mapping: Mapping) -> bool {
+        let old = self.pages[page_slot(page)].replace(Cached { page, mapping });
+        old.is_some_and(|old| old.page != page)
     }
 
     /// Forgets all pages of the segment's base size inside the page of `actual` size around `page`.
@@ -260,7 +368,7 @@ impl PageCache {
                 first + (n << page.base().shift()),
             );
             let slot = &mut self.pages[page_slot(page)];
-            if slot.is_some_and(|cached| cached.vsid == page.vsid() && cached.page == page_key(page)) {
+            if slot.is_some_and(|cached| cached.page == page) {
                 *slot = None;
             }
         }
@@ -274,33 +382,104 @@ impl PageCache {
 
 #[cfg(test)]
 mod tests {
+    use power::page::SegmentSize;
+
     use super::*;
 
     #[test]
     fn an_unaligned_access_never_hits() {
         let mut tlb = Tlb::default();
-        tlb.insert(Context::Real, 0x1000, 0x5000, true);
+        tlb.insert(Context::Real, 0x1000, 0x5000, Straight::Both, None);
         assert_eq!(tlb.load(Context::Real, 0x1008, 8), Some(0x5008));
         assert_eq!(tlb.load(Context::Real, 0x1004, 8), None);
         assert_eq!(tlb.store(Context::Real, 0x1ffe, 2), Some(0x5ffe));
         assert_eq!(tlb.load(Context::Problem, 0x1008, 8), None);
     }
 
+    fn page(vsid: u64, offset: u64) -> Vpn {
+        Vpn::new(vsid, SegmentSize::Size256M, PageSize::Size4K, offset)
+    }
+
+    fn through(entry: usize, vsid: u64) -> Option<Through> {
+        Some(Through { entry, vsid, key: 0 })
+    }
+
+    #[test]
+    fn a_page_that_only_stores_go_straight_to_goes_as_others_do() {
+        let mut tlb = Tlb::default();
+        let old = SlbEntry::from_registers(0x7000, 0x1000_0000 | 1 << 27).unwrap();
+        let insert = |tlb: &mut Tlb| tlb.insert(Context::Problem, 0x1000_5000, 0x5000, Straight::Stores, through(3, 7));
+        insert(&mut tlb);
+        assert_eq!(tlb.load(Context::Problem, 0x1000_5000, 8), None);
+        assert_eq!(tlb.store(Context::Problem, 0x1000_5000, 8), Some(0x5000));
+        tlb.drop_segment(3, &old);
+        assert_eq!(tlb.store(Context::Problem, 0x1000_5000, 8), None);
+        insert(&mut tlb);
+        assert!(tlb.drop_virtual(page(7, 0x5000), 0x1000));
+        assert_eq!(tlb.store(Context::Problem, 0x1000_5000, 8), None);
+    }
+
     #[test]
     fn a_virtual_page_is_dropped_at_every_effective_address() {
         let mut tlb = Tlb::default();
-        tlb.insert(Context::Privileged, 0xc000_0000_1234_5000, 0x5000, true);
-        tlb.insert(Context::Problem, 0x0000_0000_1234_5000, 0x5000, false);
-        assert!(tlb.drop_virtual(0x1234_5000, 0x1000));
-        assert_eq!(tlb.load(Context::Privileged, 0xc000_0000_1234_5000, 8), None);
-        assert_eq!(tlb.load(Context::Problem, 0x1234_5000, 8), None);
-        assert!(!tlb.drop_virtual(0x1234_5000, 0x1000));
+        let (kernel, user) = (0xc000_0000_1234_5000, 0x0000_0000_2234_5000);
+        tlb.insert(Context::Privileged, kernel, 0x5000, Straight::Both, through(0, 7));
+        tlb.insert(Context::Problem, user, 0x5000, Straight::Loads, through(1, 7));
+        assert!(!tlb.drop_virtual(page(8, 0x0234_5000), 0x1000));
+        assert!(tlb.drop_virtual(page(7, 0x0234_5000), 0x1000));
+        assert_eq!(tlb.load(Context::Privileged, kernel, 8), None);
+        assert_eq!(tlb.load(Context::Problem, user, 8), None);
+        assert!(!tlb.drop_virtual(page(7, 0x0234_5000), 0x1000));
+    }
+
+    #[test]
+    fn what_a_segment_translated_goes_with_it_and_the_rest_stays() {
+        let mut tlb = Tlb::default();
+        let old = SlbEntry::from_registers(0x7000, 0x1000_0000 | 1 << 27).unwrap();
+        tlb.insert(Context::Problem, 0x1000_5000, 0x5000, Straight::Both, through(3, 7));
+        tlb.insert(Context::Privileged, 0x1000_5000, 0x5000, Straight::Both, through(3, 7));
+        tlb.insert(Context::Problem, 0x1000_6000, 0x6000, Straight::Both, through(3, 7));
+        // Pushes one of them out.
+        tlb.insert(Context::Problem, 0x2000_6000, 0x7000, Straight::Both, through(4, 8));
+        tlb.insert(Context::Real, 0x1000_5000, 0x5000, Straight::Both, None);
+        tlb.drop_segment(3, &old);
+        assert_eq!(tlb.load(Context::Problem, 0x1000_5000, 8), None);
+        assert_eq!(tlb.load(Context::Privileged, 0x1000_5000, 8), None);
+        assert_eq!(tlb.load(Context::Problem, 0x2000_6000, 8), Some(0x7000));
+        assert_eq!(tlb.load(Context::Real, 0x1000_5000, 8), Some(0x5000));
+    }
+
+    #[test]
+    fn what_has_come_to_be_denied_is_dropped_and_the_rest_stays() {
+        let mut tlb = Tlb::default();
+        let of_key = |key| Some(Through { entry: 1, vsid: 7, key });
+        let closed = Denied::by(0x4000 << 48, 0);
+        // Nobody has noted which page is of which class until something is denied.
+        tlb.insert(Context::Privileged, 0x1000_1000, 0x1000, Straight::Both, of_key(0));
+        tlb.obey(Context::Privileged, closed);
+        assert_eq!(tlb.load(Context::Privileged, 0x1000_1000, 8), None);
+        tlb.obey(Context::Privileged, Denied::default());
+        for context in [Context::Privileged, Context::Problem] {
+            tlb.insert(context, 0x1000_1000, 0x1000, Straight::Both, of_key(0));
+            tlb.insert(context, 0x1000_2000, 0x2000, Straight::Both, of_key(3));
+        }
+        tlb.obey(Context::Privileged, closed);
+        assert!(tlb.obeys(Context::Privileged, closed) && !tlb.obeys(Context::Problem, closed));
+        assert_eq!(tlb.load(Context::Privileged, 0x1000_1000, 8), None);
+        assert_eq!(tlb.load(Context::Privileged, 0x1000_2000, 8), Some(0x2000));
+        assert_eq!(tlb.load(Context::Problem, 0x1000_1000, 8), Some(0x1000));
     }
 
     #[test]
     fn a_revoked_page_can_still_be_loaded_from() {
         let mut tlb = Tlb::default();
-        tlb.insert(Context::Privileged, 0xc000_0000_0000_1000, 0x1000, true);
+        tlb.insert(
+            Context::Privileged,
+            0xc000_0000_0000_1000,
+            0x1000,
+            Straight::Both,
+            through(0, 1),
+        );
         assert!(tlb.revoke_store(1));
         assert_eq!(tlb.store(Context::Privileged, 0xc000_0000_0000_1000, 8), None);
         assert_eq!(tlb.load(Context::Privileged, 0xc000_0000_0000_1000, 8), Some(0x1000));
@@ -317,6 +496,7 @@ mod tests {
                     protection: power::hpte::HpteR::default().protection(),
                     no_execute: false,
                     changed: true,
+                    key: 0,
                 };
                 cache.insert(page, mapping);
                 let all: Vec<_> = (0..CACHED).filter_map(|at| cache.at(at + CACHED)).collect();
@@ -334,6 +514,7 @@ mod tests {
             protection: power::hpte::HpteR::default().protection(),
             no_execute: false,
             changed: true,
+            key: 0,
         };
         let page = |offset| Vpn::new(5, SegmentSize::Size1T, PageSize::Size4K, offset);
         for n in 0..32 {

@@ -1,16 +1,18 @@
 //! Loads and stores of floating-point and vector registers (Power ISA v2.07B, Book I, 4.6.2, 6.7, 7.6.1).
 //!
 //! A vector register is a `u128` whose most significant bit is the manual's bit 0; a floating-point
-//! register is the upper half of the vector-scalar register of the same number.
+//! register is the upper half of the vector-scalar register of the same number. What Power ISA v3.0B adds is in `vsx_memory.rs`.
 
+use hpt::Access;
 use power::insn::{Opcode, Word};
 
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::ram::Scalar;
-use crate::regs::{Reg, ZERO};
-use crate::system::address;
+use crate::regs::Reg;
+use crate::system::{self, address};
 use crate::vsu::{double_to_single, single_to_double};
+use crate::vsx_memory;
 
 type Handler = fn(&mut Core, Word) -> Result<(), Fault>;
 
@@ -60,7 +62,7 @@ pub(crate) fn handler(opcode: Opcode) -> Option<Handler> {
             core.vsu.vsr[word.xt()] = value << 64 | value;
             Ok(())
         },
-        _ => return None,
+        _ => return vsx_memory::handler(opcode),
     })
 }
 
@@ -88,27 +90,26 @@ enum Keep {
 
 /// `(RA|0) + D`
 fn displaced(core: &Core, word: Word) -> u64 {
-    let base = if word.ra() == 0 { ZERO } else { word.ra() as Reg };
-    core.regs[base].wrapping_add(word.d() as u64) & core.pc_mask
+    system::displaced(core, word, word.d())
 }
 
 /// An integer at `ea` in the mode's byte order.
-fn load<T: Scalar>(core: &mut Core, ea: u64) -> Result<u64, Fault> {
+pub(crate) fn load<T: Scalar>(core: &mut Core, ea: u64) -> Result<u64, Fault> {
     let value: T = core.load(ea)?;
     Ok(value.to_order(core.mode().is_little()).into())
 }
 
 /// Stores the low part of `value` at `ea` in the mode's byte order.
-fn store<T: Scalar>(core: &mut Core, ea: u64, value: u64) -> Result<(), Fault> {
+pub(crate) fn store<T: Scalar>(core: &mut Core, ea: u64, value: u64) -> Result<(), Fault> {
     let value = T::truncate(value).to_order(core.mode().is_little());
     core.store(ea, value)
 }
 
-fn double(core: &mut Core, ea: u64) -> Result<u64, Fault> {
+pub(crate) fn double(core: &mut Core, ea: u64) -> Result<u64, Fault> {
     load::<u64>(core, ea)
 }
 
-fn single(core: &mut Core, ea: u64) -> Result<u64, Fault> {
+pub(crate) fn single(core: &mut Core, ea: u64) -> Result<u64, Fault> {
     Ok(single_to_double(load::<u32>(core, ea)? as u32))
 }
 
@@ -116,11 +117,11 @@ fn word_signed(core: &mut Core, ea: u64) -> Result<u64, Fault> {
     Ok(load::<u32>(core, ea)? as i32 as u64)
 }
 
-fn store_double(core: &mut Core, ea: u64, value: u64) -> Result<(), Fault> {
+pub(crate) fn store_double(core: &mut Core, ea: u64, value: u64) -> Result<(), Fault> {
     store::<u64>(core, ea, value)
 }
 
-fn store_single(core: &mut Core, ea: u64, value: u64) -> Result<(), Fault> {
+pub(crate) fn store_single(core: &mut Core, ea: u64, value: u64) -> Result<(), Fault> {
     store::<u32>(core, ea, u64::from(double_to_single(value)))
 }
 
@@ -184,6 +185,11 @@ fn load_vector(core: &mut Core, word: Word) -> Result<(), Fault> {
 
 fn store_vector(core: &mut Core, word: Word) -> Result<(), Fault> {
     let ea = address(core, word) & !15;
+    if core.is_watched_page(ea) {
+        // Nothing is stored if the second doubleword may not be.
+        core.translate_data(ea, Access::Store)?;
+        core.check_watchpoint(ea, 16, Access::Store)?;
+    }
     let value = core.vsu.vsr[32 + word.vrs()];
     let (high, low) = (upper(value), value as u64);
     let (first, second) = if core.mode().is_little() {
@@ -226,6 +232,10 @@ fn store_element<T: Scalar>(core: &mut Core, word: Word) -> Result<(), Fault> {
 /// Elements from the left, each in the mode's byte order.
 fn load_elements<T: Scalar>(core: &mut Core, word: Word) -> Result<(), Fault> {
     let ea = address(core, word);
+    if ea % 4096 > 4096 - 16 {
+        // No device is asked before it is known that the second page may be loaded from.
+        core.check_in_memory(ea, 16, Access::Load)?;
+    }
     let mut value = 0;
     for offset in (0..16).step_by(T::BYTES as usize) {
         let element = load::<T>(core, ea.wrapping_add(offset) & core.pc_mask)?;
@@ -238,8 +248,8 @@ fn load_elements<T: Scalar>(core: &mut Core, word: Word) -> Result<(), Fault> {
 fn store_elements<T: Scalar>(core: &mut Core, word: Word) -> Result<(), Fault> {
     let ea = address(core, word);
     let value = core.vsu.vsr[word.xt()];
-    if ea % 4096 > 4096 - 16 {
-        // Nothing is stored if the second page faults.
+    if ea % 4096 > 4096 - 16 || core.is_watched_page(ea) {
+        // Nothing is stored if the second page or doubleword may not be.
         let mut bytes = value.to_be_bytes();
         if core.mode().is_little() {
             bytes.chunks_exact_mut(T::BYTES as usize).for_each(<[u8]>::reverse);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use emulator::{Cpu, Exit, Line, Shared, Timebase};
+use emulator::{Cpu, Exit, Line, Outside, Shared, Timebase};
 use hpt::{Current, Frames, Notifier, Order, Table};
 use power::insn::Opcode;
+use power::model::Model;
 use power::msr::Msr;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
@@ -39,6 +40,15 @@ impl Random {
     }
 }
 
+/// A device wherever there is no memory.
+struct Everywhere;
+
+impl Outside for Everywhere {
+    fn is_device(&self, _: u64) -> bool {
+        true
+    }
+}
+
 /// Runs one guest of random code for a millisecond or until it cannot go on; the instructions that it executed.
 fn run(seed: u64) -> u64 {
     let mut random = Random(seed | 1);
@@ -51,7 +61,11 @@ fn run(seed: u64) -> u64 {
     }
     let frames = Arc::new(Frames::new(RAM, Notifier::new(std::iter::once(0..RAM).collect())));
     let table = Current::new(Table::new(Order::MIN).expect("256 KiB"));
-    let shared = Shared::new(memory, frames, table, Timebase::new());
+    let model = Model::ALL[random.below(2) as usize];
+    let shared = Shared::of_model(model, memory, frames, table, Timebase::new());
+    if random.below(2) == 0 {
+        shared.set_outside(Box::new(Everywhere));
+    }
     shared.set_lpcr(if little { power::msr::lpcr::ILE } else { 0 });
     let line = Arc::new(Line::default());
     let mut cpu = Cpu::new(0, shared, Arc::clone(&line), Arc::default());
@@ -63,8 +77,24 @@ fn run(seed: u64) -> u64 {
         };
         cpu.set_gpr(register, value);
     }
+    // Facilities as they come, calls by `scv` among them.
+    cpu.set_spr(153, random.next()).expect("the register is there");
     let little_bit = if little { Msr::LE } else { 0 };
-    let modes = random.next() & (Msr::EE | Msr::PR | Msr::FP | Msr::VEC | Msr::VSX | Msr::IR | Msr::DR);
+    let mut modes = random.next() & (Msr::EE | Msr::PR | Msr::FP | Msr::VEC | Msr::VSX | Msr::IR | Msr::DR);
+    if random.below(4) == 0 {
+        // A debugger's interrupts: CIABR, DAWR and DAWRX anywhere, and traces.
+        modes |= random.next() & (Msr::SE | Msr::BE);
+        for number in [187, 180, 188] {
+            cpu.set_spr(number, random.next() % (2 * RAM))
+                .expect("the register is there");
+        }
+    }
+    if random.below(4) == 0 {
+        // Classes that are denied anything, events and alerts that wait: AMR, IAMR, FSCR, BESCR, EBBHR, MMCR0, PMC1.
+        for number in [29, 61, 153, 806, 804, 795, 787] {
+            cpu.set_spr(number, random.next()).expect("the register is there");
+        }
+    }
     cpu.start(
         random.below(RAM) & !3,
         random.next(),
@@ -83,6 +113,13 @@ fn run(seed: u64) -> u64 {
                 Exit::Attention if over.load(Ordering::Acquire) => break,
                 Exit::Attention => {}
                 Exit::Withheld { .. } => panic!("nothing is withheld"),
+                Exit::Load { real, bytes } => {
+                    assert!(real >= RAM && real.is_multiple_of(bytes as u64));
+                    cpu.answer(&random.next().to_ne_bytes()[..bytes]);
+                }
+                Exit::Store { real, operand } => {
+                    assert!(real >= RAM && real.is_multiple_of(operand.as_bytes().len() as u64));
+                }
                 Exit::Checkstop(why) => {
                     assert!(!why.is_empty() && !cpu.dump().to_string().is_empty());
                     break;

@@ -43,15 +43,27 @@ macro_rules! files {
 
 files! {
     branches
+    breakpoints
+    come_from
     decrementer
+    doorbells
+    event_branches
     facilities
+    float_exceptions
+    isa_3_0
     machine_state
+    multiples
     narrow
+    pairs
+    performance_monitor
+    priorities
     privileged
     reservations
     segments
     special_registers
     storage
+    storage_keys
     system_calls
     traps
+    vsx_memory
 }

@@ -87,6 +87,81 @@ impl<'a> Repository<'a> {
         self.describe(package)
     }
 
+    /// Downloads `packages`, names or apt's patterns, and all that they depend on, into the directory `to`. Returns the files.
+    pub(crate) fn fetch_all(&self, packages: &[&str], to: &Path) -> Result<Vec<PathBuf>, Error> {
+        let updated = self.update(Freshness::OfToday)?;
+        match self.try_fetch_all(packages, to) {
+            Err(Error::Program { .. }) if !updated => {
+                self.update(Freshness::OfNow)?;
+                self.try_fetch_all(packages, to)
+            }
+            result => result,
+        }
+    }
+
+    fn try_fetch_all(&self, packages: &[&str], to: &Path) -> Result<Vec<PathBuf>, Error> {
+        create_directory(&to.join("partial"))?;
+        let files = self.plan(packages)?;
+        let bytes = files.iter().map(|(_, bytes)| bytes).sum();
+        let doing = format!("downloading {} packages", files.len());
+        let mut step = self.progress.begin(&doing, Some(bytes));
+        let mut command = self.installation(packages)?;
+        option_is(&mut command, "Dir::Cache::archives", to);
+        command.args(["--download-only", "-o", "APT::Status-Fd=1"]);
+        run("apt-get", &mut command, &doing, |line| {
+            if let Some(percent) = percent_done(line) {
+                step.reach((bytes as f64 * percent / 100.0) as u64);
+            }
+        })?;
+        let paths = files.iter().map(|(name, _)| to.join(name)).collect::<Vec<_>>();
+        match paths.iter().find(|path| !path.exists()) {
+            None => Ok(paths),
+            Some(missing) => Err(Error::Read {
+                path: missing.clone(),
+                source: std::io::ErrorKind::NotFound.into(),
+            }),
+        }
+    }
+
+    /// The names of the files that [`Self::fetch_all`] downloads.
+    pub(crate) fn resolve(&self, packages: &[&str]) -> Result<Vec<String>, Error> {
+        self.update(Freshness::OfToday)?;
+        Ok(self.plan(packages)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The files that an installation of `packages` needs, and their sizes in bytes.
+    fn plan(&self, packages: &[&str]) -> Result<Vec<(String, u64)>, Error> {
+        let mut files = Vec::new();
+        let mut command = self.installation(packages)?;
+        command.arg("--print-uris");
+        let doing = format!("looking for {} packages in Debian {}", packages.len(), self.suite);
+        run("apt-get", &mut command, &doing, |line| files.extend(file_of_uri(line)))?;
+        Ok(files)
+    }
+
+    /// A command that installs `packages` where none is, unless it is told to do less.
+    fn installation(&self, packages: &[&str]) -> Result<Command, Error> {
+        let mut command = self.command("apt-get")?;
+        command
+            .args(["-y", "--no-install-recommends", "install"])
+            .args(packages);
+        Ok(command)
+    }
+
+    /// A list of sources for a system of this suite that asks the same mirrors, security updates among them.
+    pub(crate) fn sources(&self) -> Result<String, Error> {
+        const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+        let archive = Mirror::of(&self.cache.host, self.suite)?;
+        let security = archive.for_security(&self.cache.host)?;
+        let source = |mirror: &Mirror, suites: &str| mirror.system_source(suites, KEYRING);
+        let suites = format!("{0} {0}-updates", self.suite);
+        Ok([
+            source(&archive, &suites),
+            source(&security, &format!("{}-security", self.suite)),
+        ]
+        .join("\n"))
+    }
+
     fn try_fetch(&self, package: &str, series: Option<&str>) -> Result<Package, Error> {
         let mut description = self.describe(package)?;
         if let Some(series) = series
@@ -236,6 +311,16 @@ enum Freshness {
 fn percent_done(line: &str) -> Option<f64> {
     let percent: f64 = line.strip_prefix("dlstatus:")?.split(':').nth(1)?.parse().ok()?;
     percent.is_finite().then(|| percent.clamp(0.0, 100.0))
+}
+
+/// Name and bytes of the file in a line of `--print-uris`: `'http://HOST/…/a_1_all.deb' a_1_all.deb 1436 SHA256:…`.
+fn file_of_uri(line: &str) -> Option<(String, u64)> {
+    let (_, rest) = line.strip_prefix('\'')?.split_once("' ")?;
+    let mut words = rest.split(' ');
+    let name = words
+        .next()
+        .filter(|name| name.ends_with(".deb") && !name.contains('/'))?;
+    Some((name.to_owned(), words.next()?.parse().ok()?))
 }
 
 fn option_is(command: &mut Command, option: &str, value: &Path) {

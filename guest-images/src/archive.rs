@@ -52,6 +52,11 @@ impl<'a> Archive<'a> {
         Ok(package.version)
     }
 
+    /// What it is asked through.
+    pub(crate) fn parts(&self) -> (&'a Cache, &'a Lock, &'a dyn Progress) {
+        (self.cache, self.lock, self.progress)
+    }
+
     fn repository(&self, name: PackageName<'_>) -> Result<Repository<'_>, Error> {
         Repository::open(self.cache, self.lock, self.progress, name.suite, name.architecture)
     }

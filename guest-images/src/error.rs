@@ -147,6 +147,20 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// Modules that need each other.
+    #[error("the kernel's module {name} needs itself")]
+    BadModule {
+        /// Its name.
+        name: String,
+    },
+
+    /// The guest that does the second half of a disk did not.
+    #[error("installing Debian in a guest failed: {said}")]
+    SecondStage {
+        /// Why, and what it said last.
+        said: String,
+    },
+
     /// An extra file's place in the guest is unusable.
     #[error("`{path}` cannot be a file in the guest: {reason}")]
     BadGuestPath {

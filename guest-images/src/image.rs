@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
@@ -15,7 +15,7 @@ use crate::root;
 use crate::{Cache, Console, Error, ImageOptions, Init, Progress};
 
 /// The architecture of every guest, in Debian's words: little-endian 64-bit POWER.
-const GUEST: &str = "ppc64el";
+pub(crate) const GUEST: &str = "ppc64el";
 
 /// A guest that can be made by name.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,11 +89,12 @@ impl Image {
             Some(parts) => parts,
             None => self.make(cache, progress)?,
         };
-        let is_usual = options.init == Init::Shell && options.extra_files.is_empty();
+        let is_usual = options.init == Init::Shell && options.extra_files.is_empty() && options.userland.is_none();
         let (initrd, own_initrd) = if is_usual {
             (usual_initrd(&parts)?, None)
         } else {
-            let path = own_initrd(&parts, options)?;
+            let userland = options.userland.map(|userland| userland.archive(cache, progress));
+            let path = own_initrd(&parts, options, userland.transpose()?)?;
             (path.to_path_buf(), Some(path))
         };
         Ok(Prepared {
@@ -105,6 +106,23 @@ impl Image {
             },
             _own_initrd: own_initrd,
         })
+    }
+
+    /// The suite that the kernel is from.
+    pub(crate) fn suite(&self) -> &'static str {
+        self.suite
+    }
+
+    /// The package that the kernel is from, made if need be.
+    pub(crate) fn kernel_package(&self, cache: &Cache, progress: &dyn Progress) -> Result<String, Error> {
+        let parts = match self.cached(cache) {
+            Some(parts) => parts,
+            None => self.make(cache, progress)?,
+        };
+        // Kernel first: each line is a package and its version.
+        let packages = read(&parts.join("packages"))?;
+        let packages = String::from_utf8_lossy(&packages);
+        Ok(packages.split_whitespace().next().unwrap_or_default().to_owned())
     }
 
     /// Where the parts are kept, below the cache. A colon would be special in many a shell and variable.
@@ -193,14 +211,24 @@ fn usual_initrd(parts: &Path) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// An initramfs for one caller alone.
-fn own_initrd(parts: &Path, options: &ImageOptions) -> Result<TempPath, Error> {
+/// An initramfs for one caller alone; what is in the archive `before` stands first, so that the caller's own replaces it.
+fn own_initrd(parts: &Path, options: &ImageOptions, before: Option<PathBuf>) -> Result<TempPath, Error> {
     let archive = root::archive(&read(&parts.join("busybox"))?, options)?;
+    let mut before = match before {
+        Some(path) => Some(fs::File::open(&path).map_err(|source| Error::Read { path, source })?),
+        None => None,
+    };
     let file = tempfile::Builder::new()
         .prefix("pteg-initrd-")
         .suffix(".cpio")
         .tempfile();
-    let written = file.and_then(|mut file| file.write_all(&archive).map(|()| file.into_temp_path()));
+    let written = file.and_then(|mut file| {
+        if let Some(before) = &mut before {
+            io::copy(before, &mut file)?;
+        }
+        file.write_all(&archive)?;
+        Ok(file.into_temp_path())
+    });
     written.map_err(|source| Error::Write {
         path: env::temp_dir(),
         source,
@@ -208,7 +236,7 @@ fn own_initrd(parts: &Path, options: &ImageOptions) -> Result<TempPath, Error> {
 }
 
 /// Whether a file begins as a POWER kernel does: ELF, 64 bits, little-endian, machine `EM_PPC64`.
-fn check_kernel(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_kernel(path: &Path) -> Result<(), Error> {
     let mut header = [0; 20];
     let unreadable = |source| Error::Read {
         path: path.to_owned(),
@@ -295,6 +323,7 @@ mod tests {
                 permissions: 0o644,
                 contents: b"some data".into(),
             }],
+            userland: None,
             console: Console::Pipe,
         };
         let prepared = image.prepare(&cache, &Silent, &options).unwrap();

@@ -22,14 +22,15 @@ pub(crate) struct Initramfs<'a> {
     entries: BTreeMap<&'a str, Entry<'a>>,
 }
 
-#[derive(Debug)]
-struct Entry<'a> {
+/// What stands at a path.
+#[derive(Debug, Default)]
+pub(crate) struct Entry<'a> {
     /// Type and permissions, as in `stat`.
-    mode: u32,
+    pub(crate) mode: u32,
     /// Of a device.
-    major_minor: (u32, u32),
-    /// A file's contents, or where a symbolic link leads.
-    data: &'a [u8],
+    pub(crate) major_minor: (u32, u32),
+    /// A file's contents, or where a symbolic link leads; less than 4 GiB.
+    pub(crate) data: &'a [u8],
 }
 
 impl<'a> Initramfs<'a> {
@@ -110,24 +111,15 @@ impl<'a> Initramfs<'a> {
         let data: usize = self.entries.values().map(|entry| entry.data.len()).sum();
         let mut out = Vec::with_capacity(data + 256 * (self.entries.len() + 1));
         for (number, (path, entry)) in (1..).zip(&self.entries) {
-            append(&mut out, number, path, entry);
+            append(&mut out, number, path.as_bytes(), entry);
         }
-        append(
-            &mut out,
-            0,
-            TRAILER,
-            &Entry {
-                mode: 0,
-                major_minor: (0, 0),
-                data: &[],
-            },
-        );
+        append(&mut out, 0, TRAILER.as_bytes(), &Entry::default());
         out
     }
 }
 
 /// The name that ends an archive.
-const TRAILER: &str = "TRAILER!!!";
+pub(crate) const TRAILER: &str = "TRAILER!!!";
 
 fn is_directory(mode: u32) -> bool {
     mode & 0o170_000 == DIRECTORY
@@ -135,10 +127,10 @@ fn is_directory(mode: u32) -> bool {
 
 /// Appends one entry: magic, thirteen numbers of eight hexadecimal digits, name, data; name and data
 /// end at a multiple of four bytes.
-fn append(out: &mut Vec<u8>, inode: u32, path: &str, entry: &Entry<'_>) {
+pub(crate) fn append(out: &mut Vec<u8>, inode: u32, path: &[u8], entry: &Entry<'_>) {
     let links = if is_directory(entry.mode) { 2 } else { 1 };
     let (major, minor) = entry.major_minor;
-    // Lengths: `add` has checked the data, and names are short. The owner is root, the time 1970, the
+    // Lengths: whoever calls has checked the data, and names are short. The owner is root, the time 1970, the
     // file system that the file was on is none, and "newc" has no checksum.
     let fields = [
         inode,
@@ -160,7 +152,7 @@ fn append(out: &mut Vec<u8>, inode: u32, path: &str, entry: &Entry<'_>) {
         write!(header, "{field:08x}").expect("a string takes all that is written");
     }
     out.extend_from_slice(header.as_bytes());
-    out.extend_from_slice(path.as_bytes());
+    out.extend_from_slice(path);
     out.push(0);
     out.resize(out.len().next_multiple_of(4), 0);
     out.extend_from_slice(entry.data);
@@ -168,7 +160,7 @@ fn append(out: &mut Vec<u8>, inode: u32, path: &str, entry: &Entry<'_>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write as _;
     use std::process::{Command, Stdio};
 
@@ -185,7 +177,7 @@ mod tests {
     }
 
     /// What a reader of the format, written from its description alone, finds.
-    fn read(mut archive: &[u8]) -> Vec<(String, [u32; 13], Vec<u8>)> {
+    pub(crate) fn read(mut archive: &[u8]) -> Vec<(String, [u32; 13], Vec<u8>)> {
         let whole = archive.len();
         let mut entries = Vec::new();
         loop {

@@ -10,23 +10,28 @@
 mod apt;
 mod archive;
 mod cache;
+mod disk;
 mod error;
 mod host;
 mod image;
 mod initramfs;
 mod mirror;
+mod modules;
 mod options;
 mod package;
 pub mod programs;
 mod progress;
 mod root;
 mod tool;
+mod userland;
 pub mod workload;
 
 pub use archive::{Archive, Described, PackageName};
 pub use cache::Cache;
+pub use disk::{DiskImage, PreparedDisk, SecondStage, Stage};
 pub use error::Error;
 pub use image::{Image, Prepared, UnknownImage};
 pub use options::{Console, ExtraFile, ImageOptions, Init};
 pub use progress::{Lines, Progress, Silent, Stderr, Step};
 pub use tool::Tool;
+pub use userland::Userland;

@@ -27,6 +27,31 @@ impl Mirror {
         Ok(if is_security { archive.security() } else { archive })
     }
 
+    /// The mirror of security updates beside this one.
+    pub(crate) fn for_security(&self, host: &Host) -> Result<Self, Error> {
+        let known = match host.mirror {
+            None => Self::known(&mut host.command("apt-get"), SECURITY)?,
+            Some(_) => None,
+        };
+        Ok(known.unwrap_or_else(|| self.security()))
+    }
+
+    /// The lines of a deb822 source for a whole system. A name and password for the mirror stay with their user.
+    pub(crate) fn system_source(&self, suites: &str, keyring: &str) -> String {
+        let uri = self.without_user();
+        format!("Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {keyring}\n")
+    }
+
+    /// The URI without what stands before an `@` of its host.
+    fn without_user(&self) -> String {
+        let Some((scheme, rest)) = self.0.split_once("//") else {
+            return self.0.clone();
+        };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        format!("{scheme}//{host}{path}")
+    }
+
     /// The mirror of the archive proper, which has every suite but the security ones.
     fn of_archive(host: &Host, suite: &'static str) -> Result<Self, Error> {
         if let Some(value) = &host.mirror {
@@ -301,6 +326,22 @@ mod tests {
             "1:x",
         ] {
             assert!(Mirror::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_for_the_mirror_is_not_written_into_a_system() {
+        for (uri, written) in [
+            (
+                "http://me:p@ss@mirror.example:80/debian/@x",
+                "http://mirror.example:80/debian/@x",
+            ),
+            ("https://mirror.example/debian", "https://mirror.example/debian"),
+            ("http://me@mirror.example", "http://mirror.example"),
+            ("file:/srv/debian", "file:/srv/debian"),
+        ] {
+            let source = Mirror::parse(uri).unwrap().system_source("suite", "key");
+            assert!(source.contains(&format!("URIs: {written}\n")), "{source}");
         }
     }
 }

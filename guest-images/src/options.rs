@@ -1,5 +1,7 @@
 //! What a caller may change about an image: its first script, files of its own, what its console is.
 
+use crate::Userland;
+
 /// How an image is made different from what `pteg run` gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageOptions {
@@ -7,6 +9,8 @@ pub struct ImageOptions {
     pub init: Init,
     /// Files to put into the guest.
     pub extra_files: Vec<ExtraFile>,
+    /// Programs of Debian's to put into the guest.
+    pub userland: Option<&'static Userland>,
     /// Who is at the other end of the console.
     pub console: Console,
 }

@@ -6,6 +6,9 @@ use crate::{Error, ImageOptions, Init};
 /// The guest's first process.
 pub(crate) const INIT: &str = include_str!("init.sh");
 
+/// Powers off in good order.
+const POWEROFF: &str = "#!/bin/busybox sh\necho Powering off. > /dev/console\nexec /bin/busybox poweroff -f\n";
+
 /// The initramfs of a guest whose commands are all in the program `busybox`.
 pub(crate) fn archive(busybox: &[u8], options: &ImageOptions) -> Result<Vec<u8>, Error> {
     let mut archive = Initramfs::new();
@@ -19,6 +22,8 @@ pub(crate) fn archive(busybox: &[u8], options: &ImageOptions) -> Result<Vec<u8>,
     archive.directory("root", 0o700)?;
     archive.directory("tmp", 0o1777)?;
     archive.file("init", 0o755, INIT.as_bytes())?;
+    // Linux runs it when it is asked to shut down. The first process, a shell, would not hear of BusyBox's own.
+    archive.file("sbin/poweroff", 0o755, POWEROFF.as_bytes())?;
     match &options.init {
         Init::Shell => {}
         Init::Script(script) => archive.file("script", 0o644, script.as_bytes())?,

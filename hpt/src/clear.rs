@@ -119,6 +119,20 @@ mod tests {
     }
 
     #[test]
+    fn c_of_a_page_that_was_protected_since_goes_without_a_flush() {
+        for machine in machines() {
+            let ptex = machine.map(page(1, SMALL), SMALL, 0x5000);
+            machine.touch(page(1, SMALL), Access::Store);
+            let mut port = machine.port();
+            assert_eq!(port.protect(3, ptex, 0), Status::Success);
+            machine.asked();
+            assert!(port.clear_mod(0, ptex).unwrap().is_changed());
+            assert!(!port.clear_mod(0, ptex).unwrap().is_changed());
+            assert_eq!(machine.asked(), []);
+        }
+    }
+
+    #[test]
     fn bad_arguments_are_refused() {
         let machine = Machine::new();
         for call in [Port::clear_ref, Port::clear_mod] {

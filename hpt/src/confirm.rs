@@ -19,6 +19,8 @@ pub struct Held {
     pub no_execute: bool,
     /// Stores go through it.
     pub changed: bool,
+    /// Class, 0 to 31.
+    pub key: u8,
 }
 
 impl Held {
@@ -28,6 +30,7 @@ impl Held {
         real == self.real
             && r.protection() == self.protection
             && (r.is_no_execute() || r.is_guarded()) == self.no_execute
+            && r.key() == self.key
             && r.is_referenced()
             && (r.is_changed() || !self.changed)
     }
@@ -108,6 +111,7 @@ mod tests {
             protection: found.protection,
             no_execute: found.no_execute,
             changed: found.changed,
+            key: found.key,
         }
     }
 
@@ -134,6 +138,7 @@ mod tests {
         let others = [
             Held { real: 0x6000, ..found },
             Held { changed: true, ..found },
+            Held { key: 9, ..found },
             Held {
                 no_execute: true,
                 ..found

@@ -80,8 +80,13 @@ impl Dirty {
     /// D2.
     fn take(&self, into: &mut Vec<(u64, u64)>) {
         for (at, word) in self.words.iter().enumerate() {
-            if word.load(Ordering::Relaxed) != 0 {
-                into.push((at as u64, word.swap(0, Ordering::Relaxed)));
+            if word.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            // Zero if another harvester was faster.
+            let bits = word.swap(0, Ordering::Relaxed);
+            if bits != 0 {
+                into.push((at as u64, bits));
             }
         }
     }

@@ -13,8 +13,16 @@ use crate::shadow::{Batch, Invalidation};
 pub trait Discard: Send + Sync {
     /// Makes every processor drop each translation to the real addresses of `range`, which are whole pages of the guest, of
     /// memory or devices; more may go. Returns when it is done. Works on processors in the guest, and waits for none of them.
-    fn discard(&self, range: Range<u64>);
+    ///
+    /// # Errors
+    /// The host does not do it: whoever asks has all processors drop everything instead.
+    fn discard(&self, range: Range<u64>) -> Result<(), Refused>;
 }
+
+/// The host does not take translations from processors that run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the host does not take translations from processors that run")]
+pub struct Refused;
 
 /// A way to take translations, and when to use it.
 pub(crate) struct Discarding {
@@ -28,8 +36,8 @@ impl Discarding {
         Self { discard, most }
     }
 
-    /// Discards what `batch` names; returns how many ranges that were. `None` if they are too many, everything goes, or the host has
-    /// no memory to sort them in: then nothing was done.
+    /// Discards what `batch` names; returns how many ranges that were. `None` if they are too many, everything goes, the host has
+    /// no memory to sort them in, or refuses: then not all of it was done.
     pub(crate) fn try_discard(&self, batch: &Batch) -> Option<u32> {
         let mut ranges = ranges_of(batch)?;
         let count = coalesce(&mut ranges);
@@ -37,7 +45,7 @@ impl Discarding {
             return None;
         }
         for range in ranges.into_iter().take(count) {
-            self.discard.discard(range);
+            self.discard.discard(range).ok()?;
         }
         Some(count as u32)
     }
@@ -87,8 +95,9 @@ mod tests {
     struct Told(Arc<Mutex<Vec<Range<u64>>>>);
 
     impl Discard for Told {
-        fn discard(&self, range: Range<u64>) {
+        fn discard(&self, range: Range<u64>) -> Result<(), Refused> {
             self.0.lock().unwrap().push(range);
+            Ok(())
         }
     }
 

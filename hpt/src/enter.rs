@@ -53,7 +53,7 @@ impl Port {
         let slot = if flags & access::EXACT != 0 {
             port.table().try_claim(at)
         } else {
-            at.block::<8>().into_iter().find_map(|at| port.table().try_claim(at))
+            port.table().try_claim_first(&at.block::<8>())
         };
         let Some(slot) = slot else {
             port.counters.group_full.add(1);

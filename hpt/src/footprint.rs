@@ -27,7 +27,8 @@ use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 /// Number of bits: loom looks at every one of them.
 const BITS: usize = if cfg!(loom) { 64 } else { 1 << 16 };
 
-/// The pages that one processor may hold translations of.
+/// The pages that one processor may hold translations of, on cache lines of its own.
+#[repr(align(128))]
 pub struct Footprint {
     words: Box<[AtomicU64]>,
     /// How many bits are set. Only the processor writes it.

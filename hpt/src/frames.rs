@@ -1,18 +1,18 @@
 //! What may be done to each 4 KiB frame of the guest's RAM, asked by processors before they remember where a page is.
 //!
 //! A frame may be withheld for two reasons: somebody has announced to the [`Notifier`] that its range goes, or its
-//! [`Right`] was narrowed. Which frames were stored to is in `dirty.rs`. Memory: 96 KiB per GiB of RAM, for both.
+//! [`Right`] was taken (`protection.rs`). Which frames were stored to is in `dirty.rs`. Memory: 96 KiB per GiB of RAM, for both.
 //!
 //! | step | who | access | pairs with |
 //! |---|---|---|---|
 //! | A1 | processor, inside its seat | footprint: the page, or real mode, noted; fence SeqCst if it was news (F1) | N2 |
 //! | A2 | the same | `is_in_flight`: load Acquire; if so, the access is refused | N1, N4 |
 //! | A3 | the same | `state`, and unless it is zero the right: load Acquire; the translation is remembered as far as that allows | N3; V1 |
-//! | N1 | who narrows | the range is put in flight; fence SeqCst | A2 |
+//! | N1 | who takes a right | the range is put in flight; fence SeqCst | A2 |
 //! | N2 | the same, by a listener | flush: processors inside whose footprint says that they may hold the range are driven out | A1 |
 //! | N3 | the same | `state` + frames; then the rights, Release | A3 |
 //! | N4 | the same | the range is over: store Release | A2 |
-//! | V1 | who widens | rights: Release; then `state` - frames, Release; who sleeps is woken under the mutex | A3: what was stored before is seen |
+//! | V1 | who gives a right | rights: Release; then `state` - frames, Release; after the mutex, who sleeps is woken | A3: what was stored before is seen |
 //!
 //! Of the fences of A1 and N1 one comes first. If it is the processor's, N2 finds its footprint, and if it is inside drives it out,
 //! with all that it has remembered until then. If it is the other one, A2 finds the range in flight, or over: then A3 finds the right.
@@ -22,9 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dirty::Dirty;
+use crate::protection::{Giver, Protections};
 use crate::rights::{Right, Rights};
 use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, PoisonError, lock};
-use crate::{Abandoned, Access, BeginError, Notifier, Patience, Why};
+use crate::{Abandoned, Access, Notifier, Patience};
 
 /// log2 of a frame's size in bytes.
 pub(crate) const FRAME_SHIFT: u32 = 12;
@@ -56,15 +57,40 @@ pub enum Waited {
     ForRight,
 }
 
-/// Called for accesses that a right forbids.
+/// An access that a right forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The first byte that is not to be had.
+    pub real: u64,
+    /// What is wanted of it.
+    pub access: Access,
+    /// Who wants it.
+    pub by: Accessor,
+}
+
+/// Who makes an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accessor {
+    /// A processor of the guest.
+    Processor {
+        /// Its server number.
+        server: usize,
+        /// Effective address of the instruction.
+        pc: u64,
+    },
+    /// This program itself, for a processor or not.
+    Program,
+}
+
+/// Called for accesses that a [`Protection`](crate::Protection) forbids.
 pub trait FaultHandler: Send + Sync {
-    /// A thread of a processor, outside its seat, waits for the right to `access` the byte at `real`. Whoever implements this widens the
-    /// right, or has another thread do so later: the caller sleeps until it is there. It may be called by several threads at once, and again for
-    /// the same access.
+    /// The thread of a processor, outside its seat, or one of this program waits for a right. Whoever implements this gives what it has taken,
+    /// or has another thread do so later: the caller sleeps until the right is there. It may be called by several threads at once, again for
+    /// the same access, and a last time when its protection is gone already: `giver` gives nothing then.
     ///
     /// # Errors
     /// The patience was over.
-    fn fault(&self, real: u64, access: Access, patience: &dyn Patience) -> Result<(), Abandoned>;
+    fn fault(&self, fault: &Fault, giver: Giver<'_>, patience: &dyn Patience) -> Result<(), Abandoned>;
 }
 
 /// What may be done to each frame, and which were stored to.
@@ -73,23 +99,17 @@ pub struct Frames {
     bytes: u64,
     /// [`TRACKED`], and above it how many frames may lack a right: never fewer than do.
     pub(crate) state: AtomicU64,
-    rights: Rights,
+    pub(crate) rights: Rights,
     pub(crate) dirty: Dirty,
-    waiting: Mutex<Waiting>,
-    changed: Condvar,
-}
-
-/// What those who wait for a right look at.
-struct Waiting {
-    /// How often rights were narrowed, or the handler changed: whoever waits tells the handler once more.
-    epoch: u64,
-    handler: Option<Arc<dyn FaultHandler>>,
+    pub(crate) protections: Mutex<Protections>,
+    /// A right was given, or another protection is to be told.
+    pub(crate) changed: Condvar,
 }
 
 /// Stores are noted.
 pub(crate) const TRACKED: u64 = 1;
 /// One frame that lacks a right.
-const NARROWED: u64 = 2;
+pub(crate) const NARROWED: u64 = 2;
 
 impl Frames {
     /// RAM of so many bytes from real address 0; everything is allowed and nothing tracked.
@@ -101,10 +121,7 @@ impl Frames {
             state: AtomicU64::new(0),
             rights: Rights::new(frames),
             dirty: Dirty::new(frames),
-            waiting: Mutex::new(Waiting {
-                epoch: 0,
-                handler: None,
-            }),
+            protections: Mutex::new(Protections::default()),
             changed: Condvar::new(),
         }
     }
@@ -147,77 +164,33 @@ impl Frames {
         self.rights.get(real)
     }
 
-    /// Takes from the frames of `range`, which are made whole, every right beyond `right`; a frame that has less keeps that. When this returns,
-    /// nobody does any more what was taken.
-    ///
-    /// Not from inside a seat, nor with a lock of an entry held.
-    ///
-    /// # Errors
-    /// The patience was over, the host has no memory, or the range is not RAM: nothing was taken.
-    pub fn narrow(&self, range: Range<u64>, right: Right, patience: &dyn Patience) -> Result<(), BeginError> {
-        let range = whole_frames(&range);
-        let in_flight = self.notifier.begin(range.clone(), Why::Protect, patience)?;
-        self.rights.narrow(
-            &range,
-            right,
-            |frames| {
-                self.state.fetch_add(frames * NARROWED, Ordering::Relaxed);
-            },
-            |frames| self.widened(frames),
-        );
-        drop(in_flight);
-        self.wake(|waiting| waiting.epoch += 1);
-        Ok(())
-    }
-
-    /// Gives the frames of `range`, which are made whole, what they lack to `right`, and wakes who waits. What the caller has stored there
-    /// before is seen by whoever gets in.
-    pub fn widen(&self, range: Range<u64>, right: Right) {
-        self.rights
-            .widen(&whole_frames(&range), right, |frames| self.widened(frames));
-        self.wake(|_| ());
-    }
-
-    /// So many frames lack nothing any more.
-    fn widened(&self, frames: u64) {
-        if frames != 0 {
-            // Release: who finds zero here does not look at the rights.
-            self.state.fetch_sub(frames * NARROWED, Ordering::Release);
-        }
-    }
-
-    /// Sets who is told of accesses that a right forbids; those that wait now are told too.
-    pub fn set_handler(&self, handler: Option<Arc<dyn FaultHandler>>) {
-        self.wake(|waiting| {
-            waiting.handler = handler;
-            waiting.epoch += 1;
-        });
-    }
-
-    fn wake(&self, change: impl FnOnce(&mut Waiting)) {
-        change(&mut lock(&self.waiting));
-        self.changed.notify_all();
-    }
-
-    /// Waits until `access` to `real` may be tried again: the range that is in flight is over, and the right is there. The handler is told of what a
-    /// right forbids. It may also return for nothing.
+    /// Waits until the access may be tried again: the range that is in flight is over, and the right is there. Who has taken that is
+    /// told. It may also return for nothing.
     ///
     /// Outside the seat: nobody must wait for who waits here.
     ///
     /// # Errors
     /// The patience was over.
-    pub fn wait_for(&self, real: u64, access: Access, patience: &dyn Patience) -> Result<Waited, Abandoned> {
+    pub fn wait_for(&self, fault: &Fault, patience: &dyn Patience) -> Result<Waited, Abandoned> {
+        let real = fault.real;
         let mut waited = Waited::NotAtAll;
         let mut told = None;
         loop {
-            if self.notifier.is_in_flight(real) {
-                self.notifier.wait(&whole_frames(&(real..real + 1)), patience)?;
+            let frame = whole_frames(&(real..real + 1));
+            if self.notifier.is_taken(real) {
+                self.notifier.wait(&frame, patience)?;
                 waited = Waited::ForRange;
-            } else if self.allows(real, access) {
+            } else if self.allows(real, fault.access) {
+                if fault.by == Accessor::Program {
+                    // It asks by a lease, which takes its turn only after a wait of its own.
+                    self.notifier.end_turn(&frame);
+                }
                 return Ok(waited);
             } else {
+                // Whoever has taken the right may need a range to give it.
+                self.notifier.end_turn(&frame);
                 waited = Waited::ForRight;
-                self.wait_for_right(real, access, &mut told, patience)?;
+                self.wait_for_right(fault, &mut told, patience)?;
             }
         }
     }
@@ -237,30 +210,30 @@ impl Frames {
         self.state.load(Ordering::Acquire) < NARROWED || self.rights.get(real).allows(access)
     }
 
-    /// Tells the handler, unless it was `told` in this epoch, or sleeps for a while.
+    /// Tells who has taken the right, unless that one was `told` since anything was taken last, or sleeps for a while.
     fn wait_for_right(
         &self,
-        real: u64,
-        access: Access,
-        told: &mut Option<u64>,
+        fault: &Fault,
+        told: &mut Option<(u64, u64)>,
         patience: &dyn Patience,
     ) -> Result<(), Abandoned> {
-        let waiting = lock(&self.waiting);
-        if *told != Some(waiting.epoch) {
-            *told = Some(waiting.epoch);
-            if let Some(handler) = waiting.handler.clone() {
-                drop(waiting);
-                return handler.fault(real, access, patience);
-            }
-        }
+        let protections = lock(&self.protections);
         // With the mutex held: a right that comes now wakes us.
-        if self.allows(real, access) {
+        let Some((id, handler)) = protections.in_the_way(fault) else {
             return Ok(());
+        };
+        let tell = Some((protections.epoch, id));
+        if *told != tell {
+            *told = tell;
+            if let Some(handler) = handler {
+                drop(protections);
+                return handler.fault(fault, self.giver(id), patience);
+            }
         }
         if patience.is_over() {
             return Err(Abandoned);
         }
-        let woken = self.changed.wait_timeout(waiting, ASK_AGAIN);
+        let woken = self.changed.wait_timeout(protections, ASK_AGAIN);
         drop(woken.unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }

@@ -59,6 +59,7 @@ impl Table {
     }
 
     /// As [`Self::lock`], without waiting.
+    #[inline(always)]
     pub(crate) fn try_lock(&self, at: PteIndex, wanted: impl Fn(HpteV) -> bool) -> Attempt<'_> {
         let v = HpteV::from_raw(load(self.v(at)));
         if v.is_locked() {
@@ -86,7 +87,20 @@ impl Table {
         }
     }
 
+    /// Locks the first of these entries that is free.
+    // A structure that is handed over in memory costs its receiver a wait: hence always.
+    #[inline(always)]
+    pub(crate) fn try_claim_first(&self, entries: &[PteIndex]) -> Option<Locked<'_>> {
+        for at in entries {
+            if let Some(slot) = self.try_claim(*at) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
     /// Locks the entry at `at` if it is free: neither valid nor locked.
+    #[inline(always)]
     pub(crate) fn try_claim(&self, at: PteIndex) -> Option<Locked<'_>> {
         match self.try_lock(at, |v| !v.is_valid()) {
             Attempt::Locked(locked) => Some(locked),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use power::hcall::Status;
 
 use crate::sync::{Mutex, lock};
-use crate::{Hpt, Order, Port, Table};
+use crate::{AllocateTable, Hpt, Order, Port, Table};
 use preparation::{Preparation, Verdict};
 
 /// What a guest's table is resized with.
@@ -52,6 +52,27 @@ impl Hpt {
     /// The largest table that the guest may have.
     pub fn largest(&self) -> Order {
         self.resizing.largest
+    }
+}
+
+impl Hpt {
+    /// Puts an empty table of `order` in the place of the guest's, and gives up one that is being prepared: as at the start. No
+    /// processor keeps a translation, and none may be in a hypercall.
+    ///
+    /// # Errors
+    /// The host has no address space for it: the guest keeps its table.
+    pub fn reset(&self, order: Order) -> Result<(), AllocateTable> {
+        // Kept, so that nobody begins to prepare another.
+        let mut pending = lock(&self.resizing.pending);
+        *pending = None;
+        let old = self.table();
+        let new = Arc::new(old.empty_like(order)?);
+        self.shadow.exclusively(&mut || {
+            old.retire();
+            self.current.replace(Arc::clone(&new));
+        });
+        old.give_memory_back();
+        Ok(())
     }
 }
 

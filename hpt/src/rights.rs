@@ -34,7 +34,7 @@ impl Right {
     }
 
     /// As two bits: how much was taken away.
-    const fn taken(self) -> u64 {
+    pub(crate) const fn taken(self) -> u64 {
         match self {
             Self::Store => 0,
             Self::Load => 1,
@@ -42,7 +42,7 @@ impl Right {
         }
     }
 
-    const fn after(taken: u64) -> Self {
+    pub(crate) const fn after(taken: u64) -> Self {
         match taken {
             0 => Self::Store,
             1 => Self::Load,
@@ -67,69 +67,64 @@ impl Rights {
     /// The right to the frame of `real`; what is not RAM has no less than all.
     #[inline]
     pub(crate) fn get(&self, real: u64) -> Right {
-        let (word, shift) = place(real >> FRAME_SHIFT);
+        let (word, at) = place(real >> FRAME_SHIFT);
         // Acquire: what was stored before the right was given is seen.
         let bits = self.words.get(word).map_or(0, |word| word.load(Ordering::Acquire));
-        Right::after(bits >> shift & 3)
+        Right::after(taken_at(bits, at))
     }
 
-    /// Takes what is more than `right` from the frames of `range`. Calls `before` with how many frames of a word may lose
-    /// their first right, and then `after` with how many of those had lost it before.
-    pub(crate) fn narrow(
-        &self,
-        range: &Range<u64>,
-        right: Right,
-        mut before: impl FnMut(u64),
-        mut after: impl FnMut(u64),
-    ) {
-        for (word, frames) in words_of(range) {
-            before(frames.end - frames.start);
-            let old = self.update(word, |bits| each(bits, &frames, |taken| taken.max(right.taken())));
-            let kept = frames
-                .clone()
-                .filter(|&at| right == Right::Store || taken_at(old, at) != 0);
-            after(kept.count() as u64);
-        }
+    /// How many words there are.
+    pub(crate) fn words(&self) -> usize {
+        self.words.len()
     }
 
-    /// Gives the frames of `range` what they lack to `right`. Calls `after` with how many frames of a word lack nothing any more.
-    pub(crate) fn widen(&self, range: &Range<u64>, right: Right, mut after: impl FnMut(u64)) {
-        for (word, frames) in words_of(range) {
-            let old = self.update(word, |bits| each(bits, &frames, |taken| taken.min(right.taken())));
-            let whole = frames
-                .clone()
-                .filter(|&at| right == Right::Store && taken_at(old, at) != 0);
-            after(whole.count() as u64);
-        }
+    /// A word, for whoever holds the mutex that words are set under.
+    pub(crate) fn word(&self, word: usize) -> u64 {
+        self.words[word].load(Ordering::Relaxed)
     }
 
-    /// Changes a word; what it was.
-    fn update(&self, word: usize, change: impl Fn(u64) -> u64) -> u64 {
-        let Some(word) = self.words.get(word) else { return 0 };
-        let changed = |bits| Some(change(bits));
-        word.fetch_update(Ordering::Release, Ordering::Relaxed, changed)
-            .unwrap_or_else(|bits| bits)
+    /// Sets a word, under that mutex.
+    pub(crate) fn set_word(&self, word: usize, bits: u64) {
+        // Release: who finds a right finds what was stored before it was given.
+        self.words[word].store(bits, Ordering::Release);
     }
+}
+
+/// The lower bit of each frame of a word.
+const LOW: u64 = 0x5555_5555_5555_5555;
+
+/// Of each frame of two words the lesser right.
+pub(crate) const fn most(one: u64, other: u64) -> u64 {
+    let either = one | other;
+    // "Nothing" is the upper bit alone.
+    either & !(either >> 1 & LOW)
+}
+
+/// How many frames of a word lack a right.
+pub(crate) const fn lacking(bits: u64) -> u64 {
+    ((bits | bits >> 1) & LOW).count_ones() as u64
 }
 
 /// The word of a frame and its place there.
-fn place(frame: u64) -> (usize, u64) {
-    ((frame / PER_WORD) as usize, 2 * (frame % PER_WORD))
+pub(crate) fn place(frame: u64) -> (usize, u64) {
+    ((frame / PER_WORD) as usize, frame % PER_WORD)
 }
 
-fn taken_at(bits: u64, at: u64) -> u64 {
+/// What was taken from a frame of a word.
+#[inline]
+pub(crate) fn taken_at(bits: u64, at: u64) -> u64 {
     bits >> (2 * at) & 3
 }
 
 /// `bits` with `change` made to the frames of it that are in `frames`.
-fn each(bits: u64, frames: &Range<u64>, change: impl Fn(u64) -> u64) -> u64 {
+pub(crate) fn with(bits: u64, frames: &Range<u64>, change: impl Fn(u64) -> u64) -> u64 {
     frames.clone().fold(bits, |bits, at| {
         bits & !(3 << (2 * at)) | change(taken_at(bits, at)) << (2 * at)
     })
 }
 
 /// The words that have frames of `range`, and which frames of theirs.
-fn words_of(range: &Range<u64>) -> impl Iterator<Item = (usize, Range<u64>)> {
+pub(crate) fn words_of(range: &Range<u64>) -> impl Iterator<Item = (usize, Range<u64>)> {
     let frames = frames_of(range);
     let words = frames.start / PER_WORD..frames.end.div_ceil(PER_WORD);
     words.map(move |word| {

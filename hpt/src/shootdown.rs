@@ -53,7 +53,7 @@ impl Shootdown {
     }
 
     /// The same for processors whose translations `discard` can drop by their real addresses while they run: each flush does so
-    /// for up to `most` ranges, and makes all processors drop everything if it needs more.
+    /// for up to `most` ranges, and makes all processors drop everything if it needs more, or the host refuses.
     #[must_use]
     pub fn with_discard(self, discard: Box<dyn Discard>, most: usize) -> Self {
         Self {
@@ -218,6 +218,7 @@ mod tests {
 
     use super::*;
     use crate::Invalidation;
+    use crate::discard::Refused;
 
     #[derive(Clone, Default)]
     struct Count(Arc<AtomicU32>);
@@ -271,13 +272,19 @@ mod tests {
         }
     }
 
-    /// Notes the ranges.
-    #[derive(Clone, Default)]
-    struct Ranges(Arc<Mutex<Vec<std::ops::Range<u64>>>>);
+    /// Notes the ranges, and may refuse all but the first.
+    #[derive(Clone)]
+    struct Ranges(Arc<Mutex<Vec<std::ops::Range<u64>>>>, bool);
 
     impl Discard for Ranges {
-        fn discard(&self, range: std::ops::Range<u64>) {
-            self.0.lock().unwrap().push(range);
+        fn discard(&self, range: std::ops::Range<u64>) -> Result<(), Refused> {
+            let mut ranges = self.0.lock().unwrap();
+            ranges.push(range);
+            if self.1 && ranges.len() > 1 {
+                Err(Refused)
+            } else {
+                Ok(())
+            }
         }
     }
 
@@ -295,7 +302,12 @@ mod tests {
 
     /// What `ask` of a processor inside comes to, which leaves when it is kicked; and what is applied when it enters again.
     fn asked(ask: impl FnOnce(&Shootdown) -> Grace) -> (Grace, Vec<Invalidation>, usize) {
-        let (count, ranges) = (Count::default(), Ranges::default());
+        asked_of(false, ask)
+    }
+
+    /// The same of a host that may refuse.
+    fn asked_of(refuses: bool, ask: impl FnOnce(&Shootdown) -> Grace) -> (Grace, Vec<Invalidation>, usize) {
+        let (count, ranges) = (Count::default(), Ranges(Arc::default(), refuses));
         let shootdown = Shootdown::new(vec![Box::new(count.clone())]).with_discard(Box::new(ranges.clone()), 2);
         let over = AtomicBool::new(false);
         shootdown.seat(0).enter(|_| ());
@@ -352,6 +364,17 @@ mod tests {
         };
         let found = asked(|shootdown| shootdown.flush(&pages(3)));
         assert_eq!(found, (expected, vec![Invalidation::All], 0));
+    }
+
+    #[test]
+    fn a_flush_that_the_host_refuses_drives_out_and_posts_everything() {
+        let expected = Grace {
+            posted: 1,
+            flushed_all: true,
+            ..KICKED
+        };
+        let found = asked_of(true, |shootdown| shootdown.flush(&pages(2)));
+        assert_eq!(found, (expected, vec![Invalidation::All], 2));
     }
 
     #[test]

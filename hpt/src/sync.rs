@@ -12,6 +12,21 @@ mod real {
     pub(crate) const SPINS: u32 = 100;
     /// How often it looks with its processor given away in between before it sleeps, if it can.
     pub(crate) const YIELDS: u32 = 20;
+
+    /// A moment.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Moment(std::time::Instant);
+
+    impl Moment {
+        pub(crate) fn now() -> Self {
+            Self(std::time::Instant::now())
+        }
+
+        /// The time since then.
+        pub(crate) fn elapsed(self) -> std::time::Duration {
+            self.0.elapsed()
+        }
+    }
 }
 
 #[cfg(loom)]
@@ -26,6 +41,20 @@ mod real {
     pub(crate) const SPINS: u32 = 1;
     /// As above.
     pub(crate) const YIELDS: u32 = 0;
+
+    /// As above: none ever passes.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Moment;
+
+    impl Moment {
+        pub(crate) fn now() -> Self {
+            Self
+        }
+
+        pub(crate) fn elapsed(self) -> std::time::Duration {
+            std::time::Duration::ZERO
+        }
+    }
 }
 
 pub(crate) use real::*;

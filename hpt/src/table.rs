@@ -124,6 +124,13 @@ impl Table {
         }
     }
 
+    /// The same, which anybody may walk at once.
+    pub(crate) fn empty_like(&self, order: Order) -> Result<Self, AllocateTable> {
+        let table = self.reserve_like(order)?;
+        (0..table.to_close()).for_each(|at| table.close_unused(PteIndex(at as usize)));
+        Ok(table)
+    }
+
     /// The same with a reverse map of the memory at the real addresses 0 to `ram_bytes`, from which entries are found by
     /// what they map ([`Unmapper`](crate::Unmapper)). The table is empty.
     ///

@@ -40,6 +40,8 @@ pub struct Translation {
     pub wimg: u8,
     /// C is set: a store may go through this translation without another walk.
     pub changed: bool,
+    /// Class key, which the walk does not look at: what is denied to its class stands in registers.
+    pub key: u8,
 }
 
 /// Why a walk found no translation.
@@ -246,6 +248,7 @@ pub(crate) fn translation(page: Vpn, r: HpteR, pair: PagePair) -> Translation {
         no_execute: r.is_no_execute() || r.is_guarded(),
         wimg: r.wimg() as u8,
         changed: r.is_changed(),
+        key: r.key(),
     }
 }
 

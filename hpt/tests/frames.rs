@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use hpt::{
-    Abandoned, Access, Admission, Announced, Batch, BeginError, Current, Endless, FaultHandler, Frames, Grace,
-    HarvestError, Hpt, Invalidation, Listener, Notifier, Order, Patience, RealKind, RealMap, Right, Shadow, Table,
-    Waited, Why,
+    Abandoned, Access, Accessor, Admission, Announced, Batch, BeginError, Current, Endless, Fault, FaultHandler,
+    Frames, Giver, Grace, HarvestError, Hpt, Invalidation, Listener, Notifier, Order, Patience, Protection, RealKind,
+    RealMap, Right, Shadow, Table, Waited, Why,
 };
 use proptest::prelude::*;
 
@@ -125,10 +125,16 @@ impl Machine {
 /// More than two words of each map.
 const FRAMES: u64 = 150;
 
+/// Protections at one time.
+const WHO: usize = 3;
+
 #[derive(Clone, Debug)]
 enum Step {
-    Narrow(Range<u64>, Right),
-    Widen(Range<u64>, Right),
+    /// By one of some protections.
+    Take(usize, Range<u64>, Right),
+    Give(usize, Range<u64>, Right),
+    /// It goes, and another one comes.
+    Drop(usize),
     /// A processor's access.
     Access(u64, Access),
     /// A store of this program.
@@ -149,8 +155,9 @@ fn ranges() -> impl Strategy<Value = Range<u64>> {
 fn steps() -> impl Strategy<Value = Step> {
     let accesses = prop_oneof![Just(Access::Load), Just(Access::Store), Just(Access::Fetch)];
     prop_oneof![
-        2 => (ranges(), rights()).prop_map(|(range, right)| Step::Narrow(range, right)),
-        3 => (ranges(), rights()).prop_map(|(range, right)| Step::Widen(range, right)),
+        3 => (0..WHO, ranges(), rights()).prop_map(|(who, range, right)| Step::Take(who, range, right)),
+        3 => (0..WHO, ranges(), rights()).prop_map(|(who, range, right)| Step::Give(who, range, right)),
+        1 => (0..WHO).prop_map(Step::Drop),
         12 => (0..FRAMES, accesses).prop_map(|(frame, access)| Step::Access(frame, access)),
         1 => ranges().prop_map(Step::Note),
         1 => any::<bool>().prop_map(Step::Track),
@@ -160,7 +167,8 @@ fn steps() -> impl Strategy<Value = Step> {
 
 /// What is known of each frame.
 struct Model {
-    rights: Vec<Right>,
+    /// What each protection leaves.
+    rights: [Vec<Right>; WHO],
     stored: BTreeSet<u64>,
     tracked: bool,
 }
@@ -170,15 +178,26 @@ fn frames_of(range: &Range<u64>) -> Range<u64> {
 }
 
 impl Model {
-    fn change(&mut self, range: &Range<u64>, change: impl Fn(Right) -> Right) {
+    /// For how many frames it changes anything.
+    fn change(&mut self, who: usize, range: &Range<u64>, change: impl Fn(Right) -> Right) -> u64 {
+        let mut changed = 0;
         for frame in frames_of(range) {
-            self.rights[frame as usize] = change(self.rights[frame as usize]);
+            let old = &mut self.rights[who][frame as usize];
+            let new = change(*old);
+            changed += u64::from(*old != new);
+            *old = new;
         }
+        changed
+    }
+
+    fn right(&self, frame: u64) -> Right {
+        let rights = self.rights.iter().map(|rights| rights[frame as usize]);
+        rights.min().expect("there are some")
     }
 
     /// A processor's access, as its cache has it.
     fn access(&mut self, machine: &Machine, frame: u64, access: Access) {
-        let right = self.rights[frame as usize];
+        let right = self.right(frame);
         let allowed = match access {
             Access::Load | Access::Fetch => right != Right::Nothing,
             Access::Store => right == Right::Store,
@@ -199,14 +218,14 @@ impl Model {
     /// Nobody remembers more than he may.
     fn check(&self, machine: &Machine) {
         for &frame in &*machine.cache.held() {
-            assert_eq!(self.rights[frame as usize], Right::Store, "frame {frame}");
+            assert_eq!(self.right(frame), Right::Store, "frame {frame}");
             assert!(
                 !self.tracked || self.stored.contains(&frame),
                 "frame {frame} is in no log"
             );
         }
-        for (frame, &right) in self.rights.iter().enumerate() {
-            assert_eq!(machine.frames.right(frame as u64 * FRAME), right);
+        for frame in 0..FRAMES {
+            assert_eq!(machine.frames.right(frame * FRAME), self.right(frame));
         }
     }
 }
@@ -217,20 +236,26 @@ proptest! {
     #[test]
     fn frames_are_what_the_model_says(steps in prop::collection::vec(steps(), 1..120)) {
         let machine = Machine::new(FRAMES);
+        let protect = || machine.frames.protect(None).expect("there is memory");
+        let mut protections: [Protection; WHO] = [(); WHO].map(|()| protect());
         let mut model = Model {
-            rights: vec![Right::Store; FRAMES as usize],
+            rights: [(); WHO].map(|()| vec![Right::Store; FRAMES as usize]),
             stored: BTreeSet::new(),
             tracked: false,
         };
         for step in steps {
             match step {
-                Step::Narrow(range, right) => {
-                    model.change(&range, |old| old.min(right));
-                    machine.frames.narrow(range, right, &Endless).expect("nobody gives up");
+                Step::Take(who, range, right) => {
+                    model.change(who, &range, |old| old.min(right));
+                    protections[who].take(range, right, &Endless).expect("nobody gives up");
                 }
-                Step::Widen(range, right) => {
-                    model.change(&range, |old| old.max(right));
-                    machine.frames.widen(range, right);
+                Step::Give(who, range, right) => {
+                    let given = model.change(who, &range, |old| old.max(right));
+                    prop_assert_eq!(protections[who].give(range, right), given);
+                }
+                Step::Drop(who) => {
+                    model.change(who, &(0..FRAMES * FRAME), |_| Right::Store);
+                    protections[who] = protect();
                 }
                 Step::Access(frame, access) => model.access(&machine, frame, access),
                 Step::Note(range) => {
@@ -253,7 +278,7 @@ proptest! {
             }
             model.check(&machine);
         }
-        machine.frames.widen(0..FRAMES * FRAME, Right::Store);
+        drop(protections);
         machine.frames.track(false);
         // All is as it was: the short way.
         prop_assert_eq!(machine.frames.admit(0, Access::Load), Admission::Granted { store: true });
@@ -278,9 +303,10 @@ fn a_right_that_is_not_taken_is_kept() {
     let machine = Machine::new(MANY);
     let over = AtomicBool::new(true);
     let all = 0..MANY * FRAME;
-    let narrowed = machine.frames.narrow(all.clone(), Right::Nothing, &over);
-    assert_eq!(narrowed, Err(BeginError::Abandoned));
-    let outside = machine.frames.narrow(0..all.end + 1, Right::Nothing, &Endless);
+    let protection = machine.frames.protect(None).unwrap();
+    let taken = protection.take(all.clone(), Right::Nothing, &over);
+    assert_eq!(taken, Err(BeginError::Abandoned));
+    let outside = protection.take(0..all.end + 1, Right::Nothing, &Endless);
     assert_eq!(outside, Err(BeginError::Outside));
     assert_eq!(
         machine.frames.admit(0, Access::Store),
@@ -292,8 +318,9 @@ fn a_right_that_is_not_taken_is_kept() {
 fn whoever_waits_gives_up_when_the_patience_is_over() {
     let machine = Machine::new(2);
     let over = AtomicBool::new(false);
-    machine.frames.narrow(0..FRAME, Right::Load, &Endless).unwrap();
-    let wait = |real, access| machine.frames.wait_for(real, access, &over);
+    let protection = machine.frames.protect(None).unwrap();
+    protection.take(0..FRAME, Right::Load, &Endless).unwrap();
+    let wait = |real, access| machine.frames.wait_for(&fault(real, access), &over);
     assert_eq!(wait(0, Access::Load), Ok(Waited::NotAtAll));
     thread::scope(|scope| {
         let store = scope.spawn(|| wait(0, Access::Store));
@@ -309,51 +336,104 @@ fn whoever_waits_gives_up_when_the_patience_is_over() {
     });
 }
 
-/// Gives the right, from the second time on.
-struct Second {
-    frames: Arc<Frames>,
-    told: AtomicU32,
+fn fault(real: u64, access: Access) -> Fault {
+    let by = Accessor::Program;
+    Fault { real, access, by }
 }
 
-impl FaultHandler for Second {
-    fn fault(&self, real: u64, access: Access, _: &dyn Patience) -> Result<(), Abandoned> {
-        assert_eq!((real, access), (0x123, Access::Store));
-        if self.told.fetch_add(1, Ordering::Relaxed) == 1 {
-            self.frames.widen(real..real + 1, Right::Store);
+/// Gives what its protection has taken when it is told for the so-manieth time, and notes that it was told.
+struct Patient {
+    name: u32,
+    gives_at: usize,
+    told: Arc<Mutex<Vec<u32>>>,
+}
+
+impl FaultHandler for Patient {
+    fn fault(&self, told: &Fault, giver: Giver<'_>, _: &dyn Patience) -> Result<(), Abandoned> {
+        assert_eq!(*told, fault(0x123, Access::Store));
+        let mut all = self.told.lock().expect("nothing panics with it locked");
+        all.push(self.name);
+        if all.iter().filter(|&&name| name == self.name).count() == self.gives_at {
+            assert_eq!(giver.give(0x123..0x124, Right::Store), 1);
+            assert_eq!(giver.give(0x123..0x124, Right::Store), 0);
         }
         Ok(())
     }
 }
 
 #[test]
-fn the_handler_is_told_again_when_rights_are_narrowed_again() {
+fn a_handler_is_told_again_when_rights_are_taken_again() {
     let machine = Machine::new(2);
-    let frames = &machine.frames;
-    frames.narrow(0..FRAME, Right::Load, &Endless).unwrap();
-    let handler = Arc::new(Second {
-        frames: Arc::clone(frames),
-        told: AtomicU32::new(0),
+    let told = Arc::<Mutex<Vec<u32>>>::default();
+    let handler = Arc::new(Patient {
+        name: 0,
+        gives_at: 2,
+        told: Arc::clone(&told),
     });
+    let protection = machine.frames.protect(Some(handler)).unwrap();
+    protection.take(0..FRAME, Right::Load, &Endless).unwrap();
     thread::scope(|scope| {
-        let waiter = scope.spawn(|| frames.wait_for(0x123, Access::Store, &Endless));
-        frames.set_handler(Some(Arc::clone(&handler) as Arc<dyn FaultHandler>));
-        while handler.told.load(Ordering::Relaxed) == 0 {
+        let waiter = scope.spawn(|| machine.frames.wait_for(&fault(0x123, Access::Store), &Endless));
+        while told.lock().unwrap().is_empty() {
             thread::yield_now();
         }
-        frames.narrow(0..FRAME, Right::Nothing, &Endless).unwrap();
-        assert_eq!(waiter.join().unwrap(), Ok(Waited::ForRight));
+        protection.take(0..FRAME, Right::Nothing, &Endless).unwrap();
+        assert!(waiter.join().unwrap().is_ok());
     });
-    assert_eq!(handler.told.load(Ordering::Relaxed), 2);
+    assert_eq!(*told.lock().unwrap(), [0, 0]);
+}
+
+/// Each gives what it has taken itself, and the access is made when all have.
+#[test]
+fn of_several_protections_each_is_told_the_oldest_first() {
+    let machine = Machine::new(2);
+    let told = Arc::<Mutex<Vec<u32>>>::default();
+    let mut protections = Vec::new();
+    for (name, right) in (0..).zip([Right::Load, Right::Nothing, Right::Load]) {
+        let handler = Arc::new(Patient {
+            name,
+            gives_at: 1,
+            told: Arc::clone(&told),
+        });
+        let protection = machine.frames.protect(Some(handler)).unwrap();
+        protection.take(0..FRAME, right, &Endless).unwrap();
+        protections.push(protection);
+    }
+    assert_eq!(machine.frames.right(0), Right::Nothing);
+    let waited = machine.frames.wait_for(&fault(0x123, Access::Store), &Endless);
+    assert_eq!(waited, Ok(Waited::ForRight));
+    assert_eq!(*told.lock().unwrap(), [0, 1, 2]);
+    assert_eq!(machine.frames.right(0), Right::Store);
+}
+
+#[test]
+fn a_protection_that_goes_leaves_what_others_have_taken() {
+    let machine = Machine::new(40);
+    let [first, second] = [0..39 * FRAME, 35 * FRAME..40 * FRAME].map(|range| {
+        let protection = machine.frames.protect(None).unwrap();
+        protection.take(range, Right::Load, &Endless).unwrap();
+        protection
+    });
+    drop(first);
+    let rights: Vec<Right> = (0..40).map(|frame| machine.frames.right(frame * FRAME)).collect();
+    assert!(rights[..35].iter().all(|&right| right == Right::Store));
+    assert!(rights[35..].iter().all(|&right| right == Right::Load));
+    assert_eq!(second.give(0..40 * FRAME, Right::Store), 5);
+    assert_eq!(
+        machine.frames.admit(0, Access::Load),
+        Admission::Granted { store: true }
+    );
 }
 
 #[test]
 fn the_range_comes_before_the_right() {
     let machine = Machine::new(1);
-    machine.frames.narrow(0..FRAME, Right::Load, &Endless).unwrap();
+    let protection = machine.frames.protect(None).unwrap();
+    protection.take(0..FRAME, Right::Load, &Endless).unwrap();
     let range = machine.notifier.begin(0..FRAME, Why::Discard, &Endless).unwrap();
     assert_eq!(machine.frames.admit(0, Access::Load), Admission::Refused);
     thread::scope(|scope| {
-        let load = scope.spawn(|| machine.frames.wait_for(0, Access::Load, &Endless));
+        let load = scope.spawn(|| machine.frames.wait_for(&fault(0, Access::Load), &Endless));
         drop(range);
         assert!(matches!(load.join().unwrap(), Ok(Waited::NotAtAll | Waited::ForRange)));
     });
@@ -363,4 +443,22 @@ fn the_range_comes_before_the_right() {
     );
     assert_eq!(machine.frames.find_withheld(&(0x10..0x20), Access::Store), Some(0x10));
     assert_eq!(machine.frames.find_withheld(&(0x10..0x20), Access::Load), None);
+}
+
+/// More words than are changed while others must wait.
+#[test]
+fn rights_to_all_of_a_large_memory_are_taken_and_given_back() {
+    const BYTES: u64 = 1 << 30;
+    let frames = Arc::new(Frames::new(BYTES, Notifier::new(std::iter::once(0..BYTES).collect())));
+    let rights = || (0..BYTES / FRAME).map(|frame| frames.right(frame * FRAME));
+    let (one, other) = (frames.protect(None).unwrap(), frames.protect(None).unwrap());
+    one.take(0..BYTES, Right::Load, &Endless).unwrap();
+    other.take(0..BYTES - FRAME, Right::Nothing, &Endless).unwrap();
+    let nothing = rights().filter(|&right| right == Right::Nothing).count() as u64;
+    assert_eq!((nothing, frames.right(BYTES - FRAME)), (BYTES / FRAME - 1, Right::Load));
+    assert_eq!(one.give((64 << 20) - FRAME..(64 << 20) + FRAME, Right::Store), 2);
+    assert_eq!(one.give(0..BYTES, Right::Store), BYTES / FRAME - 2);
+    drop(other);
+    assert!(rights().all(|right| right == Right::Store));
+    assert!(format!("{frames:?}").contains("narrowed: 0"), "{frames:?}");
 }

@@ -373,9 +373,12 @@ fn unregistering_waits_for_the_callback_that_runs() {
     let may_go_on = Mutex::new(may_go_on);
     let gone = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&gone);
-    let diary = Diary::that(move |_| {
-        entered.send(()).unwrap();
-        may_go_on.lock().unwrap().recv().unwrap();
+    let diary = Diary::that(move |told| {
+        // The end comes as well, if nobody has begun to unregister by then.
+        if matches!(told, Start(_)) {
+            entered.send(()).unwrap();
+            may_go_on.lock().unwrap().recv().unwrap();
+        }
         assert!(!seen.load(SeqCst), "gone while it was called");
         Ok(())
     });
@@ -391,7 +394,7 @@ fn unregistering_waits_for_the_callback_that_runs() {
         drop(register(&notifier, &Diary::new()));
         go_on.send(()).unwrap();
     });
-    assert_eq!(diary.read(), [Start(0..0x1000)]);
+    assert_eq!(diary.read()[0], Start(0..0x1000));
 }
 
 #[test]
@@ -446,6 +449,35 @@ fn more_leases_than_have_a_place_wait_for_each_other() {
     drop(begin(&notifier, 0..0x20000));
 }
 
+/// Who waits for withheld memory is counted; who waits for others that only look at theirs is not.
+#[test]
+fn a_lease_tells_whether_it_has_waited_for_a_range() {
+    let notifier = notifier();
+    // Ranges in flight, and threads that wait for one.
+    let until = |count: usize| {
+        while !format!("{notifier:?}").contains(&format!("in_flight: {count},")) {
+            thread::yield_now();
+        }
+    };
+    assert!(!notifier.lease(&(0..0x1000)).has_waited());
+    let mut leases: Vec<_> = (0..32).map(|_| notifier.lease(&(0x1000..0x2000))).collect();
+    assert!(!leases.pop().unwrap().has_waited());
+    leases.push(notifier.lease(&(0..0x1000)));
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| notifier.lease(&(0..0x1000)).has_waited());
+        until(1);
+        drop(leases);
+        assert!(!waiting.join().unwrap(), "there was no room, no more");
+    });
+    let flight = begin(&notifier, 0..0x1000);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| notifier.lease(&(0..0x1000)).has_waited());
+        until(2);
+        drop(flight);
+        assert!(waiting.join().unwrap(), "it was in flight");
+    });
+}
+
 #[test]
 fn memory_that_is_not_ram_is_leased_without_asking() {
     let notifier = notifier();
@@ -453,4 +485,80 @@ fn memory_that_is_not_ram_is_leased_without_asking() {
     drop(notifier.lease(&(0x20000..0x40000)));
     drop(notifier.lease(&(0x1000..0x1000)));
     assert_eq!(notifier.wait(&(0x20000..0x40000), &Asked::times(0)), Ok(()));
+}
+
+/// Three threads that take the same page again and again, each without a pause: there is hardly a moment without a range over it.
+#[test]
+fn ranges_without_end_keep_nobody_from_a_page() {
+    let notifier = notifier();
+    let over = AtomicBool::new(false);
+    let page = 0x1000..0x2000;
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    let flight = begin(&notifier, page.clone());
+                    // Longer than it takes to begin the next one.
+                    (0..50).for_each(|_| thread::yield_now());
+                    drop(flight);
+                }
+            });
+        }
+        for _ in 0..200 {
+            while notifier.is_in_flight(0x1000) {
+                notifier.wait(&page, &Endless).unwrap();
+            }
+            drop(notifier.lease(&page));
+        }
+        over.store(true, SeqCst);
+    });
+}
+
+/// By whom it waits for nobody knows: it may be the one that would give way.
+#[test]
+fn a_thread_with_a_range_in_flight_gives_way_to_nobody_who_may_wait_for_it() {
+    let notifier = notifier();
+    let outer = begin(&notifier, 0x1000..0x2000);
+    let asked = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| notifier.wait(&(0x1000..0x2000), &Noting(&asked)));
+        while !asked.load(SeqCst) {
+            thread::yield_now();
+        }
+        // With no patience at all.
+        drop(notifier.begin(0..0x3000, Why::Protect, &Asked::times(1)).unwrap());
+        drop(outer);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+    });
+}
+
+/// Somebody may need the one that waits to give way to it, by ways that a notifier does not know.
+#[test]
+fn whoever_gives_way_does_so_for_a_while_only() {
+    let notifier = notifier();
+    let outer = begin(&notifier, 0x1000..0x2000);
+    let asked = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| notifier.wait(&(0x1000..0x2000), &Noting(&asked)));
+        while !asked.load(SeqCst) {
+            thread::yield_now();
+        }
+        // On another thread, which this one waits for with the range in flight.
+        let other = scope.spawn(|| drop(begin(&notifier, 0x1000..0x2000)));
+        other.join().unwrap();
+        drop(outer);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+    });
+    // It never came for its page.
+    drop(begin(&notifier, 0x1000..0x2000));
+}
+
+/// Endless, and says that it was asked.
+struct Noting<'a>(&'a AtomicBool);
+
+impl Patience for Noting<'_> {
+    fn is_over(&self) -> bool {
+        self.0.store(true, SeqCst);
+        false
+    }
 }

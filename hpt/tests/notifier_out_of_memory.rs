@@ -89,6 +89,28 @@ fn a_range_without_memory_is_not_begun() {
     assert_eq!(refused, 5);
 }
 
+/// Somebody has a turn and does not come for it; who begins a range over it has given way for long enough when memory is short.
+#[test]
+fn a_range_without_memory_takes_nobodys_turn() {
+    for left in 0.. {
+        let notifier = Notifier::new(REGIONS.to_vec());
+        let _registration = notifier.register(Arc::new(Count::default()), &Endless).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| notifier.wait(&ALL, &Endless).unwrap());
+        });
+        let begun = with_allocations(left, || notifier.begin(ALL, Why::Discard, &Endless).is_ok());
+        // With memory it takes the turn; and then nothing is left.
+        drop(notifier.begin(ALL, Why::Discard, &Endless).unwrap());
+        assert!(
+            format!("{notifier:?}").contains("in_flight: 0,"),
+            "{left}: {notifier:?}"
+        );
+        if begun {
+            break;
+        }
+    }
+}
+
 #[test]
 fn what_cannot_fail_needs_no_memory() {
     let notifier = Notifier::new(REGIONS.to_vec());

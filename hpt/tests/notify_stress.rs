@@ -207,9 +207,11 @@ impl World {
     fn process(&self, cpu: usize, dice: &mut Dice) {
         let seat = self.shootdown.seat(cpu);
         let mut kept = vec![None; PAGES as usize];
+        let mut refused: Option<u64> = None;
         while !self.is_over() {
             self.bells[cpu].store(false, SeqCst);
-            let mut refused = None;
+            // Whoever has waited for a page comes back for it.
+            let mut next = refused.take();
             // A failed assertion must not leave the others waiting for this visit.
             let visit = catch_unwind(AssertUnwindSafe(|| {
                 seat.enter(|_| kept.fill(None));
@@ -217,12 +219,17 @@ impl World {
                     if self.bells[cpu].load(SeqCst) || self.is_over() {
                         break;
                     }
-                    let page = dice.below(PAGES);
+                    let page = next.take().unwrap_or_else(|| dice.below(PAGES));
                     refused = self.use_in_seat(page, &mut kept[page as usize]).err();
+                    if refused.is_some() {
+                        break;
+                    }
                 }
             }));
             seat.leave();
             visit.unwrap_or_else(|panic| resume_unwind(panic));
+            // It was kicked before it came to that.
+            refused = refused.or(next);
             if let Some(page) = refused {
                 // Only the end of the round is a reason to give up.
                 let waited = self.notifier.wait(&byte_range(page), &self.over);

@@ -2,7 +2,10 @@
 //! guest that changes the table during the commit, which LoPAR forbids it. Meanwhile the host takes memory away.
 #![cfg(not(loom))]
 
+#[path = "threads/random.rs"]
+mod random;
 mod taken;
+mod threads;
 
 use std::collections::HashMap;
 use std::iter::once;
@@ -11,13 +14,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Scope;
 
 use hpt::{
-    Access, Current, Endless, Footprint, Hpt, Invalidation, Kick, Marking, Order, Port, RealKind, RealMap, Seat,
-    Shootdown, Specifier, Table, Translation, View,
+    Access, Current, Endless, Footprint, Hpt, Invalidation, Kick, Marking, Order, Port, Shootdown, Specifier, Table,
+    Translation, View,
 };
 use power::hcall::{Status, access};
 use power::hpte::HpteV;
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
+use random::Random;
 use taken::Taker;
+use threads::{Doorbell, Inside, Memory};
 
 const PROCESSORS: usize = 3;
 const RESIZES: u64 = if cfg!(miri) { 4 } else { 200 };
@@ -28,54 +33,12 @@ const MOVING: u64 = 8;
 const REAL_PAGES: u64 = 1024;
 const SMALL: PagePair = PagePair::ALL[0];
 
-struct Memory;
-
-impl RealMap for Memory {
-    fn kind(&self, real: u64, bytes: u64) -> Option<RealKind> {
-        let end = real.checked_add(bytes)?;
-        (end <= REAL_PAGES << 12).then_some(RealKind::Ram)
-    }
-
-    fn zero(&self, _real: u64, _bytes: u64) {}
-
-    fn synchronize_instructions(&self, _real: u64, _bytes: u64) {}
-}
-
-#[derive(Clone, Default)]
-struct Doorbell(Arc<AtomicBool>);
-
-impl Kick for Doorbell {
-    fn kick(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// Leaves the seat on every way out: a failure must not make the other threads wait for ever.
-struct Inside<'s>(&'s Seat);
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
-    }
-}
-
 /// Says so on every way out.
 struct Finish<'f>(&'f AtomicBool);
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
     }
 }
 
@@ -128,7 +91,7 @@ impl Machine {
         }
         let current = Current::new(table);
         let shadow = Box::new(Arc::clone(&shootdown));
-        let hpt = Hpt::new(Arc::clone(&current), Box::new(Memory), shadow);
+        let hpt = Hpt::new(Arc::clone(&current), Box::new(Memory(REAL_PAGES << 12)), shadow);
         Self {
             hpt: Arc::new(hpt.with_largest(Order::new(20).expect("18 to 46"))),
             current,

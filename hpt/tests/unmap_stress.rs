@@ -2,22 +2,26 @@
 //! entries come, change and go. Who takes a range knows when nobody may use it.
 #![cfg(not(loom))]
 
+#[path = "threads/random.rs"]
+mod random;
 mod taken;
+mod threads;
 
 use std::collections::HashMap;
 use std::iter::once;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hpt::{
-    Access, Current, Endless, Footprint, Hpt, Invalidation, Kick, Order, Port, RealKind, RealMap, Seat, Shootdown,
-    Table, Translation,
+    Access, Current, Endless, Footprint, Hpt, Invalidation, Kick, Order, Port, Seat, Shootdown, Table, Translation,
 };
 use power::hcall::{Status, access};
 use power::hpte::HpteV;
 use power::page::{PagePair, SegmentSize, Vpn};
+use random::Random;
 use taken::Taker;
+use threads::{Doorbell, Inside, Memory};
 
 const PROCESSORS: usize = 3;
 const TAKERS: usize = 2;
@@ -26,37 +30,6 @@ const ROUNDS: u64 = if cfg!(miri) { 30 } else { 50_000 };
 const PAGES: usize = 4 * PagePair::ALL.len();
 /// Three of the largest pages.
 const RAM: u64 = 3 << 24;
-
-struct Memory;
-
-impl RealMap for Memory {
-    fn kind(&self, real: u64, bytes: u64) -> Option<RealKind> {
-        let end = real.checked_add(bytes)?;
-        (end <= RAM).then_some(RealKind::Ram)
-    }
-
-    fn zero(&self, _real: u64, _bytes: u64) {}
-
-    fn synchronize_instructions(&self, _real: u64, _bytes: u64) {}
-}
-
-#[derive(Clone, Default)]
-struct Doorbell(Arc<AtomicBool>);
-
-impl Kick for Doorbell {
-    fn kick(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// Leaves the seat on every way out: a failure must not make the other threads wait for ever.
-struct Inside<'s>(&'s Seat);
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
-    }
-}
 
 /// A processor that has not finished. The last one's end, however it comes, ends the taking as well.
 struct Finish<'f>(&'f AtomicU64);
@@ -67,23 +40,12 @@ impl Drop for Finish<'_> {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
-    }
-
-    /// Of memory: a byte, a page of some size, or much.
-    fn range(&mut self) -> Range<u64> {
-        let start = self.below(RAM);
-        let (shift, most) = [(0, 1), (12, 4), (16, 4), (24, 3)][self.below(4) as usize];
-        let start = start >> shift << shift;
-        start..(start + ((1 + self.below(most)) << shift)).min(RAM)
-    }
+/// Of memory: a byte, a page of some size, or much.
+fn range(random: &mut Random) -> Range<u64> {
+    let start = random.below(RAM);
+    let (shift, most) = [(0, 1), (12, 4), (16, 4), (24, 3)][random.below(4) as usize];
+    let start = start >> shift << shift;
+    start..(start + ((1 + random.below(most)) << shift)).min(RAM)
 }
 
 fn pair(number: usize) -> PagePair {
@@ -214,7 +176,11 @@ fn no_processor_uses_a_byte_of_what_is_away_whatever_the_size_of_its_page() {
     let table = Table::new(Order::MIN).expect("256 KiB").with_reverse_map(RAM);
     let current = Current::new(table.expect("small"));
     let guest = Guest {
-        hpt: Arc::new(Hpt::new(current, Box::new(Memory), Box::new(Arc::clone(&shootdown)))),
+        hpt: Arc::new(Hpt::new(
+            current,
+            Box::new(Memory(RAM)),
+            Box::new(Arc::clone(&shootdown)),
+        )),
         places: (0..PAGES).map(|_| Mutex::default()).collect(),
         takers: Default::default(),
     };
@@ -226,7 +192,7 @@ fn no_processor_uses_a_byte_of_what_is_away_whatever_the_size_of_its_page() {
                 let mut random = Random(0x1234_5678 + number as u64);
                 let mut unmapper = guest.hpt.unmapper();
                 while running.load(Ordering::Relaxed) > 0 {
-                    let unmapped = taker.take(&mut unmapper, &random.range());
+                    let unmapped = taker.take(&mut unmapper, &range(&mut random));
                     assert!(!unmapped.everything, "{unmapped:?}");
                     std::thread::yield_now();
                 }

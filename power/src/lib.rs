@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 pub mod bits;
+pub mod error_log;
 pub mod hcall;
 pub mod hpte;
 pub mod insn;
+pub mod model;
 pub mod msr;
 pub mod page;
 pub mod rtas;

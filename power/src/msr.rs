@@ -113,10 +113,18 @@ pub mod storage_fault {
     pub const NO_EXECUTE: u64 = 0x1000_0000;
     /// The access is not permitted by the protection bits (bit 36).
     pub const PROTECTION: u64 = 0x0800_0000;
+    /// A reservation, a quadword or an atomic operation in storage that is not cached (DSISR bit 37).
+    pub const INHIBITED: u64 = 0x0400_0000;
     /// The access was a store or `dcbz` (DSISR bit 38).
     pub const STORE: u64 = 0x0200_0000;
+    /// The access matched the data address watchpoint (bit 41).
+    pub const WATCHPOINT: u64 = 0x0040_0000;
     /// The access is not permitted by the virtual page class key (bit 42).
     pub const KEY: u64 = 0x0020_0000;
+    /// `copy` or `paste.` of storage that it does not go with (DSISR bit 60; Power ISA v3.0B).
+    pub const COPY_PASTE: u64 = 0x8;
+    /// An atomic memory operation with a function that there is none of (DSISR bit 61; Power ISA v3.0B).
+    pub const ATOMIC_FUNCTION: u64 = 0x4;
 }
 
 /// SRR1 bits of a program interrupt (Power ISA v2.07B, Book III-S, 6.5.9).
@@ -129,6 +137,8 @@ pub mod program {
     pub const PRIVILEGED: u64 = 0x4_0000;
     /// Trap (bit 46).
     pub const TRAP: u64 = 0x2_0000;
+    /// SRR0 is not the instruction that caused it, but a later one (bit 47).
+    pub const LATER: u64 = 0x1_0000;
 }
 
 /// LPCR bits that a partition sees through H_SET_MODE (Power ISA v2.07B, Book III-S, 2.2).

@@ -182,61 +182,77 @@ impl SegmentSize {
 
 /// A virtual page of a segment's base size: neither an effective address (that needs the SLB) nor
 /// a real one (that needs the table), so no arithmetic exists between the three.
+///
+/// Two words, which compilers keep in registers: every walk and every change of the table has one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Vpn {
-    /// The 78-bit virtual address without its low 12 bits, page-aligned.
-    va_over_4k: u128,
-    segment: SegmentSize,
-    base: PageSize,
+    ///     0            49 50 55 56 58 59 60 61 62 63
+    ///     |     VSID     |  0  |  0  | B |  0 | base |
+    name: u64,
+    /// Byte offset of the page in its segment.
+    offset: u64,
 }
 
 impl Vpn {
     /// Width of a virtual address.
     pub const VA_BITS: u32 = 78;
 
+    const VSID_SHIFT: u32 = 8;
+    const SIZE_1T: u64 = 0x10;
+    const BASE: u64 = 3;
+
     /// The page at `offset` bytes into the segment `vsid`. Bits of `vsid` and `offset` beyond
     /// their widths are dropped.
     pub const fn new(vsid: u64, segment: SegmentSize, base: PageSize, offset: u64) -> Self {
         let vsid = vsid & ((1 << segment.vsid_bits()) - 1);
-        let offset = offset & ((1 << segment.shift()) - 1) & !base.offset_mask();
-        let va = ((vsid as u128) << segment.shift()) | offset as u128;
+        let size = match segment {
+            SegmentSize::Size256M => 0,
+            SegmentSize::Size1T => Self::SIZE_1T,
+        };
         Self {
-            va_over_4k: va >> 12,
-            segment,
-            base,
+            name: vsid << Self::VSID_SHIFT | size | base as u64,
+            offset: offset & ((1 << segment.shift()) - 1) & !base.offset_mask(),
         }
     }
 
     /// The segment's size.
     pub const fn segment(self) -> SegmentSize {
-        self.segment
+        if self.name & Self::SIZE_1T == 0 {
+            SegmentSize::Size256M
+        } else {
+            SegmentSize::Size1T
+        }
     }
 
     /// The segment's base page size.
     pub const fn base(self) -> PageSize {
-        self.base
+        match self.name & Self::BASE {
+            0 => PageSize::Size4K,
+            1 => PageSize::Size64K,
+            _ => PageSize::Size16M,
+        }
     }
 
     /// The virtual address divided by 4 KiB (66 bits).
     pub const fn va_over_4k(self) -> u128 {
-        self.va_over_4k
+        (self.vsid() as u128) << (self.segment().shift() - 12) | (self.offset >> 12) as u128
     }
 
     /// Virtual segment identifier.
     pub const fn vsid(self) -> u64 {
-        (self.va_over_4k >> (self.segment.shift() - 12)) as u64
+        self.name >> Self::VSID_SHIFT
     }
 
     /// Byte offset of the page in its segment.
     pub const fn offset(self) -> u64 {
-        ((self.va_over_4k << 12) as u64) & ((1 << self.segment.shift()) - 1)
+        self.offset
     }
 
     /// The primary hash; the secondary one is its complement (Power ISA v2.07B, Book III-S, 5.7.7.2).
     pub const fn hash(self) -> u64 {
-        let page = self.offset() >> self.base.shift();
+        let page = self.offset >> self.base().shift();
         let vsid = self.vsid();
-        let mixed = match self.segment {
+        let mixed = match self.segment() {
             SegmentSize::Size256M => vsid,
             SegmentSize::Size1T => vsid ^ (vsid << 25),
         };
@@ -246,8 +262,9 @@ impl Vpn {
     /// The abbreviated virtual page number as doubleword 0 of an HPTE holds it, with B, in place:
     /// bits 0 to 56, everything below zero.
     pub const fn avpn(self) -> u64 {
-        let ava = (self.va_over_4k >> (23 - 12)) as u64;
-        (self.segment.encoding() << 62) | ((ava << 7) & field(2, 56) & Self::avpn_mask(self.base))
+        // A virtual address without its low 23 bits has 55.
+        let ava = self.vsid() << (self.segment().shift() - 23) | self.offset >> 23;
+        (self.segment().encoding() << 62) | ((ava << 7) & field(2, 56) & Self::avpn_mask(self.base()))
     }
 
     /// The page of a segment with base size `base` whose HPTE has `avpn` (bits 2 to 56 of doubleword
@@ -266,7 +283,7 @@ impl Vpn {
     /// The page of the same segment at the start of the page of size `actual` around this one.
     pub const fn align_to(self, actual: PageSize) -> Self {
         Self {
-            va_over_4k: self.va_over_4k & !((actual.offset_mask() >> 12) as u128),
+            offset: self.offset & !actual.offset_mask(),
             ..self
         }
     }
@@ -284,10 +301,10 @@ impl std::fmt::Debug for Vpn {
         write!(
             f,
             "Vpn({:?} vsid {:#x} offset {:#x}, {:?})",
-            self.segment,
+            self.segment(),
             self.vsid(),
             self.offset(),
-            self.base
+            self.base()
         )
     }
 }
@@ -315,6 +332,21 @@ mod tests {
         let page = Vpn::new(0x3_1234_5678, SegmentSize::Size1T, PageSize::Size64K, 0xab_cdef_1234);
         assert_eq!(page.vsid(), 0x3_1234_5678);
         assert_eq!(page.offset(), 0xab_cdef_0000);
+    }
+
+    #[test]
+    fn a_virtual_address_is_the_vsid_before_the_offset() {
+        for segment in [SegmentSize::Size256M, SegmentSize::Size1T] {
+            for base in PageSize::ALL {
+                let (vsid, offset) = ((1 << segment.vsid_bits()) - 3, (1 << segment.shift()) - base.bytes());
+                let page = Vpn::new(vsid | 1 << 60, segment, base, offset + 1);
+                assert_eq!((page.segment(), page.base(), page.vsid()), (segment, base, vsid));
+                let va = u128::from(vsid) << segment.shift() | u128::from(offset);
+                assert_eq!(page.va_over_4k(), va >> 12);
+                let ava = (va >> 23) as u64 & !(base.offset_mask() >> 23);
+                assert_eq!(page.avpn(), segment.encoding() << 62 | ava << 7);
+            }
+        }
     }
 
     #[test]

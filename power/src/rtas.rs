@@ -74,6 +74,24 @@ calls! {
     EventScan = 16, "event-scan";
     /// Asks for the error log of an interrupt.
     CheckException = 17, "check-exception";
+    /// Loads from PCI configuration space of the one host bridge.
+    ReadPciConfig = 18, "read-pci-config";
+    /// Stores to it.
+    WritePciConfig = 19, "write-pci-config";
+    /// Loads from PCI configuration space of a host bridge.
+    IbmReadPciConfig = 20, "ibm,read-pci-config";
+    /// Stores to it.
+    IbmWritePciConfig = 21, "ibm,write-pci-config";
+    /// Changes how many message signalled interrupts a PCI function has.
+    ChangeMsi = 22, "ibm,change-msi";
+    /// The number of the source of a PCI function's interrupt.
+    QueryInterruptSourceNumber = 23, "ibm,query-interrupt-source-number";
+    /// Reads a sensor.
+    GetSensorState = 40, "get-sensor-state";
+    /// Reads non-volatile memory.
+    NvramFetch = 41, "nvram-fetch";
+    /// Writes non-volatile memory.
+    NvramStore = 42, "nvram-store";
 }
 
 impl std::fmt::Display for RtasCall {
@@ -90,6 +108,8 @@ pub enum RtasStatus {
     Success,
     /// `event-scan`, `check-exception`: there is no error log.
     NoErrorsFound,
+    /// `ibm,query-interrupt-source-number`: the function has no such interrupt.
+    NoInterruptAssigned,
     /// `start-cpu`: not enough resources.
     NotEnoughResources,
     /// The hardware failed.
@@ -109,7 +129,7 @@ impl RtasStatus {
     pub const fn to_word(self) -> u32 {
         let code: i32 = match self {
             Self::Success => 0,
-            Self::NoErrorsFound => 1,
+            Self::NoErrorsFound | Self::NoInterruptAssigned => 1,
             Self::NotEnoughResources => 3,
             Self::HardwareError => -1,
             Self::Busy => -2,

@@ -22,6 +22,7 @@ impl SlbEntry {
     const KS: u64 = bit(52);
     const KP: u64 = bit(53);
     const N: u64 = bit(54);
+    const C: u64 = bit(56);
 
     /// The entry that `slbmte RS,RB` makes; `None` for a cleared V bit, a reserved segment size or
     /// an unknown page size: such an entry never translates.
@@ -72,6 +73,11 @@ impl SlbEntry {
     /// First effective address of the segment.
     pub const fn esid(&self) -> u64 {
         self.esid
+    }
+
+    /// Class: 0 or 1.
+    pub const fn class(&self) -> u64 {
+        (self.rs & Self::C != 0) as u64
     }
 
     /// Virtual segment identifier.

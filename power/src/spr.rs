@@ -51,6 +51,8 @@ registers! {
     AMR 29 "amr";
     /// Available coprocessors.
     ACOP 31 "acop";
+    /// Process identifier (POWER9).
+    PIDR 48 "pidr";
     /// Instruction authority mask register.
     IAMR 61 "iamr";
     /// Address of the transaction failure handler.
@@ -63,6 +65,8 @@ registers! {
     TEXASRU 131 "texasru";
     /// Control register, to be read.
     CTRL_READ 136 "ctrl_read";
+    /// Thread identifier (POWER9).
+    TIDR 144 "tidr";
     /// Control register, to be written.
     CTRL 152 "ctrl";
     /// Facility status and control register.
@@ -213,6 +217,8 @@ registers! {
     BESCR 806 "bescr";
     /// Branch target address register.
     TAR 815 "tar";
+    /// Processor stop status and control register, as the supervisor sees it (POWER9).
+    PSSCR_SUPERVISOR 823 "psscr_s";
     /// Instructions completed.
     IC 848 "ic";
     /// Virtual time base.

@@ -208,3 +208,28 @@ fn an_image_for_which_the_disk_has_no_room() {
         ended.errors
     );
 }
+
+#[test]
+fn a_disk_that_cannot_be() {
+    let hello = write_program("hello", Endian::Little);
+    let hello = hello.path().to_str().unwrap();
+    let disk = |disk: &str, words: &[&str]| refused(&["run", "--kernel", hello, "--disk", disk], WRONG, words);
+    disk(
+        "/nonexistent/root.img",
+        &["--disk", "/nonexistent/root.img", "No such file"],
+    );
+    disk("/dev/null", &["/dev/null", "neither a file nor a block device"]);
+    disk(
+        "x.img,cache=fast",
+        &["--disk", "cache=fast", "cache=writeback|none|writethrough"],
+    );
+    disk("x.img,queues=99", &["queues=99", "1 to 16"]);
+    disk(hello, &[hello, "has ", "whole ones"]);
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("root.img");
+    fs::write(&image, [0; 4096]).unwrap();
+    let image = image.to_str().unwrap();
+    let twice = ["run", "--kernel", hello, "--disk", image, "--disk", image];
+    refused(&twice, WRONG, &[image, "is in use by this run itself"]);
+    disk(&format!("{image},format=qcow2"), &[image, "as a qcow2 image"]);
+}

@@ -19,9 +19,14 @@ fn session(image: &str, release: &str, processors: usize) {
 
 /// The same on so many threads.
 fn session_on(image: &str, release: &str, processors: usize, threads: usize) {
+    session_of("power8", image, release, processors, threads);
+}
+
+/// The same on processors of this model.
+fn session_of(cpu: &str, image: &str, release: &str, processors: usize, threads: usize) {
     let _turn = TURNS.take();
     let (processors_flag, threads) = (processors.to_string(), threads.to_string());
-    let shape = ["--smp", &processors_flag, "--threads", &threads];
+    let shape = ["--cpu", cpu, "--smp", &processors_flag, "--threads", &threads];
     // No echo and no carriage returns: a program reads this.
     let append = ["--append", "quiet pteg.console=pipe"];
     let mut guest = Guest::start([&["run", image], &shape[..], &append[..]].concat());
@@ -43,7 +48,10 @@ fn session_on(image: &str, release: &str, processors: usize, threads: usize) {
         processors,
         "{about}"
     );
-    assert!(about.contains("POWER8") && about.contains("512000000"), "{about}");
+    assert!(
+        about.contains(&cpu.to_uppercase()) && about.contains("512000000"),
+        "{about}"
+    );
 
     let loops = "i=0; while [ $i -lt 150 ]; do /bin/busybox true || echo failed; i=$((i + 1)); done; echo $i";
     assert_eq!(guest.shell(loops), "150\n");
@@ -165,6 +173,11 @@ fn debian_on_four_processors_and_two_threads() {
 #[test]
 fn debian_with_linux_6_12_on_two_processors_and_one_thread() {
     session_on("debian:6.12", "6.12.", 2, 1);
+}
+
+#[test]
+fn debian_with_linux_6_12_and_64k_pages_on_two_power9s() {
+    session_of("power9", "debian:6.12-64k", "6.12.", 2, 2);
 }
 
 /// Ctrl-C is the guest's, the prompt comes back, and `exit` powers off.

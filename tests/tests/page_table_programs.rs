@@ -67,6 +67,11 @@ fn the_race_finds_what_is_planted() {
                 [Some(false), Some(false), Some(false), Some(true)],
                 "a corrupted entry",
             ),
+            (
+                "plant=4",
+                [Some(true), Some(false), Some(false), Some(false)],
+                "something stale",
+            ),
         ] {
             let (found, ended) = race(endian, plant, &["--smp", "2"]);
             let as_planted = found

@@ -8,11 +8,12 @@ use tests::{Guest, write_program};
 fn passes(name: &str, endian: Endian, flags: &[&str]) {
     let file = write_program(name, endian);
     let path = file.path().to_str().expect("it is text");
-    let exactly = ["--append", "exact=1 tries=100"];
-    // It takes somebody who touches what somebody else removes, or watches.
-    let processors: &[&str] = match name {
-        "stale_translations" | "old_mappings" => &["--smp", "2"],
-        _ => &[],
+    let exactly = ["--append", "exact=1 tries=100 rounds=40"];
+    // It takes somebody who touches what somebody else removes, or watches, or meets.
+    let needs_two = ["stale_translations", "old_mappings", "sweep", "litmus"].contains(&name);
+    let processors: &[&str] = match needs_two && !flags.contains(&"--smp") {
+        true => &["--smp", "2"],
+        false => &[],
     };
     let mut guest = Guest::start([&["run", "--kernel", path], &exactly[..], processors, flags].concat());
     if name == "echo" {
@@ -45,6 +46,15 @@ fn several_processors_work_together() {
     for endian in [Endian::Big, Endian::Little] {
         for processors in ["2", "4", "7"] {
             passes("smp", endian, &["--smp", processors]);
+        }
+    }
+}
+
+#[test]
+fn processors_meet_in_memory_as_the_architecture_allows() {
+    for endian in [Endian::Big, Endian::Little] {
+        for processors in ["2", "4"] {
+            passes("litmus", endian, &["--smp", processors]);
         }
     }
 }

@@ -69,25 +69,37 @@ struct Peer {
     answers: BufReader<ChildStdout>,
 }
 
+/// What it says where there is none for us.
+const NONE: &str = "no userfaultfd";
+
 impl Peer {
     /// `None` if the kernel lets nobody watch an address space.
     fn connect(path: &Path) -> Option<Self> {
+        let mut peer = Self::begin(path, 0);
+        match peer.line().as_str() {
+            "answer 0" => Some(peer),
+            NONE => {
+                eprintln!("SKIPPED: this kernel has no userfaultfd for us, so what a process removes was not tried");
+                None
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    /// One that has its userfaultfd opened for `more` features, and has said nothing yet.
+    fn begin(path: &Path, more: u64) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_memory_peer"));
-        command.arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(path).arg(more.to_string());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("it was built");
         let (deeds, answers) = (
             child.stdin.take().expect("a pipe"),
             child.stdout.take().expect("a pipe"),
         );
-        let mut peer = Self {
+        Self {
             child,
             deeds,
             answers: BufReader::new(answers),
-        };
-        match peer.line().as_str() {
-            "answer 0" => Some(peer),
-            "no userfaultfd" => None,
-            other => panic!("{other}"),
         }
     }
 
@@ -196,6 +208,23 @@ fn who_says_nothing_or_nonsense_is_hung_up_on_and_harms_nobody() {
     let ended = shared.guest.finish();
     assert!(ended.errors.contains("without a userfaultfd"), "{}", ended.errors);
     drop(silent);
+}
+
+/// Who reads of a fork has got a file descriptor by that, as often as the process likes.
+#[test]
+fn a_process_that_would_tell_of_forks_is_hung_up_on() {
+    const EVENT_FORK: u64 = 1 << 1;
+    let shared = Shared::new();
+    let mut peer = Peer::begin(&shared.path, EVENT_FORK);
+    let said = peer.line();
+    if said == NONE {
+        eprintln!("SKIPPED: this kernel has no userfaultfd for us that tells of forks");
+        return;
+    }
+    assert_eq!(said, "", "it is hung up on");
+    shared.guest.signal(Signal::TERM);
+    let errors = shared.guest.finish().errors;
+    assert!(errors.contains("fork (0x2) is not allowed"), "{errors}");
 }
 
 #[test]

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test, and what its cases share")]
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -174,6 +176,107 @@ fn a_dump_is_of_one_moment() {
     run.passes();
 }
 
+/// Each processor stores to places of its own, so the host knows who stores where; it sees nothing change that was not told.
+#[test]
+fn a_watch_tells_who_stores_where_and_misses_nothing() {
+    let run = Run::start("");
+    let windows = json!([{"start": WINDOWS, "length": WAYS as u64 * WINDOW_BYTES}]);
+    for loads in [false, true] {
+        let answer = thread::scope(|scope| {
+            let request = json!({"ranges": windows, "loads": loads, "seconds": 3, "most": 1000});
+            let control = run.control.clone();
+            let watch = scope.spawn(move || control.post("/v1/watch", &request.to_string()));
+            run.wait_for_stores(3);
+            watch.join().unwrap()
+        });
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let answer: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(answer["frames"], json!(WAYS as u64 * WINDOW_BYTES / 4096));
+        let accesses = answer["accesses"].as_array().unwrap();
+        assert_eq!(Some(accesses.len() as u64), answer["touched"].as_u64());
+        let stores: Vec<(u64, u64)> = accesses
+            .iter()
+            .filter(|access| access["access"] == "store")
+            .map(|access| ["real", "processor"].map(|name| access[name].as_u64().unwrap()).into())
+            .collect();
+        assert!(loads || stores.len() == accesses.len(), "{answer}");
+        for (real, processor) in &stores {
+            assert!(
+                stored(*processor).any(|place| place == *real),
+                "processor {processor} does not store to {real:#x}"
+            );
+        }
+        // With loads another processor may have looked at the frame first.
+        for place in STORING.flat_map(stored) {
+            let frame = place / 4096;
+            let is_told = accesses
+                .iter()
+                .any(|access| access["real"].as_u64().unwrap() / 4096 == frame);
+            assert!(is_told, "nobody is told to have touched {place:#x}");
+        }
+    }
+    run.passes();
+}
+
+/// Whoever asked has gone: the pages are given back at once, and the next one has its place.
+#[test]
+fn a_watch_ends_with_its_client() {
+    let run = Run::start("");
+    let request = json!({"ranges": [{"start": 0, "length": 128 << 20}], "loads": true, "seconds": 3600});
+    for _ in 0..5 {
+        let mut client = UnixStream::connect(run.image("socket")).unwrap();
+        let body = request.to_string();
+        let length = body.len();
+        write!(
+            client,
+            "POST /v1/watch HTTP/1.1\r\nHost: pteg\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        run.wait_for_stores(1);
+    }
+    let short = json!({"ranges": [{"start": 0, "length": 4096}], "seconds": 0.001});
+    // The last of them may be on its way out.
+    while run.control.post("/v1/watch", &short.to_string()).status == 409 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    run.ask("/v1/watch", &short);
+    run.passes();
+}
+
+#[test]
+fn a_watch_that_cannot_be_is_refused_with_a_sentence() {
+    let run = Run::start("");
+    for (wrong, says) in [
+        (json!({"ranges": []}), "no range"),
+        (json!({"ranges": [{"start": 1, "length": 4096}]}), "whole pages"),
+        (
+            json!({"ranges": [{"start": 0, "length": 4096}], "seconds": 0}),
+            "more than 0",
+        ),
+        (
+            json!({"ranges": [{"start": 0, "length": 4096}], "seconds": 3601}),
+            "3600",
+        ),
+        (
+            json!({"ranges": [{"start": 0, "length": 4096}], "seconds": -1}),
+            "more than 0",
+        ),
+        (
+            json!({"ranges": [{"start": 0, "length": 4096}], "most": 65537}),
+            "65536",
+        ),
+        (
+            json!({"ranges": [{"start": 0, "length": 4096}], "stores": true}),
+            "stores",
+        ),
+    ] {
+        let reply = run.control.post("/v1/watch", &wrong.to_string());
+        assert_eq!(reply.status, 400, "{wrong}: {reply:?}");
+        assert!(reply.body.contains(says), "{wrong}: {}", reply.body);
+    }
+    run.passes();
+}
+
 #[test]
 fn what_is_discarded_reads_as_zero_until_somebody_stores_there() {
     let run = Run::start("");
@@ -209,6 +312,10 @@ fn a_run_that_ends_ends_what_is_being_done_to_its_memory() {
         ("/v1/discard", windows()),
         ("/v1/dirty", json!({"action": "harvest"})),
         ("/v1/dump", json!({ "path": path })),
+        (
+            "/v1/watch",
+            json!({"ranges": windows()["ranges"], "loads": true, "seconds": 600}),
+        ),
     ];
     thread::scope(|scope| {
         for (to, body) in &requests {

@@ -8,10 +8,14 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use power::model::Model;
 
 use crate::ctl::{self, CtlArgs};
+use crate::disks::DiskArg;
 use crate::doctor;
+use crate::nets::{NetArg, VsockArg};
 use crate::offer::Feature;
+use crate::root_disk::{self, ImageArgs};
 use crate::run;
 use crate::size::Size;
 use crate::terminal;
@@ -28,13 +32,17 @@ struct Cli {
     command: Command,
 }
 
+/// Lines of no more than 80 characters: they are not filled anew on a narrow terminal.
 const EXIT_STATUS: &str = "\
 Exit status:
-  0    the guest powered off, or Ctrl-A X or pteg ctl ended it; ctl: the run did what it was asked for
-  1    the guest could not be started, asked for a reboot, or ended in a way that it did not choose; doctor found
-       something to change; ctl: the run could not do it, not now, or does not answer
-  2    wrong use, an input that no machine could run, or a flag that insists on what this machine has not; ctl: it
-       was wrong to ask, or there is no such socket
+  0      the guest powered off, or Ctrl-A X or pteg ctl ended it;
+         ctl: the run did what it was asked for
+  1      the guest could not be started, died, rebooted with --no-reboot, or ended
+         in a way that it did not choose; doctor: something is to be changed;
+         ctl: the run could not do it, not now, or does not answer
+  2      wrong use, an input that no machine could run, or a flag that insists
+         on what this machine has not;
+         ctl: it was wrong to ask, or there is no such socket
   128+N  signal N (SIGINT, SIGTERM, SIGHUP, SIGQUIT) stopped the guest";
 
 const CTL_EXAMPLES: &str = "\
@@ -48,6 +56,8 @@ Examples:
   pteg ctl vm.sock dirty
   pteg ctl vm.sock discard 0x10000000+64K 1G+16M
   pteg ctl vm.sock dump guest.dump
+  pteg ctl vm.sock powerdown
+  pteg ctl vm.sock reset
   pteg ctl vm.sock stop";
 
 /// What the user wants.
@@ -63,6 +73,15 @@ pub(crate) enum Command {
         after_help = "Examples:\n  pteg run debian\n  pteg run --kernel vmlinux --initrd initrd.img --append 'quiet' --mem 2G --smp 4"
     )]
     Run(Box<RunArgs>),
+
+    /// Make a root disk of Debian's packages for a guest
+    ///
+    /// Make a root disk for a guest, of Debian's packages, without a privilege: the packages are fetched, and installed by a guest of pteg's own. That
+    /// takes some minutes the first time; what comes of it is kept in the cache directory, and copied from there.
+    #[command(
+        after_help = "Example:\n  pteg image debian-disk --output root.img\n  pteg run debian-disk --disk root.img,format=raw"
+    )]
+    Image(ImageArgs),
 
     /// Look at a run and act on it, at its control socket
     ///
@@ -85,6 +104,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode, run::Error> {
         match self {
             Self::Run(args) => run::run(*args),
+            Self::Image(args) => root_disk::make(&args),
             Self::Ctl(args) => Ok(ctl::run(&args)),
             Self::Doctor(args) => doctor::run(&args).map_err(run::Error::Doctor),
         }
@@ -159,9 +179,18 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "ORDER", value_parser = hpt_order)]
     pub(crate) hpt_order: Option<u32>,
 
+    /// Which processor the guest sees: power8 or power9 [default: power8]
+    ///
+    /// Which processor the guest sees: power8 (Power ISA 2.07) or power9 (Power ISA 3.0, with a hashed page table; no radix
+    /// trees). KVM has this machine's own alone, which a guest sees as one of Power ISA 2.07: another one is emulated, and refused with
+    /// --accel kvm. Default: power8, or
+    /// under KVM the machine's own. Example: --cpu power9
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) cpu: Option<Model>,
+
     /// What runs the processors [default: auto]
     ///
-    /// What runs the guest's processors: this machine's own through KVM-PR (kvm), or a POWER8 in software (emulated).
+    /// What runs the guest's processors: this machine's own through KVM-PR (kvm), or --cpu in software (emulated).
     /// auto takes KVM where it works, and says on stderr what it took and why; kvm ends with status 2 where it does not,
     /// and says what to change, as pteg doctor does. Default: auto. Example: --accel emulated
     #[arg(long, value_name = "HOW", value_enum, default_value_t = AccelArg::Auto, hide_default_value = true)]
@@ -208,17 +237,25 @@ pub(crate) struct RunArgs {
 
     /// Say at the end what was executed, called and changed
     ///
-    /// Say on stderr, when the run is over: the instructions that the processors have executed, the hypercalls with
-    /// their times, and what became of the page table. Default: silent.
+    /// Say on stderr, when the run is over: the instructions that the processors have executed and how fast, why they left the
+    /// guest, the hypercalls with their times, what became of the page table; of emulated processors also the hits and misses of
+    /// their caches and the blocks that most was executed in, which costs some of their speed. Default: silent.
     #[arg(long)]
     pub(crate) stats: bool,
 
     /// Write the same to a file, as JSON
     ///
-    /// File to write to, when the run is over, what --stats says, as JSON. What it held before is lost.
-    /// Default: none. Example: --stats-json stats.json
+    /// File to write to, when the run is over, what --stats says, as JSON; docs/statistics.md says how. What it held before is
+    /// lost. Default: none. Example: --stats-json stats.json
     #[arg(long, value_name = "FILE")]
     pub(crate) stats_json: Option<PathBuf>,
+
+    /// Have --stats and --stats-json count no blocks
+    ///
+    /// With --stats or --stats-json, do not count which blocks emulated processors execute: they run as fast as without, and the
+    /// account lacks the hot blocks and the hits of loads and stores. Default: blocks are counted.
+    #[arg(long)]
+    pub(crate) no_profile: bool,
 
     /// Write a page about the page table: HTML
     ///
@@ -227,6 +264,29 @@ pub(crate) struct RunArgs {
     /// lost. Default: none. Example: --hpt-report hpt.html
     #[arg(long, value_name = "FILE")]
     pub(crate) hpt_report: Option<PathBuf>,
+
+    /// End when the guest reboots
+    ///
+    /// End with status 1 when the guest reboots, for those who want to see one boot, and for tests. Default: the machine is started
+    /// anew, with its kernel and initial RAM disk read again from their files.
+    #[arg(long)]
+    pub(crate) no_reboot: bool,
+
+    /// What to do when the guest's kernel dies [default: end]
+    ///
+    /// What to do when the guest's operating system says that it has died (Linux: a panic): end with status 1, two seconds later, so that
+    /// it can write its log to NVRAM (end); or let it do what it does (none): Linux spins, or reboots if its command line says panic=SECONDS.
+    /// Default: end. Example: --on-panic none
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = PanicArg::End, hide_default_value = true)]
+    pub(crate) on_panic: PanicArg,
+
+    /// File that keeps the guest's NVRAM
+    ///
+    /// File with the guest's non-volatile memory, made with 64 KiB if it is not there; one that is there has 8 KiB to 1 MiB. What the guest has
+    /// stored is in it at once, so it outlives a pteg that is killed; a host that goes down may lose the last stores. Default: the guest has
+    /// 64 KiB that end with the run. Example: --nvram vm.nvram
+    #[arg(long, value_name = "FILE")]
+    pub(crate) nvram: Option<PathBuf>,
 
     /// Socket at which the run is looked at and acted on
     ///
@@ -243,6 +303,57 @@ pub(crate) struct RunArgs {
     /// docs/shared-memory.md says how. Only you may connect to it. Default: none. Example: --share-memory vm.mem
     #[arg(long, value_name = "PATH")]
     pub(crate) share_memory: Option<PathBuf>,
+
+    /// Give the guest a source of the host's randomness
+    ///
+    /// A virtio device that gives the guest randomness of the host's. Default: none; the guest gets a seed at its start in any case.
+    #[arg(long)]
+    pub(crate) rng: bool,
+
+    /// Second console, at a terminal, pipe or socket, or in a file
+    ///
+    /// A virtio console (/dev/hvc1 in Linux) that ends at PATH: a terminal or pipe, a Unix socket where somebody listens, or else a file that is
+    /// made, or begun anew, and gets what the guest writes. Default: none. Example: --virtio-console log.txt
+    #[arg(long, value_name = "PATH")]
+    pub(crate) virtio_console: Option<PathBuf>,
+
+    /// Give the guest a balloon, by which it gives memory back
+    ///
+    /// A virtio device by which the guest gives memory back to the host, as pteg ctl balloon or other programs want it (--control), and
+    /// by which it says which memory is free. A guest that runs out of memory takes it back unasked. Default: none.
+    #[arg(long)]
+    pub(crate) balloon: bool,
+
+    /// Disk: PATH, with ,format=raw or qcow2, ,readonly… (may be repeated)
+    ///
+    /// Image of a disk, in the guest's order (/dev/vda, /dev/vdb…): its path, and options after commas. A comma of the path is written twice.
+    /// format=raw|qcow2: what it is; left out, it is found out, and the guest cannot write what would look like another format. readonly: it is
+    /// not written, and others may read it too. serial=S: its serial number. queues=N: 1 to 16. cache=writeback: what the guest flushes is durable;
+    /// none: the same past the host's page cache; writethrough: what it writes is. discard=on|off: whether the guest may give space back.
+    /// iommu=on|off: whether its driver uses the bridge's translation. docs/devices.md says more. Default: no disk; format found out, writeback, one
+    /// queue, discard=on, iommu=off. Example: --disk root.qcow2,format=qcow2 --disk data.img,format=raw,readonly
+    #[arg(long, value_name = "PATH[,OPTION…]")]
+    pub(crate) disk: Vec<DiskArg>,
+
+    /// Network card: user[,hostfwd=…] or tap=NAME[,queues=N] (may be repeated)
+    ///
+    /// Network card, in the guest's order, and what it is connected to. user: what you may do yourself, by the program passt, which gives the guest an
+    /// address by DHCP. hostfwd=tcp:PORT-GUESTPORT, or udp, may be repeated: a port of this machine's own address 127.0.0.1, or of another one
+    /// (tcp:0.0.0.0:2222-22), leads to one of the guest. tap=NAME: a tap interface that is there and yours. queues=N: 1 to 8, of one made with
+    /// multi_queue. mac=XX:XX:XX:XX:XX:XX: its address; left out, always the same one for this card of this machine. iommu=on|off: whether its
+    /// driver uses the bridge's translation. docs/devices.md says more. Default: no card; one queue, iommu=off.
+    /// Example: --net user,hostfwd=tcp:2222-22 --net tap=tap0,queues=4
+    #[arg(long, value_name = "WAY[,OPTION…]")]
+    pub(crate) net: Vec<NetArg>,
+
+    /// Sockets between guest and host: context ID and path
+    ///
+    /// Context ID of the guest, 3 to 4294967294, and path of a Unix socket to be made, for streams between programs of the guest (AF_VSOCK) and of
+    /// this machine. A program here connects to the path, says `CONNECT N` and a line feed, and has port N of the guest when it is answered
+    /// `OK`; port N of context ID 2 is for the guest the socket at the path with _N behind it, which others make. Only you may connect. Default: none.
+    /// Example: --vsock 3,vm.vsock
+    #[arg(long, value_name = "CID,PATH")]
+    pub(crate) vsock: Option<VsockArg>,
 }
 
 /// The flags of `pteg doctor`.
@@ -260,7 +371,7 @@ pub(crate) struct DoctorArgs {
 pub(crate) enum AccelArg {
     /// The fastest that works here
     Auto,
-    /// A POWER8 in software, on any machine
+    /// Processors in software, on any machine
     Emulated,
     /// The processors of a POWER machine
     Kvm,
@@ -275,6 +386,15 @@ pub(crate) enum IrqchipArg {
     Kernel,
     /// pteg's own, everywhere
     User,
+}
+
+/// The values of `--on-panic`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PanicArg {
+    /// End the run
+    End,
+    /// Let the guest go on
+    None,
 }
 
 /// Checks `--smp`.
@@ -356,7 +476,9 @@ pub(crate) fn parse() -> Result<Command, Answer> {
 
 fn parse_from(words: Vec<OsString>) -> Result<Command, Answer> {
     let named = words.get(1).and_then(|word| word.to_str());
-    let command = ["ctl", "doctor"].into_iter().find(|&command| named == Some(command));
+    let command = ["ctl", "doctor", "image"]
+        .into_iter()
+        .find(|&command| named == Some(command));
     let answer = |error| Answer {
         error,
         command: command.unwrap_or("run"),
@@ -411,6 +533,16 @@ mod tests {
                 "{said}"
             );
             assert_eq!(said.lines().count(), 1, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_processor_is_one_that_there_is() {
+        assert_eq!(run_args(&[]).unwrap().cpu, None);
+        assert_eq!(run_args(&["--cpu", "power9"]).unwrap().cpu, Some(Model::Power9));
+        for wrong in ["power7", "POWER9", "host", ""] {
+            let said = run_args(&["--cpu", wrong]).unwrap_err();
+            assert!(said.contains("--cpu") && said.contains("power8 and power9"), "{said}");
         }
     }
 

@@ -4,8 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use hpt::Order;
+use power::model::Model;
 
-use crate::cli::{AccelArg, IrqchipArg, RunArgs};
+use crate::cli::{AccelArg, IrqchipArg, PanicArg, RunArgs};
+use crate::disks::DiskArg;
+use crate::machine::{OnPanic, OnReboot, Reactions};
+use crate::nets::{NetArg, VsockArg};
 use crate::offer::{Feature, Offer};
 use crate::size::Size;
 
@@ -52,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) threads: u32,
     /// Size of the hashed page table.
     pub(crate) order: Order,
+    /// Which processors, if the user says so.
+    pub(crate) cpu: Option<Model>,
     /// What runs the processors.
     pub(crate) accel: AccelArg,
     /// Whose interrupt controller serves the guest.
@@ -71,12 +77,30 @@ pub(crate) struct Config {
     pub(crate) stats: bool,
     /// Where to write the same as JSON.
     pub(crate) stats_json: Option<PathBuf>,
+    /// Whether emulated processors count the blocks that they execute.
+    pub(crate) profile: bool,
     /// Where to write a page about the table.
     pub(crate) hpt_report: Option<PathBuf>,
+    /// What becomes of the run when the guest reboots or dies.
+    pub(crate) reactions: Reactions,
+    /// The file that has the guest's NVRAM.
+    pub(crate) nvram: Option<PathBuf>,
     /// Where other programs may look at the run and act on it.
     pub(crate) control: Option<PathBuf>,
     /// Where other processes are given the guest's memory.
     pub(crate) share_memory: Option<PathBuf>,
+    /// Whether it has a source of randomness.
+    pub(crate) rng: bool,
+    /// Where its second console ends, if it has one.
+    pub(crate) virtio_console: Option<PathBuf>,
+    /// Whether it has a balloon.
+    pub(crate) balloon: bool,
+    /// Its disks, in its order.
+    pub(crate) disks: Vec<DiskArg>,
+    /// Its network cards, in its order.
+    pub(crate) nets: Vec<NetArg>,
+    /// Its sockets.
+    pub(crate) vsock: Option<VsockArg>,
 }
 
 /// Why a run cannot be as the user wants it.
@@ -108,6 +132,11 @@ pub(crate) enum ConfigError {
     /// Nobody to answer them.
     #[error("--kernel-hcalls: only KVM has a kernel below the guest; give --accel kvm too, or leave the flag out")]
     KernelHcalls,
+    /// Nothing to leave out.
+    #[error(
+        "--no-profile: there is no account that it could shorten; give --stats or --stats-json too, or leave the flag out"
+    )]
+    NoProfile,
     /// A thread without a processor.
     #[error(
         "--threads {wanted}: the guest has {processors} processors (--smp); give 1 to {processors}, or leave the flag out"
@@ -159,6 +188,9 @@ impl Config {
                 processors: args.smp,
             });
         }
+        if args.no_profile && !args.stats && args.stats_json.is_none() {
+            return Err(ConfigError::NoProfile);
+        }
         if args.kernel_hcalls && args.accel != AccelArg::Kvm {
             return Err(ConfigError::KernelHcalls);
         }
@@ -175,17 +207,33 @@ impl Config {
             threads,
             order,
             largest_order: order.max(larger(Order::for_ram(memory.bytes()))),
+            cpu: args.cpu,
             accel: args.accel,
             irqchip: args.irqchip,
             offer: Offer::without(&hidden),
             kernel_hcalls: args.kernel_hcalls,
             check_duplicates: args.check_duplicates,
             check_walkers: args.check_walkers,
+            profile: (args.stats || args.stats_json.is_some()) && !args.no_profile,
             stats: args.stats,
             stats_json: args.stats_json,
             hpt_report: args.hpt_report,
+            reactions: Reactions {
+                reboot: if args.no_reboot { OnReboot::End } else { OnReboot::Reset },
+                panic: match args.on_panic {
+                    PanicArg::End => OnPanic::End,
+                    PanicArg::None => OnPanic::GoOn,
+                },
+            },
+            nvram: args.nvram,
             control: args.control,
             share_memory: args.share_memory,
+            rng: args.rng,
+            virtio_console: args.virtio_console,
+            balloon: args.balloon,
+            disks: args.disk,
+            nets: args.net,
+            vsock: args.vsock,
         }))
     }
 }
@@ -217,6 +265,7 @@ mod tests {
             smp: 1,
             threads: None,
             hpt_order,
+            cpu: None,
             accel: AccelArg::Auto,
             irqchip: IrqchipArg::Auto,
             kernel_hcalls: false,
@@ -225,9 +274,19 @@ mod tests {
             check_walkers: false,
             stats: false,
             stats_json: None,
+            no_profile: false,
             hpt_report: None,
+            no_reboot: false,
+            on_panic: PanicArg::End,
+            nvram: None,
             control: None,
             share_memory: None,
+            rng: false,
+            virtio_console: None,
+            balloon: false,
+            disk: Vec::new(),
+            net: Vec::new(),
+            vsock: None,
         }
     }
 
@@ -297,6 +356,27 @@ mod tests {
         let offer = kernel(AccelArg::Kvm).unwrap().offer;
         assert!(!offer.answers(Hcall::BlockRemove) && !offer.answers(Hcall::ResizeHptPrepare));
         assert!(offer.answers(Hcall::BulkRemove));
+    }
+
+    #[test]
+    fn blocks_are_counted_for_who_wants_an_account_and_does_not_say_otherwise() {
+        let profile = |stats, stats_json: Option<&str>, no_profile| {
+            let args = RunArgs {
+                stats,
+                stats_json: stats_json.map(PathBuf::from),
+                no_profile,
+                ..args("1G", None)
+            };
+            Config::new(args, HOST).unwrap().unwrap().profile
+        };
+        assert!(profile(true, None, false) && profile(false, Some("file"), false));
+        assert!(!profile(false, None, false) && !profile(true, Some("file"), true));
+        let nothing_to_shorten = RunArgs {
+            no_profile: true,
+            ..args("1G", None)
+        };
+        let said = Config::new(nothing_to_shorten, HOST).unwrap_err().to_string();
+        assert!(said.contains("give --stats or --stats-json too"), "{said}");
     }
 
     #[test]

@@ -6,10 +6,16 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use devices::interrupt::Interrupt;
+use devices::bus::Bus;
+use devices::interrupt::Sources;
+use devices::nvram::Nvram;
+use devices::pci::{Bridge, PlugError};
+use devices::power_events::PowerEvents;
+use devices::reset::Reset;
 use devices::rtc::Rtc;
 use devices::vty::Vty;
-use devices::xics::{FIRST_SOURCE, Trigger, Xics};
+use devices::xics::Xics;
+use emulator::Executed;
 use hpt::{
     Current, DuplicateReport, Endless, Hpt, Listener, Order, RealKind, RealMap, RegisterError, Registration, Shadow,
 };
@@ -19,12 +25,40 @@ use crate::hypercall::Tally;
 use crate::memory::GuestRam;
 use crate::offer::Offer;
 use crate::pause::{Held, NotPaused, Pause};
+use crate::pci::{self, Plug};
 use crate::processors::Processors;
+use crate::sources::{self, CONSOLE_INTERRUPT, POWER_INTERRUPT};
 use crate::stop::{Ending, Stop};
 use crate::upkeep::Upkeep;
 
-/// Interrupt source of the console.
-pub(crate) const CONSOLE_INTERRUPT: u32 = FIRST_SOURCE;
+/// What becomes of the run when the guest reboots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnReboot {
+    /// The machine is started anew.
+    #[default]
+    Reset,
+    /// It ends.
+    End,
+}
+
+/// What becomes of the run when the guest's operating system says that it has died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnPanic {
+    /// It ends, when the guest has had time to write down why.
+    #[default]
+    End,
+    /// The guest does what it does: it may reboot, or spin.
+    GoOn,
+}
+
+/// What becomes of the run when the guest does this or that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reactions {
+    /// It reboots.
+    pub(crate) reboot: OnReboot,
+    /// It says that it has died.
+    pub(crate) panic: OnPanic,
+}
 
 /// One guest's machine.
 pub(crate) struct Machine {
@@ -32,12 +66,28 @@ pub(crate) struct Machine {
     pub(crate) ram: Arc<GuestRam>,
     /// The hashed page table.
     pub(crate) hpt: Arc<Hpt>,
+    /// What else is at real addresses.
+    pub(crate) bus: Arc<Bus>,
     /// The interrupt controller; `None` if the accelerator has one, which answers the guest by itself.
     pub(crate) xics: Option<Arc<Xics>>,
     /// The console.
     pub(crate) console: Vty,
     /// The clock.
     pub(crate) rtc: Rtc,
+    /// What outlives a reboot.
+    pub(crate) nvram: Nvram,
+    /// What becomes of the power supply.
+    pub(crate) power_events: Arc<PowerEvents>,
+    /// What is reset with the machine.
+    pub(crate) devices: Mutex<Vec<Arc<dyn Reset>>>,
+    /// What becomes of the run when the guest does this or that.
+    pub(crate) reactions: Reactions,
+    /// The first table's size.
+    pub(crate) first_order: Order,
+    /// LPCR at the start.
+    pub(crate) first_lpcr: u64,
+    /// The PCI host bridge, if anything is to be plugged into it.
+    pub(crate) pci: Option<Arc<Bridge>>,
     /// The processors, as they see one another.
     pub(crate) processors: Arc<Processors>,
     /// Modes that all processors share.
@@ -55,6 +105,7 @@ pub(crate) struct Machine {
     /// When it was made.
     pub(crate) made: Instant,
     unknown_instructions: Mutex<BTreeMap<u32, u64>>,
+    executed: Mutex<Option<Executed>>,
     /// The processors hear of memory that is taken away for as long as this is there.
     _listening: Option<Registration>,
 }
@@ -69,8 +120,10 @@ pub(crate) struct Parts {
     pub(crate) table: Arc<Current>,
     /// Drops what processors hold of the table.
     pub(crate) shadow: Box<dyn Shadow>,
-    /// Fires [`CONSOLE_INTERRUPT`], if the processors come with an interrupt controller; without it the machine has its own.
-    pub(crate) console_pin: Option<Box<dyn Interrupt>>,
+    /// The sources of [`sources`], if the processors come with an interrupt controller; without it the machine has its own.
+    pub(crate) sources: Option<Arc<dyn Sources>>,
+    /// What the accelerator has that is reset with the machine.
+    pub(crate) devices: Vec<Arc<dyn Reset>>,
     /// Makes who sees to it that processors forget where memory was that somebody takes away; `None` if the host's kernel does.
     pub(crate) listener: Option<MakeListener>,
     /// The kernel, if that walks the table.
@@ -92,6 +145,12 @@ pub(crate) struct Traits {
     pub(crate) timed: bool,
     /// Who is told of pages that the guest has entered twice; nobody looks for them otherwise.
     pub(crate) duplicates: Option<DuplicateReport>,
+    /// What becomes of the run when the guest does this or that.
+    pub(crate) reactions: Reactions,
+    /// What outlives a reboot.
+    pub(crate) nvram: Nvram,
+    /// Whether it has a PCI host bridge.
+    pub(crate) has_pci: bool,
 }
 
 impl Machine {
@@ -111,30 +170,43 @@ impl Machine {
             partition,
             table,
             shadow,
-            console_pin,
+            sources,
+            mut devices,
             listener,
             kernel,
         } = parts;
         let servers = wires.len();
         let processors = Arc::new(Processors::new(wires, traits.carriers));
-        let (xics, pin) = match console_pin {
-            Some(pin) => (None, pin),
+        let (xics, sources) = match sources {
+            Some(sources) => (None, sources),
             None => {
-                let xics = Arc::new(Xics::new(servers, &[Trigger::Edge], Arc::clone(&processors) as Arc<_>));
-                let pin = xics.edge_pin(CONSOLE_INTERRUPT);
-                let pin = pin.expect("the first source is edge-triggered");
-                (Some(xics), Box::new(pin) as Box<dyn Interrupt>)
+                let triggers = sources::triggers(traits.has_pci);
+                let xics = Arc::new(Xics::new(servers, &triggers, Arc::clone(&processors) as Arc<_>));
+                (Some(Arc::clone(&xics)), xics as Arc<dyn Sources>)
             }
         };
+        let pause = Arc::new(Pause::new(servers));
+        let bus = Arc::<Bus>::default();
+        let pci = traits.has_pci.then(|| pci::bridge(&bus, &ram, &pause, &sources));
+        if let Some(bridge) = &pci {
+            devices.push(Arc::new(PciReset(Arc::clone(bridge))));
+        }
+        let events = Arc::clone(&sources);
+        let power_events = Arc::new(PowerEvents::new(Box::new(move || events.pulse(POWER_INTERRUPT))));
+        devices.push(Arc::clone(&power_events) as Arc<_>);
+        let console_pin = move || sources.pulse(CONSOLE_INTERRUPT);
         let watcher = Arc::clone(&partition);
         ram.serve(
             Box::new(move |real, bytes| watcher.wrote(real, bytes)),
             Arc::clone(&stop) as Arc<_>,
         );
+        partition.know_devices(Arc::clone(&bus));
         let space = RealSpace {
             ram: Arc::clone(&ram),
+            bus: Arc::clone(&bus),
             partition: Arc::clone(&partition),
         };
+        let first_order = table.table().order();
         let mut hpt = Hpt::new(table, Box::new(space), shadow).with_largest(traits.largest_table);
         if let Some(report) = traits.duplicates {
             hpt = hpt.with_duplicate_check(report);
@@ -144,24 +216,44 @@ impl Machine {
         let listening = listener
             .map(|listener| ram.notifier().register(listener, &Endless))
             .transpose()?;
-        let pause = Arc::new(Pause::new(servers));
         Ok(Self {
             upkeep: Upkeep::new(&ram, &hpt, &pause, &stop, kernel),
             hpt,
             pause,
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
-            console: Vty::new(output, pin),
+            console: Vty::new(output, Box::new(console_pin)),
             rtc: Rtc::new(),
+            nvram: traits.nvram,
+            power_events,
+            devices: Mutex::new(devices),
+            reactions: traits.reactions,
+            first_order,
+            first_lpcr: partition.lpcr(),
+            pci,
             made: Instant::now(),
             unknown_instructions: Mutex::default(),
+            executed: Mutex::default(),
             ram,
+            bus,
             xics,
             processors,
             partition,
             stop,
             _listening: listening,
         })
+    }
+
+    /// Plugs a function into the PCI host bridge.
+    ///
+    /// # Errors
+    /// There is no place for it.
+    ///
+    /// # Panics
+    /// When the machine was made without a bridge.
+    pub(crate) fn plug(&self, plug: Plug) -> Result<u8, PlugError> {
+        let bridge = self.pci.as_ref().expect("whoever has functions asks for a bridge");
+        bridge.plug(plug)
     }
 
     /// The console's output is broken: nobody could see what the guest does, so the run ends.
@@ -180,6 +272,17 @@ impl Machine {
         for (word, count) in instructions {
             *all.entry(word).or_default() += count;
         }
+    }
+
+    /// Adds the blocks that a processor has executed, which is over now.
+    pub(crate) fn note_executed(&self, executed: Executed) {
+        let mut all = self.executed.lock().expect("nothing panics with it locked");
+        all.get_or_insert_default().absorb(executed);
+    }
+
+    /// The blocks that the processors have executed, as far as they are done; `None`: nobody counted, or none is.
+    pub(crate) fn executed(&self) -> Option<Executed> {
+        self.executed.lock().expect("nothing panics with it locked").clone()
     }
 
     /// Instructions executed, by processor, when it last left the guest; those that the guest never started are not in it.
@@ -215,15 +318,29 @@ impl Machine {
     }
 }
 
-/// The guest's real address space: RAM, and nothing else yet.
+/// The PCI host bridge, with all that is behind it.
+struct PciReset(Arc<Bridge>);
+
+impl Reset for PciReset {
+    fn reset(&self) {
+        self.0.reset();
+    }
+}
+
+/// The guest's real address space: RAM, and devices' registers.
 struct RealSpace {
     ram: Arc<GuestRam>,
+    bus: Arc<Bus>,
     partition: Arc<dyn Partition>,
 }
 
 impl RealMap for RealSpace {
     fn kind(&self, real: u64, bytes: u64) -> Option<RealKind> {
-        self.ram.contains(real, bytes).then_some(RealKind::Ram)
+        if self.ram.contains(real, bytes) {
+            Some(RealKind::Ram)
+        } else {
+            self.bus.contains(real, bytes).then_some(RealKind::Device)
+        }
     }
 
     fn zero(&self, real: u64, bytes: u64) {

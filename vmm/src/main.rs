@@ -6,6 +6,7 @@
 //! processor are crates of their own.
 
 mod accel;
+mod balloon;
 mod bell;
 mod boot;
 mod carriers;
@@ -13,27 +14,37 @@ mod cli;
 mod config;
 mod control;
 mod ctl;
+mod disks;
+mod dma;
 mod doctor;
 mod host;
 mod hypercall;
 mod images;
 mod machine;
 mod memory;
+mod nets;
 mod offer;
 mod pause;
+mod pci;
 mod peers;
 mod processors;
 mod random;
+mod reset;
+mod root_disk;
 mod rtas;
 mod run;
+mod second_console;
 mod size;
 mod socket;
+mod sources;
 mod stop;
+mod sync;
 mod terminal;
 #[cfg(test)]
 mod test_machine;
 mod upkeep;
 mod vcpu;
+mod virtio;
 mod waits;
 
 use std::process::ExitCode;

@@ -2,20 +2,25 @@
 //!
 //! What pteg itself does there (a loaded kernel, the answers of hypercalls) goes through [`GuestRam`]. It tells the accelerator of
 //! writes, since a processor may hold decoded instructions of that page, and keeps to what may be done to memory as processors
-//! do: it waits while a range is in flight, or until it gets the right to a frame.
+//! do: it waits while a range is in flight, or until it gets the right to a frame. Devices come by here as well (`dma`), and wait for the end
+//! of a pause besides.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Instant;
 
-use hpt::{Access, Endless, Frames, Notifier, Patience};
+use devices::dma::Epoch;
+use hpt::{Access, Accessor, Endless, Fault, Frames, Notifier, Patience};
 use rustix::fs::MemfdFlags;
 use vm_memory::mmap::{GuestRegionMmap, MmapRegionError};
 use vm_memory::{Bytes as _, FileOffset, GuestAddress, GuestMemoryMmap, MmapRegion};
 
+use crate::pause::Pause;
 use crate::size::Size;
 use crate::waits::Waits;
 
@@ -49,6 +54,24 @@ type WriteWatch = Box<dyn Fn(u64, u64) + Send + Sync>;
 struct Service {
     watch: WriteWatch,
     patience: Arc<dyn Patience + Send + Sync>,
+}
+
+/// Who makes an access.
+#[derive(Clone, Copy)]
+pub(crate) enum By<'p> {
+    /// This program, for a processor that is in a hypercall or for whoever looks after the memory.
+    Program,
+    /// A device, in its lane, for the guest of an epoch; it does nothing while the run is paused.
+    Device(&'p Pause, usize, Epoch),
+}
+
+/// Why a copy was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotCopied {
+    /// Not all of it is RAM.
+    NoRam,
+    /// The run is over, or the guest of a device.
+    Over,
 }
 
 /// The guest's RAM.
@@ -141,27 +164,49 @@ impl GuestRam {
     }
 
     /// Does `work`, which makes an `access` to the `bytes` bytes at `real`, when it may be made; nobody takes them away meanwhile. `None`: the
-    /// patience was over, and nothing was done.
-    fn when_allowed<T>(&self, real: u64, bytes: u64, access: Access, work: impl FnOnce() -> T) -> Option<T> {
+    /// patience was over, or the device's guest is gone, and nothing was done.
+    fn when_allowed<T>(
+        &self,
+        real: u64,
+        bytes: u64,
+        access: Access,
+        by: By<'_>,
+        work: impl FnOnce() -> T,
+    ) -> Option<T> {
         let range = real..real + bytes;
         let patience: &dyn Patience = match self.service.get() {
             Some(service) => &*service.patience,
             None => &Endless,
         };
-        let began = Instant::now();
+        let mut began = Instant::now();
         let mut has_waited = false;
         loop {
             let lease = self.notifier.lease(&range);
             has_waited |= lease.has_waited();
-            let Some(withheld) = self.frames.find_withheld(&range, access) else {
-                if has_waited {
-                    self.waits.note(began.elapsed());
-                }
+            if let Some(real) = self.frames.find_withheld(&range, access) {
+                drop(lease);
+                has_waited = true;
+                let by = Accessor::Program;
+                self.frames.wait_for(&Fault { real, access, by }, patience).ok()?;
+                continue;
+            }
+            if has_waited {
+                self.waits.note(began.elapsed());
+            }
+            let By::Device(pause, lane, epoch) = by else {
                 return Some(work());
             };
+            // With the lease, which nobody waits for who pauses; and the lease is not kept for the pause, in which a range may begin.
+            if let Some(_copying) = pause.copy(lane) {
+                // What a device does for a guest that is gone must not reach the next one. Looked at in the lane: memory is not made new before
+                // this copy is done.
+                return (Epoch(pause.resets()) == epoch).then(work);
+            }
             drop(lease);
-            has_waited = true;
-            self.frames.wait_for(withheld, access, patience).ok()?;
+            if pause.wait() {
+                return None;
+            }
+            (began, has_waited) = (Instant::now(), false);
         }
     }
 
@@ -175,7 +220,7 @@ impl GuestRam {
             let read = self.memory.read_slice(&mut bytes, GuestAddress(real));
             read.is_ok().then_some(bytes)
         };
-        self.when_allowed(real, N as u64, Access::Load, read)
+        self.when_allowed(real, N as u64, Access::Load, By::Program, read)
             .unwrap_or(Some([0; N]))
     }
 
@@ -190,7 +235,7 @@ impl GuestRam {
             self.tell(real, length);
             written.ok()
         };
-        self.when_allowed(real, length, Access::Store, write)
+        self.when_allowed(real, length, Access::Store, By::Program, write)
             .unwrap_or(Some(()))
     }
 
@@ -207,6 +252,69 @@ impl GuestRam {
             at += count as u64;
         }
         Some(())
+    }
+
+    /// Reads into `into`. Naturally aligned pieces of 2, 4 and 8 bytes are read whole.
+    ///
+    /// # Errors
+    /// As it says; nothing was read then.
+    pub(crate) fn copy_out(&self, real: u64, into: &mut [u8], by: By<'_>) -> Result<(), NotCopied> {
+        let length = into.len() as u64;
+        if !self.contains(real, length) {
+            return Err(NotCopied::NoRam);
+        }
+        let read = |into: &mut [u8]| {
+            if into.len() > LONGEST_IN_PIECES {
+                return self.memory.read_slice(into, GuestAddress(real)).ok();
+            }
+            each_piece(real, into.len(), |at, piece| {
+                let (into, at) = (&mut into[piece], GuestAddress(at));
+                match into.len() {
+                    8 => into.copy_from_slice(&self.memory.load::<u64>(at, Ordering::Relaxed).ok()?.to_ne_bytes()),
+                    4 => into.copy_from_slice(&self.memory.load::<u32>(at, Ordering::Relaxed).ok()?.to_ne_bytes()),
+                    2 => into.copy_from_slice(&self.memory.load::<u16>(at, Ordering::Relaxed).ok()?.to_ne_bytes()),
+                    _ => into.copy_from_slice(&self.memory.load::<u8>(at, Ordering::Relaxed).ok()?.to_ne_bytes()),
+                }
+                Some(())
+            })
+        };
+        let done = self.when_allowed(real, length, Access::Load, by, || read(into));
+        done.ok_or(NotCopied::Over)?.ok_or(NotCopied::NoRam)
+    }
+
+    /// Writes `from`. Naturally aligned pieces of 2, 4 and 8 bytes arrive whole.
+    ///
+    /// # Errors
+    /// As it says; nothing was written then.
+    pub(crate) fn copy_in(&self, real: u64, from: &[u8], by: By<'_>) -> Result<(), NotCopied> {
+        let length = from.len() as u64;
+        if !self.contains(real, length) {
+            return Err(NotCopied::NoRam);
+        }
+        let store = |at, from: &[u8]| {
+            let at = GuestAddress(at);
+            match *from {
+                [a, b, c, d, e, f, g, h] => {
+                    let whole = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+                    self.memory.store(whole, at, Ordering::Relaxed)
+                }
+                [a, b, c, d] => self
+                    .memory
+                    .store(u32::from_ne_bytes([a, b, c, d]), at, Ordering::Relaxed),
+                [a, b] => self.memory.store(u16::from_ne_bytes([a, b]), at, Ordering::Relaxed),
+                _ => self.memory.write_slice(from, at),
+            }
+        };
+        let write = || {
+            let written = match from.len() {
+                0..=LONGEST_IN_PIECES => each_piece(real, from.len(), |at, piece| store(at, &from[piece]).ok()),
+                _ => self.memory.write_slice(from, GuestAddress(real)).ok(),
+            };
+            self.tell(real, length);
+            written
+        };
+        let done = self.when_allowed(real, length, Access::Store, by, write);
+        done.ok_or(NotCopied::Over)?.ok_or(NotCopied::NoRam)
     }
 
     /// Puts the `bytes` bytes of `source` at `offset` into RAM; it moves the file's position.
@@ -231,7 +339,8 @@ impl GuestRam {
             self.tell(real, bytes);
             Ok(())
         };
-        self.when_allowed(real, bytes, Access::Store, load).unwrap_or(Ok(()))
+        self.when_allowed(real, bytes, Access::Store, By::Program, load)
+            .unwrap_or(Ok(()))
     }
 
     fn read_into_mapping(&self, source: &File, offset: u64, real: u64, bytes: u64) -> io::Result<()> {
@@ -254,6 +363,24 @@ impl GuestRam {
             (service.watch)(real, bytes);
         }
     }
+}
+
+/// What is longer is copied as the host copies memory. That moves words of its own size, or larger ones: an aligned piece of up to 8 bytes lies
+/// in one of them. What is shorter may be moved byte by byte, if the other side is not aligned.
+const LONGEST_IN_PIECES: usize = 16;
+
+/// Does `work` for each naturally aligned piece of 8, 4, 2 or 1 bytes of the `bytes` bytes at `real`, the largest that fit: real address, and which
+/// bytes these are.
+fn each_piece(real: u64, bytes: usize, mut work: impl FnMut(u64, Range<usize>) -> Option<()>) -> Option<()> {
+    let mut done = 0;
+    while done < bytes {
+        let at = real + done as u64;
+        let fits = |size: usize| at.is_multiple_of(size as u64) && size <= bytes - done;
+        let size = [8, 4, 2].into_iter().find(|size| fits(*size)).unwrap_or(1);
+        work(at, done..done + size)?;
+        done += size;
+    }
+    Some(())
 }
 
 /// Maps the memory file of `size` bytes.
@@ -327,14 +454,15 @@ mod tests {
     #[test]
     fn an_access_waits_for_its_right_and_others_do_not() {
         let ram = ram();
-        ram.frames().narrow(0x3000..0x4000, Right::Load, &Endless).unwrap();
+        let protection = ram.frames().protect(None).unwrap();
+        protection.take(0x3000..0x4000, Right::Load, &Endless).unwrap();
         ram.write(0x2ff8, &[1; 8]).unwrap();
         assert_eq!(ram.read(0x3000), Some([0; 8]));
         thread::scope(|scope| {
             let across = scope.spawn(|| ram.write(0x2ffc, &[2; 8]));
             let zero = scope.spawn(|| ram.zero(0x2000, 0x2000));
             assert_eq!(ram.read(0x3000), Some([0; 4]));
-            ram.frames().widen(0x3000..0x4000, Right::Store);
+            protection.give(0x3000..0x4000, Right::Store);
             assert_eq!((across.join().unwrap(), zero.join().unwrap()), (Some(()), Some(())));
         });
     }
@@ -357,10 +485,11 @@ mod tests {
         let ram = ram();
         ram.write(0x3000, &[1]).unwrap();
         ram.serve(Box::new(|_, _| ()), Arc::new(AtomicBool::new(true)));
-        ram.frames().narrow(0x3000..0x4000, Right::Nothing, &Endless).unwrap();
+        let protection = ram.frames().protect(None).unwrap();
+        protection.take(0x3000..0x4000, Right::Nothing, &Endless).unwrap();
         assert_eq!((ram.write(0x3000, &[2]), ram.read(0x3000)), (Some(()), Some([0])));
         assert_eq!(ram.zero(0x3000, 0x1000), Some(()));
-        ram.frames().widen(0x3000..0x4000, Right::Load);
+        protection.give(0x3000..0x4000, Right::Load);
         assert_eq!(ram.read(0x3000), Some([1]));
     }
 

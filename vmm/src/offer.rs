@@ -28,6 +28,10 @@ impl Feature {
             | Hcall::ClearMod
             | Hcall::ClearRef
             | Hcall::Protect
+            | Hcall::GetTce
+            | Hcall::PutTce
+            | Hcall::StuffTce
+            | Hcall::PutTceIndirect
             | Hcall::SetSprg0
             | Hcall::SetDabr
             | Hcall::PageInit
@@ -54,6 +58,7 @@ impl Feature {
             | Hcall::XirrX
             | Hcall::Random
             | Hcall::SetMode
+            | Hcall::RegisterProcTbl
             | Hcall::Rtas => None,
         }
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use devices::xics::CpuLine;
+use emulator::Counts;
 use power::msr::Msr;
 use power::rtas::CpuStoppedState;
 
@@ -48,6 +49,8 @@ pub(crate) struct Processor {
     areas: Mutex<Areas>,
     /// [`UNCOUNTED`] until somebody says how many.
     instructions: AtomicU64,
+    /// What it has counted of its work.
+    work: Mutex<Option<Counts>>,
 }
 
 const UNCOUNTED: u64 = u64::MAX;
@@ -64,6 +67,7 @@ impl Processor {
             }),
             areas: Mutex::new(Areas::default()),
             instructions: AtomicU64::new(UNCOUNTED),
+            work: Mutex::default(),
         }
     }
 
@@ -139,6 +143,15 @@ impl Processor {
         self.bell.ring_out();
     }
 
+    /// It is as at the start: stopped, with no areas.
+    fn reset(&self) {
+        *self.lock() = Activity {
+            state: State::Stopped,
+            prodded: false,
+        };
+        *self.areas() = Areas::default();
+    }
+
     /// Puts its external interrupt line up or down.
     fn set_external(&self, level: bool) {
         self.wire.set_external(level);
@@ -156,6 +169,11 @@ impl Processor {
     pub(crate) fn instructions(&self) -> Option<u64> {
         let count = self.instructions.load(Ordering::Relaxed);
         (count != UNCOUNTED).then_some(count)
+    }
+
+    /// It has counted so much of its work, says whoever carries it.
+    pub(crate) fn note_work(&self, counts: &Counts) {
+        *self.work.lock().expect(UNPOISONED) = Some(*counts);
     }
 
     /// Where the threads that carry it wait.
@@ -179,6 +197,8 @@ const UNPOISONED: &str = "nothing panics with a processor locked";
 pub(crate) struct Processors {
     all: Vec<Processor>,
     carriers: usize,
+    /// How often all of them were reset.
+    resets: AtomicU64,
 }
 
 impl Processors {
@@ -191,7 +211,22 @@ impl Processors {
         Self {
             all: wires.into_iter().map(processor).collect(),
             carriers,
+            resets: AtomicU64::new(0),
         }
+    }
+
+    /// Stops all of them, whatever they do: they are as at the start. The run is paused, so nobody works on any of them; whoever has one
+    /// finds out by [`Self::resets`] when he goes on, and whoever sleeps in the kernel is woken.
+    pub(crate) fn reset(&self) {
+        self.all.iter().for_each(Processor::reset);
+        // Release: who sees the number finds them stopped, or started since.
+        self.resets.fetch_add(1, Ordering::Release);
+        self.all.iter().for_each(|processor| processor.wire.wake());
+    }
+
+    /// How often they were reset: what a processor did before that is void.
+    pub(crate) fn resets(&self) -> u64 {
+        self.resets.load(Ordering::Acquire)
     }
 
     /// The processor that a guest's number names.
@@ -207,6 +242,15 @@ impl Processors {
     /// All of them.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Processor> {
         self.all.iter()
+    }
+
+    /// What all of them have counted of their work; `None`: none has.
+    pub(crate) fn work(&self) -> Option<Counts> {
+        let each = self.all.iter().filter_map(|one| *one.work.lock().expect(UNPOISONED));
+        each.reduce(|mut all, one| {
+            all += one;
+            all
+        })
     }
 
     /// How many threads carry them; no more than there are processors.

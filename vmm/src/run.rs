@@ -6,38 +6,49 @@ mod report;
 mod report_file;
 mod statistics;
 
+use std::fs::{File, TryLockError};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use power::msr::Msr;
+use devices::nvram::{Nvram, NvramError};
+use devices::pci::{Bridge, PlugError};
 
 use crate::accel::Accelerator;
 use crate::accel::choose::{Choice, ChooseError, Chosen, Wish, choose};
 use crate::accel::emulated::Emulated;
 #[cfg(target_arch = "powerpc64")]
 use crate::accel::kvm::{Kvm, KvmError};
+use crate::balloon::GuestBalloon;
 use crate::boot::{self, BootError, Files, KernelFile, ProcessorKind};
 use crate::carriers;
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
 use crate::control;
+use crate::disks::{self, DiskError};
 use crate::host::Host;
 use crate::images::{self, ImageError};
-use crate::machine::{CONSOLE_INTERRUPT, Machine, Traits};
+use crate::machine::{Machine, Traits};
 use crate::memory::{GuestRam, MemoryError};
+use crate::nets::{self, NetError};
+use crate::pci::Plug;
 use crate::peers;
-use crate::processors::Start;
+use crate::root_disk::CopyError;
+use crate::second_console::{self, ConsoleError};
 use crate::socket::{Socket, SocketError};
-use crate::stop::{Ending, Stop};
+#[cfg(target_arch = "powerpc64")]
+use crate::sources::triggers;
+use crate::sources::{CONSOLE_INTERRUPT, POWER_INTERRUPT};
+use crate::stop::{Call, Ending, Stop};
 use crate::terminal::{self, Terminal};
+use crate::virtio::{Virtual, VirtualDevices};
 
 use checks::Checks;
 use page::{PageFile, Requests};
 use report_file::{ReportError, ReportFile};
-pub(crate) use statistics::{Changes, Distribution, Hypercalls, Occupancy, Statistics, Withheld};
+pub(crate) use statistics::{Changes, Distribution, Emulation, Exits, Hypercalls, Occupancy, Statistics, Withheld};
 
 /// Why a guest could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +66,15 @@ pub(crate) enum Error {
     /// The image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// NVRAM.
+    #[error("--nvram {}", path.display())]
+    Nvram {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: NvramError,
+    },
     /// Guest memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -64,6 +84,24 @@ pub(crate) enum Error {
     /// Guest memory, and who is to hear what becomes of it.
     #[error(transparent)]
     Listener(#[from] hpt::RegisterError),
+    /// A device.
+    #[error(transparent)]
+    Plug(#[from] PlugError),
+    /// A disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The second console.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
+    /// A network card.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// A root disk of the user's own.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// What devices need of the host.
+    #[error("starting a device")]
+    Device(#[source] io::Error),
     /// What is to be started.
     #[error(transparent)]
     Boot(#[from] BootError),
@@ -97,14 +135,16 @@ impl Error {
     /// 2 for an input that is wrong or insists on what is not there, 1 for a machine that cannot.
     pub(crate) fn exit_code(&self) -> ExitCode {
         let is_input = match self {
-            Self::Config(_) | Self::Accelerator(_) => true,
+            Self::Config(_) | Self::Accelerator(_) | Self::Nvram { .. } | Self::Copy(CopyError::IsThere(_)) => true,
+            Self::Copy(CopyError::Write { .. }) => false,
+            Self::Image(ImageError::NoDisk { .. } | ImageError::NeedsDisk { .. }) => true,
             Self::Image(ImageError::Unknown { .. }) | Self::ReportPath(_) | Self::Socket(_) => true,
             #[cfg(target_arch = "powerpc64")]
             Self::Kvm(_) => false,
             Self::Boot(BootError::Seed(_)) => false,
-            Self::Boot(_) => true,
+            Self::Boot(_) | Self::Plug(_) | Self::Console(_) | Self::Disk(_) | Self::Net(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
-            Self::Listener(_) => false,
+            Self::Listener(_) | Self::Device(_) => false,
             Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Serve(_) | Self::Report(_) => false,
         };
         ExitCode::from(if is_input { 2 } else { 1 })
@@ -157,7 +197,26 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     let reports = Reports::new(config).map_err(Error::ReportPath)?;
     let socket = |flag, path: &Option<PathBuf>| path.as_deref().map(|path| Socket::new(flag, path)).transpose();
     let peers = socket("--share-memory", &config.share_memory).map_err(Error::Socket)?;
-    let socket = socket("--control", &config.control).map_err(Error::Socket)?;
+    let control = socket("--control", &config.control).map_err(Error::Socket)?;
+    let vsock = socket("--vsock", &config.vsock.as_ref().map(|arg| arg.path().to_owned())).map_err(Error::Socket)?;
+    let mut devices = disks::open(&config.disks)?;
+    devices.extend(nets::open(&config.nets)?);
+    if let (Some(arg), Some(socket)) = (&config.vsock, &vsock) {
+        devices.push(nets::vsock(arg, socket).map_err(Error::Device)?);
+    }
+    if config.rng {
+        devices.push(Virtual::rng());
+    }
+    if let Some(path) = &config.virtio_console {
+        devices.push(second_console::open(path)?);
+    }
+    let balloon = config
+        .balloon
+        .then(GuestBalloon::new)
+        .transpose()
+        .map_err(Error::Device)?;
+    devices.extend(balloon.as_ref().map(GuestBalloon::device));
+    let devices = VirtualDevices::new(devices).map_err(Error::Device)?;
     // Held for the whole run: an image may come with a temporary file.
     let (files, _held) = match &config.guest {
         Guest::Kernel { kernel, initrd } => {
@@ -171,20 +230,25 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
                 None,
             )
         }
-        Guest::Image(name) => images::prepare(name, &config.append)?,
+        Guest::Image(name) => images::prepare(name, &config.append, !config.disks.is_empty())?,
     };
+    let nvram = open_nvram(config.nvram.as_deref())?;
     let ram = Arc::new(GuestRam::new(config.memory)?);
     let checks = Checks::new(config.check_duplicates, config.check_walkers).map_err(Error::Threads)?;
     let setup = Setup {
         config,
         choice,
         files,
+        nvram,
         ram,
         checks,
         reports,
         requests,
-        socket,
+        socket: control,
         peers,
+        plugs: devices.plugs(),
+        devices,
+        balloon,
     };
     match setup.choice.accelerator {
         Chosen::Emulated => setup.emulate(),
@@ -200,6 +264,7 @@ struct Setup<'a> {
     config: &'a Config,
     choice: Choice,
     files: Files,
+    nvram: Nvram,
     ram: Arc<GuestRam>,
     checks: Checks,
     reports: Reports,
@@ -208,18 +273,27 @@ struct Setup<'a> {
     socket: Option<Socket>,
     /// Where other processes are given the guest's memory.
     peers: Option<Socket>,
+    /// What is plugged into the PCI host bridge, which is there if anything is.
+    plugs: Vec<Plug>,
+    /// Whose threads are to be started and ended.
+    devices: VirtualDevices,
+    /// One of them.
+    balloon: Option<GuestBalloon>,
 }
 
 impl Setup<'_> {
     fn emulate(self) -> Result<ExitCode, Error> {
         let Config { processors, order, .. } = *self.config;
-        let emulated = Emulated::new(processors, &self.ram, order, self.checks.stale_report())?;
-        self.launch(emulated, ProcessorKind::emulated_power8())
+        let model = self.config.cpu.unwrap_or_default();
+        let emulated = Emulated::new(model, processors, &self.ram, order, self.checks.stale_report())?;
+        let emulated = emulated.with_counted_blocks(self.config.profile);
+        self.launch(emulated, ProcessorKind::emulated(model))
     }
 
     #[cfg(target_arch = "powerpc64")]
     fn run_on_kvm(self, host: &Host) -> Result<ExitCode, Error> {
-        let kvm = Kvm::new(self.config, &self.ram, self.choice.irqchip)?;
+        let triggers = triggers(!self.plugs.is_empty());
+        let kvm = Kvm::new(self.config, &self.ram, self.choice.irqchip, &triggers)?;
         let processor = kvm.processor_kind(host)?;
         self.launch(kvm, processor)
     }
@@ -227,18 +301,6 @@ impl Setup<'_> {
     /// Starts the guest on these processors, and stays until its end.
     fn launch(self, accelerator: impl Accelerator, processor: ProcessorKind) -> Result<ExitCode, Error> {
         let config = self.config;
-        let about = boot::Machine {
-            processors: config.processors,
-            processor,
-            patch_sc1: self.choice.patch_sc1,
-            hpt_order: config.order.log2_bytes(),
-            console_interrupt: CONSOLE_INTERRUPT,
-            offer: config.offer,
-        };
-        let entry = boot::load(&self.files, &about, &self.ram)?;
-        if config.accel == AccelArg::Auto {
-            terminal::say(&format!("pteg: {}", self.choice.why));
-        }
         let stop = Arc::new(Stop::default());
         let terminal = Terminal::take(&stop).map_err(Error::Terminal)?;
         let traits = Traits {
@@ -247,20 +309,43 @@ impl Setup<'_> {
             largest_table: config.largest_order,
             timed: config.stats || config.stats_json.is_some() || config.control.is_some(),
             duplicates: self.checks.duplicate_report(),
+            reactions: config.reactions,
+            nvram: self.nvram,
+            has_pci: !self.plugs.is_empty(),
         };
         let machine = Arc::new(Machine::new(
-            self.ram,
+            Arc::clone(&self.ram),
             accelerator.parts(),
             traits,
             Box::new(io::stdout()),
             Arc::clone(&stop),
         )?);
+        for plug in self.plugs {
+            machine.plug(plug)?;
+        }
+        let balloon = self.balloon.map(|balloon| balloon.serve(&machine));
+        let about = boot::Machine {
+            processors: config.processors,
+            processor,
+            patch_sc1: self.choice.patch_sc1,
+            hpt_order: config.order.log2_bytes(),
+            console_interrupt: CONSOLE_INTERRUPT,
+            power_interrupt: POWER_INTERRUPT,
+            nvram_bytes: machine.nvram.bytes(),
+            pci: machine.pci.as_deref().map(Bridge::plugged),
+            offer: config.offer,
+        };
+        let entry = boot::load(&self.files, &about, &machine.ram)?;
+        if config.accel == AccelArg::Auto {
+            terminal::say(&format!("pteg: {}", self.choice.why));
+        }
         self.requests
             .answer(&self.reports.page, Arc::clone(&machine))
             .map_err(Error::Threads)?;
         let served = self.socket.map(|socket| {
             let context = control::Context {
                 machine: Arc::clone(&machine),
+                balloon,
                 accelerator: self.choice.accelerator.name(),
                 guest: config.guest.to_string(),
             };
@@ -270,7 +355,11 @@ impl Setup<'_> {
         if let Some(peers) = &self.peers {
             peers::serve(peers, Arc::clone(&machine)).map_err(Error::Threads)?;
         }
-        let outcome = drive(&machine, accelerator, entry, &terminal)?;
+        let mut devices = self.devices;
+        devices.start(&stop).map_err(Error::Device)?;
+        let load = || boot::load(&self.files, &about, &self.ram);
+        let outcome = drive(&machine, accelerator, entry, load, &terminal)?;
+        devices.end();
         drop(served);
         drop(terminal);
         conclude(config, &machine, &outcome, self.checks, self.reports)
@@ -316,11 +405,41 @@ struct Outcome {
     left_behind: usize,
 }
 
-/// Runs the machine to its end.
+/// The NVRAM in the file at `path`, made if it is not there, or one that ends with the run.
+fn open_nvram(path: Option<&Path>) -> Result<Nvram, Error> {
+    let Some(path) = path else {
+        return Ok(Nvram::volatile());
+    };
+    let failed = |source| Error::Nvram {
+        path: path.to_owned(),
+        source,
+    };
+    let mut options = File::options();
+    let file = options.read(true).write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(|error| failed(error.into()))?;
+    file.try_lock().map_err(|error| {
+        let error = match error {
+            TryLockError::WouldBlock => io::Error::other("another run uses it; give each guest a file of its own"),
+            TryLockError::Error(error) => error,
+        };
+        failed(error.into())
+    })?;
+    let (nvram, lost) = Nvram::in_file(file).map_err(failed)?;
+    if lost > 0 {
+        terminal::say(&format!(
+            "pteg: --nvram {}: {lost} bytes at its end were in no partition, or behind a damaged one, and are free space now",
+            path.display()
+        ));
+    }
+    Ok(nvram)
+}
+
+/// Runs the machine to its end; `load` puts what is to be started into memory once more, when it is started anew.
 fn drive(
     machine: &Arc<Machine>,
     accelerator: impl Accelerator,
     entry: boot::Entry,
+    load: impl Fn() -> Result<boot::Entry, BootError>,
     terminal: &Terminal,
 ) -> Result<Outcome, Error> {
     if let Err(error) = carriers::spawn(machine, move |server| accelerator.processor(server)) {
@@ -328,22 +447,35 @@ fn drive(
         return Err(Error::Threads(error));
     }
     terminal.connect(Arc::clone(machine)).map_err(Error::Terminal)?;
-    let start = Start {
-        pc: entry.pc,
-        r3: entry.device_tree,
-        msr: Msr::from_raw(Msr::SF | Msr::ME),
-    };
-    machine.processors.by_server(0).start(start);
+    machine.start(entry);
 
-    machine.stop.wait();
+    while machine.stop.wait() == Call::Reset {
+        if let Err(error) = machine.reset(&load) {
+            machine.stop.request(Ending::NotReset(said(&error)));
+        }
+    }
     machine.pause.end();
     machine
         .processors
         .iter()
         .for_each(crate::processors::Processor::dismiss);
     let left_behind = machine.stop.wait_for_processors(PATIENCE);
+    if let Err(error) = machine.nvram.sync() {
+        terminal::say(&format!("pteg: --nvram: having the host write the file: {error}"));
+    }
     Ok(Outcome {
         ending: machine.stop.take().expect("wait returned"),
         left_behind,
     })
+}
+
+/// An error with its causes.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line += &format!(": {error}");
+        cause = error.source();
+    }
+    line
 }

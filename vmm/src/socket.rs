@@ -19,14 +19,14 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tempfile::NamedTempFile;
 
 /// Bytes that a path may have, as the kernel keeps it with the socket.
-const MOST_PATH_BYTES: usize = 107;
+pub(crate) const MOST_PATH_BYTES: usize = 107;
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 128;
 
 /// A socket cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("{flag} {}: {why}", path.display())]
+#[error("{flag} {}", path.display())]
 pub(crate) struct SocketError {
     /// The flag that asks for it.
     flag: &'static str,
@@ -41,8 +41,8 @@ enum Why {
     /// The kernel has no room for its path.
     #[error("the path of a Unix socket has {MOST_PATH_BYTES} bytes at most, this one {0}; give a shorter one")]
     TooLong(usize),
-    /// It is somebody else's.
-    #[error("another run listens at this path; give each run its own")]
+    /// It is somebody else's, or another one of this run.
+    #[error("somebody listens at this path already; give each run, and each of its sockets, a path of its own")]
     Taken,
     /// It is a file that is not to be lost.
     #[error("there is a file already, and it is no socket; give a path where none is")]
@@ -93,32 +93,24 @@ impl Socket {
         let _turn = lock_folder(path);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::open(folder_of(path), flags, Mode::empty())?;
-        let listening = listen_in(&folder)?;
+        let mut listening = listen_in(&folder)?;
         let metadata = fs::symlink_metadata(listening.path())?;
-        let listening = match listening.persist_noclobber(path) {
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-                let is_socket = |metadata: fs::Metadata| metadata.file_type().is_socket();
-                if !fs::symlink_metadata(path).is_ok_and(is_socket) {
-                    return Err(Why::File);
+        loop {
+            match listening.persist_noclobber(path) {
+                Ok(socket) => {
+                    return Ok(Self {
+                        listener: UnixListener::from(socket),
+                        path: path.to_owned(),
+                        device: metadata.dev(),
+                        inode: metadata.ino(),
+                    });
                 }
-                if is_alive(&address) {
-                    return Err(Why::Taken);
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                    remove_dead(path, &address)?;
+                    listening = error.file;
                 }
-                fs::remove_file(path)?;
-                error.file.persist_noclobber(path)
+                Err(error) => return Err(error.error.into()),
             }
-            named => named,
-        };
-        match listening {
-            Ok(socket) => Ok(Self {
-                listener: UnixListener::from(socket),
-                path: path.to_owned(),
-                device: metadata.dev(),
-                inode: metadata.ino(),
-            }),
-            // Somebody was faster.
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(Why::Taken),
-            Err(error) => Err(error.error.into()),
         }
     }
 
@@ -161,6 +153,20 @@ fn new_socket() -> Result<OwnedFd, Errno> {
 fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("."))
+}
+
+/// Takes away the socket at `path` that nobody listens at any more, unless that has happened meanwhile.
+fn remove_dead(path: &Path, address: &SocketAddrUnix) -> Result<(), Why> {
+    let unless_gone = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error.into()),
+    };
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => Err(Why::File),
+        Ok(_) if is_alive(address) => Err(Why::Taken),
+        Ok(_) => fs::remove_file(path).or_else(unless_gone),
+        Err(error) => unless_gone(error),
+    }
 }
 
 /// Whether somebody listens there; who cannot find out takes it that somebody does.
@@ -316,9 +322,29 @@ mod tests {
             ("/nowhere/socket", "a folder that exists"),
             ("", "give a path"),
         ] {
-            let said = Socket::new("--control", Path::new(path)).unwrap_err().to_string();
+            let refused = Socket::new("--control", Path::new(path)).unwrap_err();
+            let said = format!("{refused}: {}", refused.why);
             assert!(said.starts_with("--control ") && said.contains(words), "{said}");
         }
+    }
+
+    /// Whoever ends takes its socket away without asking those who begin.
+    #[test]
+    fn a_run_that_begins_while_another_ends_never_takes_its_socket_for_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        // Found there, and gone when it is looked at.
+        remove_dead(&path, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..2000 {
+                        let made = Socket::make(&path);
+                        assert!(matches!(made, Ok(_) | Err(Why::Taken)), "{made:?}");
+                    }
+                });
+            }
+        });
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! How a run ends: the first reason wins, whoever has it tells the main thread, and the main thread
-//! brings the processors home.
+//! brings the processors home. The main thread is also told here to start the machine anew.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +13,10 @@ use hpt::Patience;
 pub(crate) enum Ending {
     /// The guest powered off.
     PowerOff,
-    /// The guest asked to be started anew.
+    /// The guest asked to be started anew, and the user does not want that.
     Reboot,
+    /// The machine could not be started anew.
+    NotReset(String),
     /// The guest's last processor stopped itself: nobody is left to start it again.
     AllStopped,
     /// The guest's operating system gave up, with these last words.
@@ -40,9 +42,29 @@ pub(crate) enum Ending {
     Panicked,
 }
 
+/// What the main thread is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// End the run.
+    End,
+    /// Start the machine anew.
+    Reset,
+}
+
+/// An end that is set for a time.
+struct Later {
+    at: Instant,
+    /// However often it is put off.
+    latest: Instant,
+    ending: Ending,
+}
+
 #[derive(Default)]
 struct State {
     ending: Option<Ending>,
+    later: Option<Later>,
+    /// The machine is to be started anew.
+    reset: bool,
     /// Threads of processors that have not returned.
     running: usize,
 }
@@ -72,19 +94,72 @@ impl Stop {
         }
     }
 
+    /// Asks for a new start of the machine. What was to happen later does not, as whoever asked for it is gone then.
+    pub(crate) fn request_reset(&self) {
+        let mut state = self.lock();
+        state.reset = true;
+        state.later = None;
+        self.changed.notify_all();
+    }
+
+    /// The guest that there was is gone: what it has asked for, or a client for it, since its machine's new start was told to [`Self::wait`], is
+    /// done by that start.
+    pub(crate) fn forget(&self) {
+        let mut state = self.lock();
+        state.reset = false;
+        state.later = None;
+    }
+
+    /// Ends the run for this reason after `delay`, or when that has been put off for `longest`; unless it ends before. Who comes first decides.
+    pub(crate) fn request_later(&self, ending: Ending, delay: Duration, longest: Duration) {
+        let now = Instant::now();
+        let (at, latest) = (now + delay, now + longest);
+        self.lock().later.get_or_insert(Later { at, latest, ending });
+        self.changed.notify_all();
+    }
+
+    /// If the run is to end later, not before `delay` is over.
+    pub(crate) fn put_off(&self, delay: Duration) {
+        if let Some(later) = &mut self.lock().later {
+            later.at = (Instant::now() + delay).min(later.latest);
+        }
+    }
+
+    /// If the run is to end later, it ends now; whether it was to.
+    pub(crate) fn hasten(&self) -> bool {
+        let later = self.lock().later.take();
+        later.map(|later| self.request(later.ending)).is_some()
+    }
+
     /// Whether the run is ending.
     pub(crate) fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Acquire)
     }
 
-    /// Waits for the end.
-    pub(crate) fn wait(&self) {
-        let state = self.lock();
-        drop(
-            self.changed
-                .wait_while(state, |state| state.ending.is_none())
-                .expect(UNPOISONED),
-        );
+    /// Waits for the end, or for a wish to start the machine anew, which is told once.
+    pub(crate) fn wait(&self) -> Call {
+        let mut state = self.lock();
+        loop {
+            if state.ending.is_some() {
+                return Call::End;
+            }
+            if std::mem::take(&mut state.reset) {
+                return Call::Reset;
+            }
+            let left = state
+                .later
+                .as_ref()
+                .map(|later| later.at.saturating_duration_since(Instant::now()));
+            state = match left {
+                None => self.changed.wait(state).expect(UNPOISONED),
+                Some(Duration::ZERO) => {
+                    drop(state);
+                    self.hasten();
+                    self.lock()
+                }
+                Some(left) => self.changed.wait_timeout(state, left).expect(UNPOISONED).0,
+            };
+        }
     }
 
     /// Why the run ended; the default is for callers that ask too early.
@@ -151,8 +226,64 @@ mod tests {
         stop.request(Ending::PowerOff);
         stop.request(Ending::Quit);
         assert!(stop.is_requested());
-        stop.wait();
+        assert_eq!(stop.wait(), Call::End);
         assert!(matches!(stop.take(), Some(Ending::PowerOff)));
+    }
+
+    #[test]
+    fn what_a_guest_that_is_gone_has_asked_for_is_not_done() {
+        const LONG: Duration = Duration::from_secs(1000);
+        let stop = Stop::default();
+        stop.request_reset();
+        assert_eq!(stop.wait(), Call::Reset);
+        stop.request_reset();
+        stop.request_later(Ending::Quit, LONG, LONG);
+        stop.forget();
+        assert!(!stop.hasten());
+        stop.request(Ending::PowerOff);
+        assert_eq!(stop.wait(), Call::End);
+        assert!(matches!(stop.take(), Some(Ending::PowerOff)));
+    }
+
+    #[test]
+    fn a_new_start_is_told_once_and_the_end_comes_before_it() {
+        let stop = Stop::default();
+        stop.request_reset();
+        stop.request_reset();
+        assert_eq!(stop.wait(), Call::Reset);
+        assert!(!stop.is_requested());
+        stop.request_reset();
+        stop.request(Ending::Quit);
+        assert_eq!(stop.wait(), Call::End);
+    }
+
+    #[test]
+    fn what_is_to_end_later_ends_then_unless_the_machine_is_started_anew() {
+        let stop = Stop::default();
+        stop.request_later(
+            Ending::Died("first".into()),
+            Duration::from_millis(5),
+            Duration::from_secs(1000),
+        );
+        stop.request_later(Ending::Died("second".into()), Duration::ZERO, Duration::ZERO);
+        assert_eq!(stop.wait(), Call::End);
+        assert!(matches!(stop.take(), Some(Ending::Died(words)) if words == "first"));
+        let stop = Stop::default();
+        stop.request_later(Ending::Died("gone".into()), Duration::ZERO, Duration::ZERO);
+        stop.request_reset();
+        assert_eq!(stop.wait(), Call::Reset);
+        stop.put_off(Duration::ZERO);
+        assert!(!stop.hasten());
+        stop.request(Ending::Quit);
+        assert!(matches!(stop.take(), Some(Ending::Quit)));
+    }
+
+    #[test]
+    fn an_end_that_is_put_off_for_ever_comes_all_the_same() {
+        let stop = Stop::default();
+        stop.request_later(Ending::Died("late".into()), Duration::ZERO, Duration::from_millis(5));
+        stop.put_off(Duration::from_secs(1000));
+        assert_eq!(stop.wait(), Call::End);
     }
 
     #[test]
@@ -164,7 +295,7 @@ mod tests {
                 let _enlisted = enlisted;
                 panic!("as the test wants");
             });
-            stop.wait();
+            assert_eq!(stop.wait(), Call::End);
             assert!(thread.join().is_err());
         });
         assert_eq!(stop.wait_for_processors(Duration::ZERO), 0);

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use devices::interrupt::Interrupt;
+use devices::interrupt::{Interrupt, Sources};
+use devices::nvram::Nvram;
 use hpt::{Current, NoShadow, Order, Table};
 use power::hcall::{Hcall, Status};
 use power::msr::Msr;
@@ -17,10 +18,11 @@ use power::spr::Spr;
 
 use crate::accel::{Exit, Partition, Processor, Wire};
 use crate::hypercall::{Caller, Next, dispatch};
-use crate::machine::{Machine, Parts, Traits};
+use crate::machine::{Machine, Parts, Reactions, Traits};
 use crate::memory::GuestRam;
 use crate::offer::Offer;
 use crate::size::Size;
+use crate::sources::CONSOLE_INTERRUPT;
 use crate::stop::Stop;
 
 /// A processor that runs nothing.
@@ -29,6 +31,8 @@ pub(crate) struct Registers {
     pub(crate) gprs: [u64; 32],
     pub(crate) msr: u64,
     pub(crate) sprg0: u64,
+    /// What else was set.
+    pub(crate) breakpoints: Vec<(Spr, u64)>,
     pub(crate) interrupt: bool,
 }
 
@@ -67,6 +71,8 @@ impl Processor for Registers {
         Exit::Attention
     }
 
+    fn answer(&mut self, _bytes: &[u8]) {}
+
     fn gpr(&self, number: usize) -> u64 {
         self.gprs[number]
     }
@@ -84,8 +90,10 @@ impl Processor for Registers {
     }
 
     fn set_spr(&mut self, number: Spr, value: u64) {
-        assert_eq!(number, Spr::SPRG0);
-        self.sprg0 = value;
+        match number {
+            Spr::SPRG0 => self.sprg0 = value,
+            _ => self.breakpoints.push((number, value)),
+        }
     }
 
     fn interrupt_pending(&self) -> bool {
@@ -122,6 +130,10 @@ pub(crate) struct Modes {
     pub(crate) lpcr: AtomicU64,
     /// Interrupts stay where they are.
     pub(crate) fixed_interrupts: bool,
+    /// Processors have CIABR, DAWR and DAWRX.
+    pub(crate) breakpoints: bool,
+    /// Processors can have a process table.
+    pub(crate) process_table: bool,
     pub(crate) wrote: Mutex<Vec<(u64, u64)>>,
 }
 
@@ -137,6 +149,14 @@ impl Partition for Modes {
 
     fn relocates_interrupts(&self) -> bool {
         !self.fixed_interrupts
+    }
+
+    fn has_breakpoints(&self) -> bool {
+        self.breakpoints
+    }
+
+    fn has_process_table(&self) -> bool {
+        self.process_table
     }
 
     fn characteristics(&self) -> [u64; 2] {
@@ -183,13 +203,41 @@ pub(crate) fn machine_of(
     modes: Arc<Modes>,
     output: Box<dyn Write + Send>,
 ) -> Machine {
-    machine_from(wires, carriers, modes, output, None)
+    machine_from(wires, carriers, modes, output, None, false)
+}
+
+/// A machine of one processor with a PCI host bridge.
+pub(crate) fn machine_with_pci() -> Machine {
+    let wires: Vec<Arc<dyn Wire>> = vec![Arc::new(NoWire)];
+    machine_from(wires, 1, Arc::default(), Box::new(Paper::default()), None, true)
+}
+
+/// An interrupt controller with one source, the console's.
+struct OnePin(Box<dyn Interrupt>);
+
+impl Sources for OnePin {
+    fn pulse(&self, number: u32) {
+        assert_eq!(number, CONSOLE_INTERRUPT);
+        self.0.raise();
+    }
+
+    fn set_level(&self, number: u32, _up: bool) {
+        panic!("source {number:#x} has no level");
+    }
 }
 
 /// A machine of a processor that comes with an interrupt controller, whose source of the console `pin` fires.
 pub(crate) fn machine_with_irqchip(pin: Box<dyn Interrupt>) -> Machine {
     let wires: Vec<Arc<dyn Wire>> = vec![Arc::new(NoWire)];
-    machine_from(wires, 1, Arc::default(), Box::new(Paper::default()), Some(pin))
+    let sources = Arc::new(OnePin(pin));
+    machine_from(
+        wires,
+        1,
+        Arc::default(),
+        Box::new(Paper::default()),
+        Some(sources),
+        false,
+    )
 }
 
 fn machine_from(
@@ -197,7 +245,8 @@ fn machine_from(
     carriers: usize,
     modes: Arc<Modes>,
     output: Box<dyn Write + Send>,
-    console_pin: Option<Box<dyn Interrupt>>,
+    sources: Option<Arc<dyn Sources>>,
+    has_pci: bool,
 ) -> Machine {
     let ram = Arc::new(GuestRam::new(Size::from_bytes(RAM)).unwrap());
     let parts = Parts {
@@ -205,7 +254,8 @@ fn machine_from(
         partition: modes,
         table: Current::new(Table::new(Order::MIN).unwrap()),
         shadow: Box::new(NoShadow),
-        console_pin,
+        sources,
+        devices: Vec::new(),
         listener: None,
         kernel: None,
     };
@@ -215,6 +265,9 @@ fn machine_from(
         largest_table: Order::new(20).unwrap(),
         timed: true,
         duplicates: None,
+        reactions: Reactions::default(),
+        nvram: Nvram::volatile(),
+        has_pci,
     };
     Machine::new(ram, parts, traits, output, Arc::new(Stop::default())).unwrap()
 }

@@ -6,7 +6,7 @@
 use std::thread;
 use std::time::Instant;
 
-use hpt::Port;
+use hpt::{Accessor, Fault, Port};
 use power::msr::Msr;
 
 use crate::accel::{Exit, Processor};
@@ -49,6 +49,8 @@ pub(crate) enum Outlook {
 pub(crate) struct Vcpu<P> {
     server: usize,
     doing: Doing,
+    /// Of how many resets it knows.
+    resets: u64,
     /// Its last turn ended as it conferred to all others.
     has_conferred_to_all: bool,
     /// Made when it starts for the first time: processors that a guest never starts cost nothing.
@@ -61,6 +63,7 @@ impl<P: Processor> Vcpu<P> {
         Self {
             server,
             doing: Doing::Stopped,
+            resets: 0,
             has_conferred_to_all: false,
             body: None,
         }
@@ -83,6 +86,7 @@ impl<P: Processor> Vcpu<P> {
 
     /// Whether it can run, or when, seen at `now`. Notes the time when it is first seen to be able to.
     pub(crate) fn look(&mut self, machine: &Machine, now: Instant) -> Outlook {
+        self.follow_reset(machine);
         match &mut self.doing {
             Doing::Ready(_) => Outlook::Runs,
             Doing::Running => Outlook::Waits,
@@ -103,12 +107,28 @@ impl<P: Processor> Vcpu<P> {
         }
     }
 
-    /// Somebody carries it from here on; it could run when it was looked at. `make` makes the processor.
-    pub(crate) fn arrive(&mut self, machine: &Machine, make: impl FnOnce(usize) -> P) {
+    /// If the machine was reset, it is stopped.
+    fn follow_reset(&mut self, machine: &Machine) {
+        let resets = machine.processors.resets();
+        if resets != self.resets {
+            self.resets = resets;
+            self.doing = Doing::Stopped;
+            self.has_conferred_to_all = false;
+        }
+    }
+
+    /// Somebody carries it from here on; it could run when it was looked at. `make` makes the processor. `false`: it can run no more, as the
+    /// machine was reset since then.
+    #[must_use]
+    pub(crate) fn arrive(&mut self, machine: &Machine, make: impl FnOnce(usize) -> P) -> bool {
+        self.follow_reset(machine);
         let processor = machine.processors.by_server(self.server);
         match std::mem::replace(&mut self.doing, Doing::Running) {
             Doing::Stopped => {
-                let start = processor.take_start().expect("it was seen starting");
+                let Some(start) = processor.take_start() else {
+                    self.doing = Doing::Stopped;
+                    return false;
+                };
                 let body = self.body.get_or_insert_with(|| {
                     let cpu = make(self.server);
                     let port = machine.hpt.port().with_own_flush(cpu.own_flush());
@@ -128,6 +148,7 @@ impl<P: Processor> Vcpu<P> {
             Doing::Ready(waited) => self.arrive_after(machine, &waited),
             Doing::Running => {}
         }
+        true
     }
 
     fn arrive_after(&self, machine: &Machine, waited: &Waited) {
@@ -159,9 +180,19 @@ impl<P: Processor> Vcpu<P> {
             if machine.stop.is_requested() {
                 return None;
             }
+            // Its areas are gone, and nobody has an account of it to keep.
+            if machine.processors.resets() != self.resets {
+                break Doing::Stopped;
+            }
             let exit = cpu.run();
             if let Some(count) = cpu.instructions() {
                 machine.processors.by_server(self.server).note_instructions(count);
+            }
+            if let Some(tally) = &machine.tally {
+                tally.note_exit(self.server, &exit);
+                if matches!(exit, Exit::Attention) {
+                    note_work(cpu, machine, self.server);
+                }
             }
             match exit {
                 Exit::Hypercall => match hypercall::dispatch(caller, port, cpu) {
@@ -175,7 +206,7 @@ impl<P: Processor> Vcpu<P> {
                                 let until = decrementer(cpu, Instant::now());
                                 break Doing::Asleep { waited, until };
                             }
-                            doze(cpu, machine, self.server, waited);
+                            doze(cpu, machine, self.server, self.resets, waited);
                             _running = run();
                         }
                         machine.processors.by_server(self.server).take_prod();
@@ -199,13 +230,24 @@ impl<P: Processor> Vcpu<P> {
                 }
                 // It waits in its carrier's hands, outside its seat: whoever takes the memory away waits for the processor, never the
                 // other way round. If the run ends meanwhile, the loop sees it.
-                Exit::Withheld { real, access } => {
+                Exit::Withheld { real, access, pc } => {
+                    let server = self.server;
+                    let by = Accessor::Processor { server, pc };
+                    let fault = Fault { real, access, by };
                     machine.pause.leave(self.server);
                     let began = Instant::now();
-                    let _: Result<_, _> = machine.ram.frames().wait_for(real, access, &*machine.stop);
+                    let _: Result<_, _> = machine.ram.frames().wait_for(&fault, &*machine.stop);
                     machine.ram.waits().note_at(delay, cpu.instructions(), began.elapsed());
                     machine.pause.enter(self.server);
                 }
+                // Outside its seat as well: a device may wait for a lock whose holder takes memory away.
+                Exit::Load { real, bytes } => {
+                    let mut answer = [0; 8];
+                    let answer = &mut answer[..bytes];
+                    machine.bus.load(real, answer);
+                    cpu.answer(answer);
+                }
+                Exit::Store { real, operand } => machine.bus.store(real, operand.as_bytes()),
                 Exit::Checkstop(why) => {
                     cpu.settle();
                     machine.stop.request(Ending::Checkstop {
@@ -218,6 +260,9 @@ impl<P: Processor> Vcpu<P> {
             }
         };
         cpu.settle();
+        if machine.tally.is_some() {
+            note_work(cpu, machine, self.server);
+        }
         if let Doing::Asleep { .. } | Doing::Ready(_) = doing {
             let mut areas = machine.processors.by_server(self.server).areas();
             if self.has_conferred_to_all {
@@ -227,14 +272,26 @@ impl<P: Processor> Vcpu<P> {
             }
         }
         self.doing = doing;
+        self.follow_reset(machine);
         confers_to
     }
 
     /// The run is over: what it has to tell.
     pub(crate) fn report(self, machine: &Machine) {
-        if let Some(Body { cpu, .. }) = self.body {
+        if let Some(Body { mut cpu, .. }) = self.body {
             machine.note_unknown(cpu.unknown_instructions());
+            note_work(&cpu, machine, self.server);
+            if let Some(executed) = cpu.take_executed() {
+                machine.note_executed(executed);
+            }
         }
+    }
+}
+
+/// Lets others see what it has counted of its work.
+fn note_work<P: Processor>(cpu: &P, machine: &Machine, server: usize) {
+    if let Some(counts) = cpu.work() {
+        machine.processors.by_server(server).note_work(counts);
     }
 }
 
@@ -246,12 +303,17 @@ fn has_reason_to_run<P: Processor>(cpu: &P, machine: &Machine, server: usize) ->
 }
 
 /// Lets a processor that sees to its own sleep sleep here, in its carrier's hands. To the others it does not run meanwhile.
-fn doze<P: Processor>(cpu: &mut P, machine: &Machine, server: usize, mut waited: Waited) {
+/// A reset of the machine, of which it knows `resets`, ends its sleep.
+fn doze<P: Processor>(cpu: &mut P, machine: &Machine, server: usize, resets: u64, mut waited: Waited) {
     let processor = machine.processors.by_server(server);
+    let is_reset = || machine.processors.resets() != resets;
     processor.areas().leave(&machine.ram);
     machine.pause.leave(server);
-    cpu.doze(&|| processor.is_prodded() || machine.stop.is_requested());
+    cpu.doze(&|| processor.is_prodded() || machine.stop.is_requested() || is_reset());
     machine.pause.enter(server);
+    if is_reset() {
+        return;
+    }
     let now = machine.partition.timebase();
     waited.note_ready(now);
     processor.areas().arrive_after(&machine.ram, &waited, now);

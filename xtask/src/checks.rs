@@ -48,8 +48,8 @@ pub fn steps(selection: Selection) -> Vec<Step<'static>> {
         .collect()
 }
 
-/// The workspaces: the program's, and that of the fuzz targets.
-const MANIFESTS: [&str; 2] = ["Cargo.toml", "hpt/fuzz/Cargo.toml"];
+/// The workspaces: the program's, and those of the fuzz targets.
+const MANIFESTS: [&str; 3] = ["Cargo.toml", "hpt/fuzz/Cargo.toml", "devices/fuzz/Cargo.toml"];
 
 fn format(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     match missing(workspace, "fmt", "rustfmt") {
@@ -170,10 +170,10 @@ fn guest(workspace: &Workspace, tally: &mut Tally) -> Outcome {
 fn loom(workspace: &Workspace, tally: &mut Tally) -> Outcome {
     // A directory of its own: other flags would rebuild everything, here and in the next run.
     let target = workspace.target().join("loom");
-    let packages = ["--package", "hpt", "--package", "devices", "--package", "kvm-ppc"];
+    let packages = ["hpt", "devices", "kvm-ppc", "vmm-models"].map(|package| ["--package", package]);
     let mut command = workspace.cargo(&["test", "--locked", "--release", "--test", "*loom*", "--no-fail-fast"]);
     command
-        .args(packages)
+        .args(packages.as_flattened())
         .env("CARGO_TARGET_DIR", target)
         .env("RUSTFLAGS", "--cfg loom -D warnings");
     run_tests(&mut command, tally)

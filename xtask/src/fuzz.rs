@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: libFuzzer on the fuzz targets of `hpt/fuzz`, built with the flags that cargo-fuzz would give, on any
+//! `cargo xtask fuzz`: libFuzzer on the fuzz targets of `hpt/fuzz` and `devices/fuzz`, built with the flags that cargo-fuzz would give, on any
 //! stable Rust. What it finds on the way is kept below the target directory; `--keep` brings what is new into the corpus
 //! beside the code.
 
@@ -11,8 +11,25 @@ use crate::output::{Tally, run, say};
 use crate::step::{self, Outcome, Step};
 use crate::workspace::Workspace;
 
+/// A fuzz target.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    name: &'static str,
+    /// The crate that it is about, in whose `fuzz` it is.
+    of: &'static str,
+}
+
 /// The targets, the usual one first.
-const TARGETS: [&str; 1] = ["hypercalls"];
+const TARGETS: [Target; 2] = [
+    Target {
+        name: "hypercalls",
+        of: "hpt",
+    },
+    Target {
+        name: "disks",
+        of: "devices",
+    },
+];
 
 /// Seconds in `cargo xtask test`.
 const SHORT: u64 = 30;
@@ -37,7 +54,7 @@ enum Work {
 
 /// The short run over every target.
 pub fn short(workspace: &Workspace, tally: &mut Tally) -> Outcome {
-    for target in TARGETS {
+    for target in &TARGETS {
         match fuzz(workspace, target, &Work::Seconds(SHORT), tally) {
             Outcome::Passed => {}
             other => return other,
@@ -59,8 +76,8 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
     step::run_all(workspace, &[step])
 }
 
-fn parse(arguments: &[&str]) -> Result<(&'static str, Work), String> {
-    let mut target = TARGETS[0];
+fn parse(arguments: &[&str]) -> Result<(&'static Target, Work), String> {
+    let mut target = &TARGETS[0];
     let mut work = Work::Seconds(USUAL);
     let mut rest = arguments.iter();
     while let Some(&argument) = rest.next() {
@@ -74,22 +91,24 @@ fn parse(arguments: &[&str]) -> Result<(&'static str, Work), String> {
             "--replay" => work = Work::Replay(value()?.into()),
             "--keep" => work = Work::Keep,
             name => {
-                target = TARGETS
-                    .into_iter()
-                    .find(|known| *known == name)
-                    .ok_or_else(|| format!("`{name}` is not a fuzz target: there are {}", TARGETS.join(", ")))?;
+                let known = TARGETS.iter().find(|known| known.name == name);
+                target = known.ok_or_else(|| {
+                    let names = TARGETS.each_ref().map(|target| target.name).join(", ");
+                    format!("`{name}` is not a fuzz target: there are {names}")
+                })?;
             }
         }
     }
     Ok((target, work))
 }
 
-fn fuzz(workspace: &Workspace, target: &str, work: &Work, tally: &mut Tally) -> Outcome {
+fn fuzz(workspace: &Workspace, target: &Target, work: &Work, tally: &mut Tally) -> Outcome {
     let program = match build(workspace, target, tally) {
         Ok(program) => program,
         Err(outcome) => return outcome,
     };
-    let kept = workspace.root().join("hpt/fuzz/corpus").join(target);
+    let kept = workspace.root().join(target.of).join("fuzz/corpus").join(target.name);
+    let target = target.name;
     let found = workspace.target().join("fuzz/corpus").join(target);
     let failed = workspace.target().join("fuzz/failed").join(target);
     for directory in [&kept, &found, &failed] {
@@ -169,7 +188,7 @@ fn keep(mut fuzzer: Command, kept: &Path, found: &Path, tally: &mut Tally) -> Ou
 }
 
 /// The fuzzer's program.
-fn build(workspace: &Workspace, target: &str, tally: &mut Tally) -> Result<PathBuf, Outcome> {
+fn build(workspace: &Workspace, target: &Target, tally: &mut Tally) -> Result<PathBuf, Outcome> {
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     if !answers(&mut Command::new(compiler)) {
         let why = "there is no C++ compiler, which libFuzzer is built with, so nothing was tried: install g++";
@@ -180,7 +199,8 @@ fn build(workspace: &Workspace, target: &str, tally: &mut Tally) -> Result<PathB
         return Err(Outcome::Failed("rustc does not say what this machine is".to_owned()));
     };
     let directory = workspace.target().join("fuzz");
-    let manifest = workspace.root().join("hpt/fuzz/Cargo.toml");
+    let manifest = workspace.root().join(target.of).join("fuzz/Cargo.toml");
+    let target = target.name;
     let mut cargo = workspace.cargo(&["build", "--release", "--locked", "--target", &host, "--bin", target]);
     cargo
         .arg("--manifest-path")
@@ -225,15 +245,16 @@ mod tests {
 
     #[test]
     fn arguments_in_any_order_are_understood() {
-        assert_eq!(parse(&[]), Ok(("hypercalls", Work::Seconds(USUAL))));
+        assert_eq!(parse(&[]), Ok((&TARGETS[0], Work::Seconds(USUAL))));
         assert_eq!(
             parse(&["--seconds", "7", "hypercalls"]),
-            Ok(("hypercalls", Work::Seconds(7)))
+            Ok((&TARGETS[0], Work::Seconds(7)))
         );
         assert_eq!(
             parse(&["hypercalls", "--replay", "x"]),
-            Ok(("hypercalls", Work::Replay("x".into())))
+            Ok((&TARGETS[0], Work::Replay("x".into())))
         );
+        assert_eq!(parse(&["disks"]), Ok((&TARGETS[1], Work::Seconds(USUAL))));
         assert!(parse(&["--seconds", "0"]).unwrap_err().contains("`0`"));
         assert!(parse(&["--seconds"]).unwrap_err().contains("needs a value"));
         assert!(parse(&["nothing"]).unwrap_err().contains("hypercalls"));

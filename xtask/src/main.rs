@@ -2,18 +2,22 @@
 //!
 //! `checks` says which steps there are, `step` runs them one after another and reports, `output` decides
 //! which of a step's lines are shown while it runs, `tools` brings what the steps need and the machine lacks.
-//! `fuzz`, `miri` and `power_host` are steps that need more than a line. `bench`, `mutants` and `soak` are long, and no steps.
+//! `fuzz`, `miri` and `power_host` are steps that need more than a line. `bench`, `differential`, `mutants`, `programs` and `soak`
+//! are long, and no steps.
 
 mod bench;
 mod checks;
+mod differential;
 mod fuzz;
 mod miri;
 mod mutants;
 mod output;
 mod power_host;
+mod programs;
 mod soak;
 mod step;
 mod tools;
+mod watched;
 mod workspace;
 
 use std::process::ExitCode;
@@ -27,7 +31,7 @@ The project's own chores.
 Usage: cargo xtask COMMAND
 
 Commands:
-  test   Run everything that continuous integration runs: lint, tests, models. Takes 10 to 30 minutes
+  test   Run everything that continuous integration runs: lint, tests, models. Takes 20 to 40 minutes
          on two processors, most of it building; the first run also fetches Debian packages and cargo-deny
          into the cache directory, and builds a kernel
   lint   Only the formatting, clippy, the documentation and the dependencies
@@ -37,17 +41,24 @@ Commands:
   miri   Only the tests of the page table under Miri, where a nightly toolchain has it
 
 Long ones, which are part of no check:
-  fuzz     [--seconds N] [--keep] [TARGET]: throw random hypercalls at the page table. Default: 300 seconds of
-           `hypercalls`; `test` has 30. An input that fails is kept, and the last lines say where;
-           `--replay FILE` plays it step by step. `--keep` makes hpt/fuzz/corpus the smallest set of inputs that
-           reaches what all inputs found so far reach
-  mutants  [NAME…]: weaken each memory ordering and each step of the protocols once (the list is hpt/mutants.txt),
-           and see a test fail each time. Six minutes on two processors, the first time more
+  fuzz     [--seconds N] [--keep] [TARGET]: throw random hypercalls at the page table (`hypercalls`), random drivers at a block
+           device (`disks`). Default: 300 seconds of `hypercalls`; `test` has 30 of each. An input that fails is kept, and the last
+           lines say where; `--replay FILE` plays it step by step. `--keep` makes the corpus in the tree the smallest set of inputs
+           that reaches what all inputs found so far reach
+  differential [--cpu power8|power9] [--millions N] [--seed S] [--threads T]: run random programs of all problem-state instructions here and under
+           QEMU's user emulation, and compare registers and memory after each. Default: 100 million instructions from seed 1
+           on, on as many threads as there are processors. A difference is printed with its seed and the least program
+           that shows it; `test` has a million
+  mutants  [NAME…]: weaken each memory ordering and each step of the protocols once (the lists are mutants.txt in hpt, vmm and devices),
+           and see a test fail each time. Half an hour on two processors
   soak     [--minutes N] [--image NAME] [--smp N] [--resize] [--upkeep] [-- FLAGS]: a Linux guest forks, execs, maps, protects and
            unmaps on all processors while pteg looks for pages that are mapped twice and for stale translations; with
            --resize it also makes its page table larger and smaller every second; with --upkeep host threads discard, unmap,
            track and dump its memory all the time. FLAGS are for `pteg run`.
            Default: 10 minutes, debian:6.12, 4 processors
+  programs [--image NAME] [--smp N] [NAME…] [-- FLAGS]: Debian's own programs in a guest, with known answers: a compiler, suites of
+           Python's and OpenSSL's, SQLite, compression. `test` has part of each but of those that take minutes. The first run fetches 100 MiB.
+           Default: all of them, debian:6.12-64k, 1 processor
   bench    [NAME…] [FLAGS]: measure pteg beside QEMU. About ten minutes, with nothing else running.
            `cargo xtask bench --help` has the names and flags; benches/README.md has the figures
 
@@ -56,8 +67,9 @@ A POWER host with KVM-PR, which QEMU emulates, or this machine if it is one:
            The first of them brings all that is needed, once: a Rust for POWER, a kernel (five minutes on two
            processors), and, as root, packages of this system's. `test [WORD]` runs the cases of
            tests/power-host, or those whose names have this word in them, and with --long also those that take half an hour; `run -- LINE` runs a line for a shell, with pteg
-           in PATH, and exits as that does; `shell` is for a person; `bench [--runs N] [--write]` measures, with pages of
-           either size unless one is given, N rounds (3), and puts the figures into benches/README.md.
+           in PATH, and exits as that does; `shell` is for a person; `bench [WORD] [--runs N] [--write]` takes the figures,
+           or those whose names have this word in them, with pages of either size unless one is given, N rounds (3), and
+           puts them into benches/README.md.
            M is powernv8 (the default), powernv9, or pseries, a host that is itself a guest; P is 4k (the default) or 64k;
            --native is this machine without QEMU, --all every host that makes sense
            For run, shell and bench: --smp N, --mem MIB; --file FILE[:NAME] puts a file where the line is run, and
@@ -87,8 +99,10 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["bench", ref rest @ ..] => return bench::run(&Workspace::of_process(), rest),
+        ["differential", ref rest @ ..] => return differential::command(&Workspace::of_process(), rest),
         ["fuzz", ref rest @ ..] => return fuzz::command(&Workspace::of_process(), rest),
         ["power-host", ref rest @ ..] => return power_host::command(&Workspace::of_process(), rest),
+        ["programs", ref rest @ ..] => return programs::run(&Workspace::of_process(), rest),
         ["soak", ref rest @ ..] => return soak::run(&Workspace::of_process(), rest),
         ["mutants", ref names @ ..] => return mutants::run(&Workspace::of_process(), names),
         [] => return wrong_use("a command is missing"),
@@ -100,7 +114,7 @@ fn main() -> ExitCode {
 
 fn wrong_use(what: &str) -> ExitCode {
     eprintln!(
-        "xtask: {what}: give one of test, lint, unit, guest, loom, miri, fuzz, mutants, soak, bench, power-host, help (cargo xtask help says more)"
+        "xtask: {what}: give one of test, lint, unit, guest, loom, miri, fuzz, differential, mutants, soak, programs, bench, power-host, help (cargo xtask help says more)"
     );
     ExitCode::from(2)
 }

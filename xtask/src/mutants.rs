@@ -1,5 +1,5 @@
 //! `cargo xtask mutants`: each memory ordering and each step of a protocol weakened once, in a copy of the
-//! sources; a test must fail each time. What is weakened is a list beside the code (`hpt/mutants.txt`).
+//! sources; a test must fail each time. What is weakened is lists beside the code (`hpt/mutants.txt`, `vmm/mutants.txt`, `devices/mutants.txt`).
 //!
 //! `list` reads it, `scratch` is the copy, `trial` builds and runs one test there.
 
@@ -21,7 +21,7 @@ use scratch::Scratch;
 use trial::{Trial, Verdict};
 
 /// The lists, from the root of the workspace.
-const LISTS: [&str; 1] = ["hpt/mutants.txt"];
+const LISTS: [&str; 3] = ["hpt/mutants.txt", "vmm/mutants.txt", "devices/mutants.txt"];
 
 /// What became of one mutant.
 enum Fate {
@@ -159,4 +159,22 @@ fn try_tests(scratch: &Scratch, mutant: &Mutant) -> Result<Fate, String> {
     } else {
         format!("no test fails; these do not end: {}", too_long.join(", "))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever changes a file that mutants are of brings them along.
+    #[test]
+    fn each_mutant_changes_what_stands_in_its_file() {
+        let workspace = Workspace::of_process();
+        for mutant in wanted(&workspace, &[]).unwrap() {
+            let text = fs::read_to_string(workspace.root().join(&mutant.file)).unwrap();
+            let changed = mutant
+                .apply(&text)
+                .unwrap_or_else(|why| panic!("{}: {why}", mutant.name));
+            assert_ne!(changed.trim_end(), text.trim_end(), "{}", mutant.name);
+        }
+    }
 }

@@ -6,13 +6,12 @@ mod delays;
 mod ledger;
 mod track;
 mod upkeep;
+mod watch;
 
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use guest_images::workload::{Said, Soak};
@@ -20,6 +19,7 @@ use guest_images::{Cache, Image, Stderr};
 
 use crate::output::{Tally, run as run_command, say};
 use crate::step::{Outcome, seconds};
+use crate::watched::{Line, watch};
 use crate::workspace::Workspace;
 use delays::Probe;
 use upkeep::Upkeep;
@@ -149,7 +149,7 @@ fn soak(workspace: &Workspace, wanted: &Wanted<'_>) -> Result<Vec<String>, Strin
     say(&format!("    all that the guest says goes to {}", log.display()));
     if !wanted.upkeep {
         pteg.args(["--append", &prepared.append]);
-        let seen = watch(&mut pteg, &mut file).map_err(|error| format!("running pteg: {error}"))?;
+        let seen = follow(&mut pteg, &mut file).map_err(|error| format!("running pteg: {error}"))?;
         return Ok(seen.wrong());
     }
     let folder = tempfile::tempdir_in(workspace.target().join("soak"))
@@ -163,7 +163,7 @@ fn soak(workspace: &Workspace, wanted: &Wanted<'_>) -> Result<Vec<String>, Strin
         .arg(&statistics);
     let probe = Probe::start();
     let threads = Upkeep::start(&socket, folder.path());
-    let seen = watch(&mut pteg, &mut file);
+    let seen = follow(&mut pteg, &mut file);
     let (lines, mut wrong) = threads.finish();
     lines.iter().for_each(|line| say(&format!("    {line}")));
     wrong.extend(seen.map_err(|error| format!("running pteg: {error}"))?.wrong());
@@ -184,12 +184,6 @@ fn log(workspace: &Workspace) -> io::Result<(PathBuf, File)> {
     let path = directory.join("console");
     let file = File::create(&path)?;
     Ok((path, file))
-}
-
-/// A line, and whose it is.
-enum Line {
-    Guest(String),
-    Pteg(String),
 }
 
 /// What was seen of a run.
@@ -246,69 +240,26 @@ impl Seen {
 }
 
 /// Runs `pteg` to its end; its words, and the guest's about how far it is, are shown.
-fn watch(pteg: &mut Command, file: &mut File) -> io::Result<Seen> {
-    let mut child = pteg
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let seen = follow(&mut child, file);
-    if seen.is_err() {
-        // Else it would run on alone.
-        end(&mut child);
-    }
-    seen
-}
-
-fn follow(child: &mut Child, file: &mut File) -> io::Result<Seen> {
-    let (send, lines) = mpsc::channel();
-    read_lines(child.stdout.take(), send.clone(), Line::Guest);
-    read_lines(child.stderr.take(), send, Line::Pteg);
+fn follow(pteg: &mut Command, file: &mut File) -> io::Result<Seen> {
     let mut seen = Seen::default();
-    loop {
-        match lines.recv_timeout(PATIENCE) {
-            Ok(Line::Guest(line)) => {
+    let ended = watch(pteg, PATIENCE, |line| {
+        match line {
+            Line::Guest(line) => {
                 writeln!(file, "{line}")?;
                 if Soak::classify(&line) != Said::Other {
                     say(&format!("    {line}"));
                 }
                 seen.guest(&line);
             }
-            Ok(Line::Pteg(line)) => {
+            Line::Pteg(line) => {
                 say(&format!("    {line}"));
                 seen.pteg.push(line);
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                seen.status = Some(child.wait()?.to_string());
-                return Ok(seen);
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                end(child);
-                return Ok(seen);
-            }
         }
-    }
-}
-
-fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// Sends what comes through a pipe, line by line.
-fn read_lines(pipe: Option<impl Read + Send + 'static>, send: Sender<Line>, whose: fn(String) -> Line) {
-    let Some(pipe) = pipe else { return };
-    thread::spawn(move || {
-        let mut reader = BufReader::new(pipe);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
-            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            if send.send(whose(text)).is_err() {
-                return;
-            }
-            line.clear();
-        }
-    });
+        Ok(())
+    })?;
+    seen.status = ended.map(|status| status.to_string());
+    Ok(seen)
 }
 
 #[cfg(test)]

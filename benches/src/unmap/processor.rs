@@ -1,18 +1,13 @@
 //! One emulated processor and its seat.
 
-use emulator::{Cpu, Exit};
+use emulator::{Cpu, Exit, Kicks};
 use hpt::{Invalidation, Seat};
-
-/// A processor that writers have kicked so often drops everything, as those of `pteg run` do.
-const MOST_KICKS: u32 = 16;
 
 /// One processor, run as `pteg run` does.
 pub(super) struct Processor<'g> {
     pub(super) cpu: Cpu,
     seat: &'g Seat,
-    /// Its last visit to the guest was ended by a kick.
-    was_disturbed: bool,
-    kicks: u32,
+    kicks: Kicks,
 }
 
 impl<'g> Processor<'g> {
@@ -21,8 +16,7 @@ impl<'g> Processor<'g> {
         Self {
             cpu,
             seat,
-            was_disturbed: false,
-            kicks: 0,
+            kicks: Kicks::default(),
         }
     }
 
@@ -31,7 +25,7 @@ impl<'g> Processor<'g> {
         self.enter();
         let exit = self.cpu.run();
         self.seat.leave();
-        self.was_disturbed = exit == Exit::Attention;
+        self.kicks.left(&exit);
         exit
     }
 
@@ -41,18 +35,14 @@ impl<'g> Processor<'g> {
             self.cpu.invalidate(invalidation);
             told = true;
         });
-        if told && std::mem::take(&mut self.was_disturbed) {
-            self.kicks += 1;
-            if self.kicks == MOST_KICKS {
-                self.kicks = 0;
-                self.cpu.invalidate(&Invalidation::All);
-            }
+        if self.kicks.are_enough(told) {
+            self.cpu.invalidate(&Invalidation::All);
         }
     }
 
     /// Applies what was posted, as after a kick.
     pub(super) fn apply(&mut self) {
-        self.was_disturbed = true;
+        self.kicks.left(&Exit::Attention);
         self.enter();
         self.seat.leave();
     }

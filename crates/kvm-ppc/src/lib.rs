@@ -3,7 +3,7 @@
 //! `kvm-ioctls` leaves out on powerpc64 what it has not been tried with. `PpcVm` and `PpcVcpu` add it to its
 //! `VmFd` and `VcpuFd`; `Interrupter` and `ImmediateExit` reach a vCPU from other threads than the one that runs it,
 //! and a signal (`Thread`) gets it out of the guest. `Bed` is where a vCPU waits for an interrupt outside the guest,
-//! `KvmMemory` is guest memory as KVM has it, `KernelXics` the kernel's interrupt controller.
+//! `KvmMemory` is guest memory as KVM has it, of which `Faults` tells what is needed and not there; `KernelXics` the kernel's interrupt controller.
 //! `timebase` and `synchronize_instructions` are the host processor's own. What the numbers mean is the caller's
 //! business. Empty on other architectures.
 
@@ -15,7 +15,7 @@ mod bed;
 mod immediate_exit;
 #[expect(unsafe_code, reason = "ioctls")]
 mod interrupter;
-#[expect(unsafe_code, reason = "takes pages away from a mapping")]
+#[expect(unsafe_code, reason = "pages of a mapping that come and go")]
 mod memory;
 mod pow;
 #[expect(unsafe_code, reason = "instructions that Rust has no name for")]
@@ -34,7 +34,7 @@ mod xics;
 pub use bed::{Bed, MSR_PLAIN};
 pub use immediate_exit::ImmediateExit;
 pub use interrupter::{Interrupter, Line};
-pub use memory::KvmMemory;
+pub use memory::{CodeMemory, Faults, KvmMemory, PageFault};
 pub use pow::MSR_POW;
 pub use processor::{synchronize_instructions, timebase};
 pub use segments::{clear_slb, sdr1, set_sdr1};

@@ -1,7 +1,9 @@
 //! KVM's own mapping of guest memory, through which translations of it can be taken away.
 //!
 //! `madvise(MADV_DONTNEED)` makes KVM drop every shadow of the pages, on every vCPU, before it returns. The memory itself is
-//! a shared file: it keeps its content, and what is mapped elsewhere stays mapped.
+//! a shared file: it keeps its content, and what is mapped elsewhere stays mapped. `absent` has pages of it that are not there for a while.
+
+mod absent;
 
 use std::io;
 use std::ops::Range;
@@ -9,9 +11,9 @@ use std::ops::Range;
 use rustix::mm::{Advice, MapFlags, madvise};
 use vm_memory::MmapRegion;
 
-use crate::synchronize_instructions;
+pub use absent::{Faults, PageFault};
 
-/// Guest memory as KVM has it. Nobody else in this process uses this mapping.
+/// Guest memory as KVM has it. Nobody else in this process uses this mapping: parts of it may be absent.
 #[derive(Debug)]
 pub struct KvmMemory {
     region: MmapRegion,
@@ -63,15 +65,6 @@ impl KvmMemory {
         unsafe { madvise(start.cast(), bytes, Advice::LinuxDontNeed) }.map_err(Into::into)
     }
 
-    /// Makes instructions that were stored in `range`, counted from the beginning, through whatever mapping, be seen by those
-    /// who fetch them later. What lies past the end is left out.
-    pub fn synchronize_instructions(&self, range: Range<u64>) {
-        if let Some((start, bytes)) = self.place(&range) {
-            // SAFETY: the bytes lie inside the mapping, which `self` keeps.
-            unsafe { synchronize_instructions(start, bytes) };
-        }
-    }
-
     /// The pages of the host that have a byte of `range` in them.
     fn whole_pages(&self, range: &Range<u64>) -> Range<u64> {
         // Past the last page there is no memory either.
@@ -81,14 +74,41 @@ impl KvmMemory {
 
     /// Pointer and length of the part of `range` that is memory, if there is any.
     fn place(&self, range: &Range<u64>) -> Option<(*mut u8, usize)> {
-        let end = range.end.min(self.size());
-        // Both are at most the mapping's size, which is a `usize`.
-        (range.start < end).then(|| {
-            (
-                self.region.as_ptr().wrapping_add(range.start as usize),
-                (end - range.start) as usize,
-            )
-        })
+        place(&self.region, range)
+    }
+}
+
+/// Pointer and length of the part of `range` that lies in `region`, if there is any.
+fn place(region: &MmapRegion, range: &Range<u64>) -> Option<(*mut u8, usize)> {
+    let end = range.end.min(region.size() as u64);
+    // Both are at most the mapping's size, which is a `usize`.
+    (range.start < end).then(|| {
+        (
+            region.as_ptr().wrapping_add(range.start as usize),
+            (end - range.start) as usize,
+        )
+    })
+}
+
+/// Guest memory as this process has it, for the instructions there.
+#[derive(Debug)]
+pub struct CodeMemory {
+    region: MmapRegion,
+}
+
+impl CodeMemory {
+    /// Takes `region`, another mapping than KVM's: all of it is there all the time.
+    pub fn new(region: MmapRegion) -> Self {
+        Self { region }
+    }
+
+    /// Makes instructions that were stored in `range`, counted from the beginning, through whatever mapping, be seen by those
+    /// who fetch them later. What lies past the end is left out.
+    pub fn synchronize_instructions(&self, range: Range<u64>) {
+        if let Some((start, bytes)) = place(&self.region, &range) {
+            // SAFETY: the bytes lie inside the mapping, which `self` keeps.
+            unsafe { crate::synchronize_instructions(start, bytes) };
+        }
     }
 }
 
@@ -104,12 +124,16 @@ mod tests {
 
     const PAGES: u64 = 4;
 
-    fn memory() -> KvmMemory {
+    fn region() -> MmapRegion {
         let page = rustix::param::page_size() as u64;
         let file = File::from(memfd_create("guest", MemfdFlags::CLOEXEC).expect("a memory file"));
         file.set_len(PAGES * page).expect("it has no size yet");
         let file = FileOffset::from_arc(Arc::new(file), 0);
-        KvmMemory::new(MmapRegion::from_file(file, (PAGES * page) as usize).expect("there is memory"))
+        MmapRegion::from_file(file, (PAGES * page) as usize).expect("there is memory")
+    }
+
+    pub(super) fn memory() -> KvmMemory {
+        KvmMemory::new(region())
     }
 
     #[test]
@@ -139,10 +163,10 @@ mod tests {
 
     #[test]
     fn ranges_past_the_end_are_nothing() {
-        let memory = memory();
+        let (memory, code) = (memory(), CodeMemory::new(region()));
         for range in [memory.size() - 1..u64::MAX, u64::MAX - 1..u64::MAX, 5..5] {
             memory.discard(range.clone()).expect("nothing is refused");
-            memory.synchronize_instructions(range);
+            code.synchronize_instructions(range);
         }
     }
 

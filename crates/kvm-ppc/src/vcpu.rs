@@ -1,7 +1,7 @@
 //! A vCPU's part, and the hypercall that it has stopped at.
 
 use kvm_bindings::{
-    KVM_EXIT_PAPR_HCALL, KVM_REG_SIZE_MASK, KVM_REG_SIZE_U32, KVM_REG_SIZE_U64, kvm_enable_cap,
+    KVM_EXIT_MMIO, KVM_EXIT_PAPR_HCALL, KVM_REG_SIZE_MASK, KVM_REG_SIZE_U32, KVM_REG_SIZE_U64, kvm_enable_cap,
     kvm_run__bindgen_ty_1__bindgen_ty_16 as papr_hcall, kvm_sregs,
 };
 use kvm_ioctls::{Error, VcpuFd};
@@ -35,6 +35,11 @@ pub trait PpcVcpu {
 
     /// The hypercall that the last `run` has stopped at, if that is why it returned.
     fn papr_hcall(&mut self) -> Option<Hypercall<'_>>;
+
+    /// What the load of an address without memory finds at which the last `run` has stopped, in the order of addresses; no more than it
+    /// wanted. If that is not why it returned, nothing happens. The guest has it when the vCPU next enters `run`, also with
+    /// `immediate_exit` set.
+    fn answer_load(&mut self, bytes: &[u8]);
 
     /// Raises and lowers this vCPU's external interrupt, from any thread. Fails when there is no descriptor left.
     fn interrupter(&self) -> std::io::Result<Interrupter>;
@@ -101,6 +106,19 @@ impl PpcVcpu for VcpuFd {
         // SAFETY: the member has only integers in it, so it is good with any bits.
         let call = unsafe { &mut run.__bindgen_anon_1.papr_hcall };
         Some(Hypercall { call })
+    }
+
+    fn answer_load(&mut self, bytes: &[u8]) {
+        let run = self.get_kvm_run();
+        if run.exit_reason != KVM_EXIT_MMIO {
+            return;
+        }
+        // SAFETY: the member has only integers in it, so it is good with any bits.
+        let mmio = unsafe { &mut run.__bindgen_anon_1.mmio };
+        if mmio.is_write == 0 {
+            let wanted = mmio.data.iter_mut().take(mmio.len as usize);
+            wanted.zip(bytes).for_each(|(place, byte)| *place = *byte);
+        }
     }
 
     fn interrupter(&self) -> std::io::Result<Interrupter> {

@@ -40,6 +40,11 @@ pub trait PpcVm {
     /// The mapping stays until the process ends, as the kernel goes on using its addresses for as long as the machine is there.
     fn add_memory(&self, slot: u32, real: u64, memory: &Arc<KvmMemory>) -> Result<Slot>;
 
+    /// Takes the memory of `slot` from the guest and gives it back at once, as who unmaps by slots does: `KVM_SET_USER_MEMORY_REGION` with
+    /// a size of 0, then as before. KVM-PR drops no translation for it; a vCPU that is in the guest meanwhile may find nothing there.
+    #[cfg(feature = "comparisons")]
+    fn take_and_give_back(&self, slot: &Slot) -> Result<()>;
+
     /// Begins to note which pages of `slot`, a slot of this machine, are stored to, or ends it: `KVM_SET_USER_MEMORY_REGION`.
     ///
     /// KVM-PR notes a page when it maps it for stores, and drops nothing here: a vCPU that has a page mapped already, or is about to map it,
@@ -97,6 +102,17 @@ impl PpcVm for VmFd {
 
     fn log_stores(&self, slot: &Slot, on: bool) -> Result<()> {
         set(self, slot, if on { KVM_MEM_LOG_DIRTY_PAGES } else { 0 })
+    }
+
+    #[cfg(feature = "comparisons")]
+    fn take_and_give_back(&self, slot: &Slot) -> Result<()> {
+        let nothing = kvm_userspace_memory_region {
+            slot: slot.number,
+            ..Default::default()
+        };
+        // SAFETY: the kernel is told of no memory. What it goes on using of the old stays mapped for good (`add_memory`).
+        unsafe { self.set_user_memory_region(nothing) }?;
+        set(self, slot, 0)
     }
 
     fn stored(&self, slot: &Slot) -> Result<Vec<u64>> {

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use kvm_bindings::{
     KVM_CAP_IRQ_XICS, KVM_DEV_TYPE_XICS, KVM_DEV_XICS_GRP_CTRL, KVM_DEV_XICS_GRP_SOURCES, KVM_DEV_XICS_NR_SERVERS,
-    KVM_XICS_MASKED, KVM_XICS_PRIORITY_SHIFT, kvm_create_device, kvm_device_attr,
+    KVM_XICS_LEVEL_SENSITIVE, KVM_XICS_MASKED, KVM_XICS_PRIORITY_SHIFT, kvm_create_device, kvm_device_attr,
 };
 use kvm_ioctls::{DeviceFd, VcpuFd, VmFd};
 
@@ -50,9 +50,11 @@ impl KernelXics {
         vcpu.enable_cap(KVM_CAP_IRQ_XICS, [device, server.into(), 0, 0])
     }
 
-    /// Adds the source `number`, from 16 on: edge-triggered, at the least favoured priority, and masked.
-    pub fn add_source(&self, number: u32) -> Result<()> {
-        let state = KVM_XICS_MASKED | u64::from(u8::MAX) << KVM_XICS_PRIORITY_SHIFT;
+    /// Adds the source `number`, from 16 on: edge-triggered, or level-triggered if `is_level`; at the least favoured priority, and
+    /// masked.
+    pub fn add_source(&self, number: u32, is_level: bool) -> Result<()> {
+        let trigger = if is_level { KVM_XICS_LEVEL_SENSITIVE } else { 0 };
+        let state = trigger | KVM_XICS_MASKED | u64::from(u8::MAX) << KVM_XICS_PRIORITY_SHIFT;
         self.device.set_device_attr(&kvm_device_attr {
             group: KVM_DEV_XICS_GRP_SOURCES,
             attr: number.into(),

@@ -168,6 +168,18 @@ impl Xics {
         self.set_masked(number, true)
     }
 
+    /// Makes all of it as after power-on (LoPAR, Interrupt Controller, 2.1-13). No processor calls it meanwhile; devices may: an
+    /// interrupt of theirs waits for a guest that lets it through, or is gone with those before it.
+    pub fn reset(&self) {
+        // First the sources: masked, none of them makes a presenter another offer.
+        for index in 0..self.sources.len() {
+            self.source(index).reset();
+        }
+        for server in 0..self.presenters.len() {
+            self.present(server, Presenter::reset);
+        }
+    }
+
     /// Index of the source `number`.
     pub(super) fn index(&self, number: u32) -> Option<usize> {
         let index = number.checked_sub(FIRST_SOURCE)? as usize;

@@ -1,9 +1,9 @@
-//! What a device holds of the interrupt controller: one source, of the right kind.
+//! What a device holds of the interrupt controller: one source, of the right kind; or, for one that has many, all of them by number.
 
 use std::sync::Arc;
 
 use super::{Trigger, Xics};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Sources};
 
 /// An edge-triggered source in a device's hand. Only [`Xics::edge_pin`] makes one.
 pub struct EdgePin {
@@ -34,6 +34,23 @@ impl Xics {
             xics: Arc::clone(self),
             index,
         })
+    }
+}
+
+impl Sources for Xics {
+    fn pulse(&self, number: u32) {
+        if let Some(index) = self.index(number).filter(|&index| self.trigger(index) == Trigger::Edge) {
+            Xics::pulse(self, index);
+        }
+    }
+
+    fn set_level(&self, number: u32, up: bool) {
+        if let Some(index) = self
+            .index(number)
+            .filter(|&index| self.trigger(index) == Trigger::Level)
+        {
+            Xics::set_level(self, index, up);
+        }
     }
 }
 

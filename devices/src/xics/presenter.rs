@@ -58,6 +58,12 @@ impl Presenter {
         }
     }
 
+    /// Back to that state.
+    pub(super) fn reset(&mut self) {
+        (self.cppr, self.mfrr, self.presented) = (0, LEAST_FAVORED, None);
+        self.refused.fill(0);
+    }
+
     /// Whether the processor's external interrupt line is up.
     pub(super) fn is_presenting(&self) -> bool {
         self.presented.is_some()

@@ -61,6 +61,15 @@ impl Source {
         }
     }
 
+    /// As after power-on, but for the level of its line, which is the device's.
+    pub(super) fn reset(&mut self) {
+        let is_up = self.trigger == Trigger::Level && self.again;
+        *self = Self::new(self.trigger);
+        if is_up {
+            self.set_level(true);
+        }
+    }
+
     pub(super) fn trigger(&self) -> Trigger {
         self.trigger
     }
@@ -112,9 +121,11 @@ impl Source {
         self.state = State::Presented;
     }
 
-    /// The presenter that had taken the interrupt gives it back.
+    /// The presenter that had taken the interrupt gives it back. After a reset of the source that is no news.
     pub(super) fn displaced(&mut self) {
-        debug_assert_eq!(self.state, State::Presented);
+        if self.state != State::Presented {
+            return;
+        }
         let gone = self.trigger == Trigger::Level && !self.again;
         self.state = if gone { State::Idle } else { State::Pending };
     }

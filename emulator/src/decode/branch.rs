@@ -5,6 +5,7 @@ use power::insn::{Opcode, Word};
 use super::{Builder, Flow};
 use crate::ir::{Call, Code, Fused, Op, Target, When};
 use crate::regs::{CR, CTR, LR, Reg, TEMP};
+use crate::spr_place::TAR;
 
 /// The fields of BO.
 struct Conditions {
@@ -63,18 +64,10 @@ impl Builder {
             Opcode::Bclr => Some(self.register_form(word, LR)),
             Opcode::Bcctr => Some(self.register_form(word, CTR)),
             Opcode::Bctar => {
-                self.call(Code::System, Call::System(|core, _| core.check_tar(), word));
-                self.call(
-                    Code::System,
-                    Call::System(
-                        |core, _| {
-                            core.regs[TEMP] = core.special.tar;
-                            Ok(())
-                        },
-                        word,
-                    ),
-                );
-                Some(self.register_form(word, TEMP))
+                if self.mode.is_problem() {
+                    self.call(Code::System, Call::System(|core, _| core.check_tar(), word));
+                }
+                Some(self.register_form(word, TAR))
             }
             _ => None,
         }

@@ -1,20 +1,22 @@
 //! Fixed-point arithmetic, logic, comparison and rotation (Power ISA v2.07B, Book I, 3.3).
 
 use power::insn::{Opcode, Word};
+use power::model::Model;
+use power::msr::program;
 
 use super::{Builder, Flow, or_zero};
 use crate::alu::mask;
-use crate::fixed_calls;
 use crate::ir::{Call, Code, Op};
-use crate::regs::{CR, Reg, TEMP, ZERO};
+use crate::regs::{CA, CA32, CR, Reg, TEMP, ZERO};
+use crate::{fixed_calls, fixed_v3, priority};
 
 impl Builder {
     /// `None`: not an instruction of this kind.
     pub(super) fn fixed(&mut self, opcode: Opcode, word: Word) -> Option<Flow> {
-        if self.moves_field(opcode, word) {
+        if self.moves_condition(opcode, word) {
             return Some(Flow::Next);
         }
-        if let Some(handler) = fixed_calls::handler(opcode, word, self.mode.is_wide()) {
+        if let Some(handler) = fixed_calls::handler(opcode, word, self.mode.is_wide(), self.model) {
             self.call(Code::Compute, Call::Compute(handler, word));
             if fixed_calls::records_overflow(opcode) {
                 self.record(word, word.rt() as Reg);
@@ -26,6 +28,12 @@ impl Builder {
         let (rt, ra, rb) = (word.rt() as Reg, word.ra() as Reg, word.rb() as Reg);
         let (si, ui) = (word.si(), word.ui() as i64);
         match opcode {
+            Opcode::Addpcis => {
+                let next = self.offset() + 4;
+                self.immediate(Code::PcPlus, rt, 0, next + (word.si_pieces() << 16));
+            }
+            // Other carries are reserved.
+            Opcode::Addex if word.bits(21, 22) != 0 => return Some(self.program(program::ILLEGAL)),
             Opcode::Addi if ra == 0 => self.immediate(Code::Immediate, rt, 0, si),
             Opcode::Addis if ra == 0 => self.immediate(Code::Immediate, rt, 0, si << 16),
             Opcode::Addi => self.immediate(Code::AddImmediate, rt, ra, si),
@@ -56,14 +64,53 @@ impl Builder {
             Opcode::Oris => self.logic_immediate(Code::OrImmediate, Word(word.0 & !1), ui << 16),
             Opcode::Xori => self.logic_immediate(Code::XorImmediate, Word(word.0 & !1), ui),
             Opcode::Xoris => self.logic_immediate(Code::XorImmediate, Word(word.0 & !1), ui << 16),
-            _ => return self.arithmetic(opcode, word).or_else(|| self.logic(opcode, word)),
+            _ => {
+                return self
+                    .arithmetic(opcode, word)
+                    .or_else(|| self.logic(opcode, word))
+                    .or_else(|| self.later(opcode, word));
+            }
         }
         Some(Flow::Next)
     }
 
-    /// A move between a general register and one condition-register field, which is a rotation; whether it was one.
-    fn moves_field(&mut self, opcode: Opcode, word: Word) -> bool {
+    /// What came with POWER9.
+    fn later(&mut self, opcode: Opcode, word: Word) -> Option<Flow> {
+        let handler = fixed_v3::handler(opcode, self.mode.is_wide())?;
+        self.call(Code::Compute, Call::Compute(handler, word));
+        if matches!(opcode, Opcode::Cnttzw | Opcode::Cnttzd | Opcode::Extswsli) {
+            self.record(word, word.ra() as Reg);
+        }
+        Some(Flow::Next)
+    }
+
+    /// CA32 is CA after an algebraic shift, where there is CA32.
+    fn carry_of_shift(&mut self, opcode: Opcode) {
+        let shifts = matches!(opcode, Opcode::Srad | Opcode::Sraw | Opcode::Sradi | Opcode::Srawi);
+        if shifts && self.model >= Model::Power9 {
+            self.three(Code::Move, CA32, CA, 0);
+        }
+    }
+
+    /// A move between a general register and the condition register, or one field of it, which is a rotation; whether it was
+    /// one.
+    fn moves_condition(&mut self, opcode: Opcode, word: Word) -> bool {
         let crm = word.crm();
+        match opcode {
+            Opcode::Mfcr => {
+                self.three(Code::FromCr, word.rt() as Reg, 0, 0);
+                return true;
+            }
+            Opcode::Mtcrf if crm == 0xff => {
+                self.three(Code::ToCr, 0, word.rs() as Reg, 0);
+                return true;
+            }
+            Opcode::Mcrf => {
+                self.three(Code::Move, CR + word.bf() as Reg, CR + word.bfa() as Reg, 0);
+                return true;
+            }
+            _ => {}
+        }
         if !crm.is_power_of_two() {
             return false;
         }
@@ -182,6 +229,8 @@ impl Builder {
                 if ra != rs || word.record() {
                     self.three(Code::Move, ra, rs, 0);
                     self.record(word, ra);
+                } else if priority::is_hint(word.rs()) {
+                    self.call(Code::System, Call::System(priority::hint, word));
                 }
                 return Some(Flow::Next);
             }
@@ -207,6 +256,7 @@ impl Builder {
         };
         if let Some(code) = three {
             self.three(code, ra, rs, rb);
+            self.carry_of_shift(opcode);
             self.record(word, ra);
             return Some(Flow::Next);
         }
@@ -234,6 +284,7 @@ impl Builder {
             imm: imm as i64,
             ..self.op(code)
         });
+        self.carry_of_shift(opcode);
         self.record(word, ra);
         Some(Flow::Next)
     }

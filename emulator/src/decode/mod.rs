@@ -10,11 +10,13 @@ mod memory;
 mod system;
 mod vector;
 
-use power::insn::{Word, decode};
+use power::insn::{Word, decode, is_reserved_no_operation};
+use power::model::Model;
 use power::msr::program;
 
 use crate::block::Draft;
 use crate::core::Mode;
+use crate::interp;
 use crate::ir::{Call, Code, Op, Target};
 use crate::regs::{CR, Reg, TEMP, ZERO};
 
@@ -32,27 +34,52 @@ enum Flow {
 struct Builder {
     draft: Draft,
     mode: Mode,
+    model: Model,
     /// Index of the instruction that is decoded.
     at: u8,
     first_call: usize,
 }
 
-/// Decodes the block whose instructions `fetch` gives by their index, at most `instructions` (one
-/// or more). `first_call` is the number of the block's first call.
-pub fn block(
-    draft: Draft,
-    mode: Mode,
-    instructions: u64,
-    first_call: usize,
-    mut fetch: impl FnMut(u64) -> Word,
-) -> Draft {
+/// Bytes of the pages that blocks end at.
+const PAGE: u64 = 1 << crate::code_pages::SHIFT;
+
+/// What a block is decoded for.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The state of the processor that decoding depends on.
+    pub mode: Mode,
+    /// The processor: an arm for what came with a later one asks `self.model >= Model::Power9`, and the table gives
+    /// opcodes of that model alone.
+    pub model: Model,
+    /// Bytes from the start of its page to the block.
+    pub offset: u64,
+    /// The number of the block's first call.
+    pub first_call: usize,
+}
+
+/// Decodes the block whose instructions `fetch` gives by their index.
+pub fn block(draft: Draft, setting: Setting, fetch: impl FnMut(u64) -> Word) -> Draft {
+    let offset = setting.offset;
+    let mut draft = instructions(draft, setting, (PAGE - offset) / 4, fetch);
+    interp::choose(&mut draft.ops, offset, PAGE);
+    draft
+}
+
+/// Decodes `instructions` (one or more) at most.
+fn instructions(draft: Draft, setting: Setting, instructions: u64, mut fetch: impl FnMut(u64) -> Word) -> Draft {
     let mut builder = Builder {
         draft,
-        mode,
+        mode: setting.mode,
+        model: setting.model,
         at: 0,
-        first_call,
+        first_call: setting.first_call,
     };
-    let most = instructions.min(MOST_INSTRUCTIONS);
+    // In traced mode something happens after each.
+    let most = if setting.mode.is_traced() {
+        1
+    } else {
+        instructions.min(MOST_INSTRUCTIONS)
+    };
     for at in 0..most {
         builder.at = at as u8;
         if builder.instruction(fetch(at)) == Flow::Over {
@@ -75,6 +102,7 @@ fn or_zero(ra: usize) -> Reg {
 impl Builder {
     fn op(&self, code: Code) -> Op {
         Op {
+            run: interp::UNCHOSEN,
             code,
             at: self.at,
             a: 0,
@@ -181,8 +209,10 @@ impl Builder {
     }
 
     fn instruction(&mut self, word: Word) -> Flow {
-        let Some(opcode) = decode(word.0) else {
-            return self.unknown(word);
+        let opcode = match decode(word.0, self.model) {
+            Some(opcode) => opcode,
+            None if is_reserved_no_operation(word.0) => return Flow::Next,
+            None => return self.unknown(word),
         };
         if self.mode.is_problem() && system::is_privileged(opcode) {
             return self.program(program::PRIVILEGED);

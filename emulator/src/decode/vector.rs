@@ -1,20 +1,28 @@
 //! Floating point and vectors: the facility first, then a call.
 
 use power::insn::{Opcode, Word};
+use power::model::Model;
 use power::msr::program;
 
 use super::{Builder, Flow};
 use crate::ir::{Call, Code, Off, Op};
-use crate::vector_memory;
 use crate::vsu::{self, Facility};
+use crate::{float_pairs, vector_memory};
 
 impl Builder {
     /// What is left: an instruction of the vector-scalar unit, or one that this processor does not have.
     pub(super) fn vector(&mut self, opcode: Opcode, word: Word) -> Flow {
+        // The field that `mffs` ignored became a part of its opcode, by which other moves from the FPSCR differ.
+        if opcode == Opcode::Mffs && self.model >= Model::Power9 && word.fra() != 0 {
+            return self.unknown(word);
+        }
         let call = match (vsu::handler(opcode), vector_memory::handler(opcode)) {
             (Some(handler), _) => (Code::Compute, Call::Compute(handler, word)),
             (None, Some(handler)) => (Code::System, Call::System(handler, word)),
-            (None, None) => return self.unknown(word),
+            (None, None) => match float_pairs::handler(opcode) {
+                Some(handler) => (Code::System, Call::System(handler, word)),
+                None => return self.unknown(word),
+            },
         };
         let off = match vsu::facility(opcode, word) {
             Facility::Float if !self.mode.has_float() => Some(Off::FLOAT),

@@ -7,7 +7,10 @@ use super::value::{Precision, negated_number, quieted};
 use super::{host, soft};
 pub(super) use soft::{propagated, quieted_operand, square_root, to_single};
 
+// These stay calls, with the host's way inlined and the software's called: see `fp::finish`.
+
 /// `a + b`.
+#[inline(never)]
 pub(super) fn add(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Computed {
     host::add(fpscr, precision, a, b).unwrap_or_else(|| soft::add(fpscr, precision, a, b))
 }
@@ -18,11 +21,13 @@ pub(super) fn subtract(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Co
 }
 
 /// `a * b`.
+#[inline(never)]
 pub(super) fn multiply(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Computed {
     host::multiply(fpscr, precision, a, b).unwrap_or_else(|| soft::multiply(fpscr, precision, a, b))
 }
 
 /// `a / b`.
+#[inline(never)]
 pub(super) fn divide(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Computed {
     host::divide(fpscr, precision, a, b).unwrap_or_else(|| soft::divide(fpscr, precision, a, b))
 }
@@ -41,6 +46,7 @@ pub(super) enum Fused {
 }
 
 /// A fused multiply-add of `[a, c, b]`. The sign of a NaN never changes.
+#[inline(never)]
 pub(super) fn fused(kind: Fused, fpscr: Fpscr, precision: Precision, [a, c, b]: [u64; 3]) -> Computed {
     let subtracts = matches!(kind, Fused::Subtract | Fused::NegativeSubtract);
     let addend = if subtracts { negated_number(b) } else { b };

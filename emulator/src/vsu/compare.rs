@@ -15,8 +15,13 @@ use super::{Handler, Outcome, Vsu};
 use crate::regs::{CR, Regs};
 
 /// LT, GT, EQ or (unordered) SO as a condition-register field.
-fn nibble(a: u64, b: u64) -> u64 {
-    match f64::from_bits(a).partial_cmp(&f64::from_bits(b)) {
+pub(super) fn nibble(a: u64, b: u64) -> u64 {
+    relation(f64::from_bits(a).partial_cmp(&f64::from_bits(b)))
+}
+
+/// The same of an order.
+pub(super) fn relation(order: Option<Ordering>) -> u64 {
+    match order {
         Some(Ordering::Less) => 8,
         Some(Ordering::Greater) => 4,
         Some(Ordering::Equal) => 2,
@@ -25,10 +30,14 @@ fn nibble(a: u64, b: u64) -> u64 {
 }
 
 /// What a compare finds wrong with NaN operands; an ordered one minds quiet NaNs too.
-fn unordered(fpscr: Fpscr, ordered: bool, a: u64, b: u64) -> Found {
+pub(super) fn unordered(fpscr: Fpscr, ordered: bool, a: u64, b: u64) -> Found {
     let signaling = is_signaling(a) || is_signaling(b);
+    invalid(fpscr, signaling, ordered && (is_nan(a) || is_nan(b)))
+}
+
+/// The same, where one operand is a signaling NaN, and where the compare minds that one is a NaN.
+pub(super) fn invalid(fpscr: Fpscr, signaling: bool, minds: bool) -> Found {
     let found = if signaling { VXSNAN } else { 0 };
-    let minds = ordered && (is_nan(a) || is_nan(b));
     // With the exception enabled, a signaling NaN is reported and the compare is not.
     if minds && !(signaling && fpscr.enabled(VXSNAN) != 0) {
         found | VXVC
@@ -140,14 +149,14 @@ fn vector_test_root(v: &mut Vsu, regs: &mut Regs, w: Word, precision: Precision)
 
 /// What a vector compare asks of two elements.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Relation {
+pub(super) enum Relation {
     Equal,
     GreaterOrEqual,
     Greater,
 }
 
 impl Relation {
-    fn holds(self, a: u64, b: u64) -> bool {
+    pub(super) fn holds(self, a: u64, b: u64) -> bool {
         let accepted = match self {
             Self::Equal => 2,
             Self::GreaterOrEqual => 6,

@@ -61,30 +61,47 @@ fn integral(bits: u64, mode: Rounding) -> Option<(u128, Found)> {
 /// The value as an integer in two's complement; what does not fit becomes the nearest that does,
 /// and a NaN the least.
 pub(super) fn to_integer(mode: Rounding, to: Integer, bits: u64) -> Computed {
-    let refused = |integer: i128, found: Found| Computed {
-        bits: integer as u64,
-        found: found | VXCVI,
-    };
     if is_nan(bits) {
-        return refused(to.min, if is_signaling(bits) { VXSNAN } else { 0 });
+        return to.of_nan(is_signaling(bits));
     }
-    let limit = if is_negative(bits) { to.min } else { to.max };
     let rounded = if is_infinite(bits) { None } else { integral(bits, mode) };
-    let Some((magnitude, found)) = rounded else {
-        return refused(limit, 0);
-    };
-    let integer = if is_negative(bits) {
-        -(magnitude as i128)
-    } else {
-        magnitude as i128
-    };
-    if (to.min..=to.max).contains(&integer) {
+    to.fit(is_negative(bits), rounded)
+}
+
+impl Integer {
+    /// An integer that did not come out: the nearest that does, or for a NaN the least.
+    fn refused(integer: i128, found: Found) -> Computed {
         Computed {
             bits: integer as u64,
-            found,
+            found: found | VXCVI,
         }
-    } else {
-        refused(limit, 0)
+    }
+
+    /// The result for a NaN.
+    pub(super) fn of_nan(self, is_signaling: bool) -> Computed {
+        Self::refused(self.min, if is_signaling { VXSNAN } else { 0 })
+    }
+
+    /// The result for a number of this sign and magnitude, with what rounding it to an integer found; `None` is one that no
+    /// format holds.
+    pub(super) fn fit(self, negative: bool, rounded: Option<(u128, Found)>) -> Computed {
+        let limit = if negative { self.min } else { self.max };
+        let Some((magnitude, found)) = rounded else {
+            return Self::refused(limit, 0);
+        };
+        let integer = if negative {
+            -(magnitude as i128)
+        } else {
+            magnitude as i128
+        };
+        if (self.min..=self.max).contains(&integer) {
+            Computed {
+                bits: integer as u64,
+                found,
+            }
+        } else {
+            Self::refused(limit, 0)
+        }
     }
 }
 

@@ -8,19 +8,24 @@ use power::insn::{Opcode, Word};
 use super::{Handler, Outcome, Vsu};
 use crate::regs::{CR, Regs};
 
-const DIGITS: u32 = 31;
-const LIMIT: u128 = 10u128.pow(DIGITS);
+pub(super) const DIGITS: u32 = 31;
+pub(super) const LIMIT: u128 = 10u128.pow(DIGITS);
+
+/// CR field 6 when an operand is no decimal number.
+pub(super) const INVALID: u64 = 1;
+/// A register whose contents are then undefined.
+pub(super) const UNDEFINED: u128 = u128::MAX;
 
 /// A number in packed decimal.
 #[derive(Clone, Copy)]
-struct Decimal {
-    negative: bool,
-    magnitude: u128,
+pub(super) struct Decimal {
+    pub(super) negative: bool,
+    pub(super) magnitude: u128,
 }
 
 impl Decimal {
     /// Takes a register apart, if its digits and sign are such.
-    fn decode(register: u128) -> Option<Self> {
+    pub(super) fn decode(register: u128) -> Option<Self> {
         let negative = match register & 0xf {
             0xa | 0xc | 0xe | 0xf => false,
             0xb | 0xd => true,
@@ -39,7 +44,7 @@ impl Decimal {
 
     /// The register, of the digits that fit. `plus` is the code of a positive sign, which zero
     /// has too.
-    fn encode(self, plus: u128) -> u128 {
+    pub(super) fn encode(self, plus: u128) -> u128 {
         let mut register = if self.negative && self.magnitude != 0 {
             0xd
         } else {
@@ -77,9 +82,8 @@ impl Decimal {
 fn add(v: &mut Vsu, regs: &mut Regs, w: Word, subtract: bool) -> Outcome {
     let operands = [w.vra(), w.vrb()].map(|n| Decimal::decode(v.vr(n)));
     let [Some(a), Some(mut b)] = operands else {
-        regs[CR + 6] = 1;
-        // The result is undefined.
-        return v.set_vr(w.vrt(), u128::MAX);
+        regs[CR + 6] = INVALID;
+        return v.set_vr(w.vrt(), UNDEFINED);
     };
     b.negative ^= subtract;
     let sum = a.add(b);

@@ -14,7 +14,9 @@ use super::value::{Precision, SIGN, is_nan};
 use super::{Handler, Outcome, Vsu};
 use crate::regs::Regs;
 
-/// Writes the result of an arithmetic instruction.
+/// Writes the result of an arithmetic instruction. Inlined, and the arithmetic not: which of the two a compiler prefers hangs on what
+/// else is in the crate, and this way is the faster.
+#[inline(always)]
 fn finish(v: &mut Vsu, regs: &mut Regs, w: Word, precision: Precision, result: Computed) -> Outcome {
     let outcome = v.deliver(w.frt(), precision, result);
     v.record(regs, w.record());

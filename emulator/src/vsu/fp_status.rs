@@ -1,4 +1,4 @@
-//! The instructions that read and write the FPSCR. Power ISA v2.07B, Book I, 4.6.10.
+//! The instructions that read and write the FPSCR. Power ISA v2.07B, Book I, 4.6.10, and v3.0B.
 
 use power::insn::{Opcode, Word};
 
@@ -15,6 +15,30 @@ fn move_from(v: &mut Vsu, regs: &mut Regs, w: Word) -> Outcome {
     v.set_scalar(w.frt(), v.fpscr.raw());
     v.record(regs, w.record());
     Outcome::Done
+}
+
+/// DRN, the enables, NI and RN.
+const MODES: u64 = 0x7_0000_00ff;
+const DRN: u64 = 7 << 32;
+const RN: u64 = 3;
+/// VE, OE, UE, ZE and XE.
+const ENABLES: u64 = 0xf8;
+/// FR, FI and FPRF.
+const LAST_RESULT: u64 = 0x7_f000;
+
+/// The moves of Power ISA v3.0B: the bits of `seen` to FRT, then the bits of `mask` from `value`.
+fn exchange(v: &mut Vsu, w: Word, seen: u64, mask: u64, value: u64) -> Outcome {
+    let before = v.fpscr.raw() & seen;
+    // No exception becomes an enabled one by this.
+    v.fpscr.replace(mask, value);
+    v.set_scalar(w.frt(), before);
+    Outcome::Done
+}
+
+/// As [`exchange`], of the modes for those of FRB.
+fn exchange_modes(v: &mut Vsu, w: Word, mask: u64) -> Outcome {
+    let value = v.scalar(w.frb());
+    exchange(v, w, MODES, mask, value)
 }
 
 /// Copies a field to the condition register and clears the exceptions it showed.
@@ -73,6 +97,12 @@ fn set_bit(v: &mut Vsu, regs: &mut Regs, w: Word) -> Outcome {
 pub(super) fn handler(op: Opcode) -> Option<Handler> {
     let handler: Handler = match op {
         Opcode::Mffs => move_from,
+        Opcode::Mffsce => |v, _, w| exchange(v, w, u64::MAX, ENABLES, 0),
+        Opcode::Mffscdrn => |v, _, w| exchange_modes(v, w, DRN),
+        Opcode::Mffscdrni => |v, _, w| exchange(v, w, MODES, DRN, u64::from(w.drm()) << 32),
+        Opcode::Mffscrn => |v, _, w| exchange_modes(v, w, RN),
+        Opcode::Mffscrni => |v, _, w| exchange(v, w, MODES, RN, w.rm().into()),
+        Opcode::Mffsl => |v, _, w| exchange(v, w, MODES | LAST_RESULT, 0, 0),
         Opcode::Mcrfs => to_condition,
         Opcode::Mtfsfi => move_immediate,
         Opcode::Mtfsf => move_to,

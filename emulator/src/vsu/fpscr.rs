@@ -47,6 +47,7 @@ const OE: u64 = 1 << 6;
 const UE: u64 = 1 << 5;
 const ZE: u64 = 1 << 4;
 const XE: u64 = 1 << 3;
+const ENABLES: u64 = VE | OE | UE | ZE | XE;
 /// Bits that exist.
 const IMPLEMENTED: u64 = 0x0000_0007_ffff_f7ff;
 
@@ -63,6 +64,8 @@ pub enum Rounding {
     Down,
     /// To the nearest value, ties away from zero: only some instructions ask for it by name.
     NearestAway,
+    /// To odd: the last place stands for all that was cut off. Only some instructions ask for it by name.
+    Odd,
 }
 
 impl std::fmt::Debug for Fpscr {
@@ -104,6 +107,11 @@ impl Fpscr {
         self.0 & UE != 0
     }
 
+    /// FEX: whether an exception is recorded that is enabled.
+    pub fn has_enabled_exception(self) -> bool {
+        self.0 & u64::from(FEX) != 0
+    }
+
     /// FX, FEX, VX and OX: what a record form copies to CR field 1.
     pub fn cr1(self) -> u64 {
         (self.0 >> 28) & 0xf
@@ -124,6 +132,9 @@ impl Fpscr {
     /// Which of the exceptions in `found` are enabled.
     pub(super) fn enabled(self, found: Found) -> Found {
         let mut enabled = 0;
+        if self.0 & ENABLES == 0 {
+            return enabled;
+        }
         for (enable, which) in [(VE, ANY_VX), (OE, OX), (UE, UX), (ZE, ZX), (XE, XX)] {
             if self.0 & enable != 0 {
                 enabled |= found & which;
@@ -142,11 +153,11 @@ impl Fpscr {
     /// Answers whether an enabled one was among them.
     pub(super) fn raise(&mut self, found: Found) -> bool {
         let found = found & STICKY;
+        // What has been recorded before changes nothing.
         if u64::from(found) & !self.0 != 0 {
-            self.0 |= u64::from(FX);
+            self.0 |= u64::from(FX | found);
+            self.summarise();
         }
-        self.0 |= u64::from(found);
-        self.summarise();
         self.enabled(found) != 0
     }
 

@@ -66,18 +66,21 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
     (sum, (a - (sum - part)) + (b - part))
 }
 
+#[inline]
 pub(super) fn add(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Option<Computed> {
     let [a, b] = ordinary(fpscr, precision, [a, b])?;
     let (sum, error) = two_sum(a, b);
     finished(precision, sum, error)
 }
 
+#[inline]
 pub(super) fn multiply(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Option<Computed> {
     let [a, b] = ordinary(fpscr, precision, [a, b])?;
     let product = a * b;
     finished(precision, product, a.mul_add(b, -product))
 }
 
+#[inline]
 pub(super) fn divide(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Option<Computed> {
     let [a, b] = ordinary(fpscr, precision, [a, b])?;
     let quotient = a / b;
@@ -86,6 +89,7 @@ pub(super) fn divide(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Opti
     finished(precision, quotient, if b < 0.0 { -remainder } else { remainder })
 }
 
+#[inline]
 pub(super) fn multiply_add(fpscr: Fpscr, precision: Precision, operands: [u64; 3]) -> Option<Computed> {
     let [a, c, b] = ordinary(fpscr, precision, operands)?;
     if precision == Precision::Single {

@@ -1,5 +1,5 @@
 //! The floating-point, vector (VMX) and vector-scalar (VSX) facilities: their registers, and what
-//! each computational instruction of Power ISA v2.07B does to them. Loads and stores, and whether
+//! each computational instruction of Power ISA v2.07B and v3.0B does to them. Loads and stores, and whether
 //! the MSR lets an instruction run at all, are the caller's; [`facility()`] says what to ask.
 
 mod arith;
@@ -8,25 +8,37 @@ mod arith_tests;
 mod compare;
 mod convert;
 mod crypto;
+mod data_class;
 mod decimal;
+mod decimal_digits;
+mod decimal_format;
 mod estimate;
 mod facility;
 mod fp;
 mod fp_status;
 mod fpscr;
+mod half;
 mod host;
 mod lanes;
+mod quad;
+mod quad_arith;
+mod quad_convert;
+mod quad_handler;
+mod quad_root;
 mod round;
+mod scalar_compare;
 mod soft;
 mod value;
 mod vmx_arith;
 mod vmx_bits;
 mod vmx_compare;
+mod vmx_extract;
 mod vmx_float;
 mod vmx_multiply;
 mod vmx_pack;
 mod vmx_permute;
 mod vmx_shift;
+mod vsx_bytes;
 mod vsx_convert;
 mod vsx_move;
 mod vsx_scalar;
@@ -74,10 +86,18 @@ pub fn handler(op: Opcode) -> Option<Handler> {
         vmx_bits::handler,
         vmx_pack::handler,
         vmx_permute::handler,
+        vmx_extract::handler,
         vmx_float::handler,
         crypto::handler,
+        scalar_compare::handler,
+        data_class::handler,
+        half::handler,
+        quad_handler::handler,
         decimal::handler,
+        decimal_digits::handler,
+        decimal_format::handler,
         vsx_move::handler,
+        vsx_bytes::handler,
         vsx_scalar::handler,
         vsx_vector::handler,
         vsx_convert::handler,

@@ -46,30 +46,47 @@ impl Exact {
     }
 }
 
-/// The numbers that make a format.
-struct Format {
+/// The greatest exponent of a double, in which all results stand.
+const LAST_EXPONENT: i32 = 1023;
+
+/// The numbers that make a format, none wider than double.
+pub(super) struct Format {
     /// Bits of the significand.
     precision: i32,
     min_exponent: i32,
     max_exponent: i32,
     /// What an enabled overflow takes from the exponent and an enabled underflow adds to it.
     adjustment: i32,
+    /// The largest number, as a double.
+    largest: u64,
 }
 
+/// Half precision, which only conversions know.
+pub(super) const HALF: Format = Format {
+    precision: 11,
+    min_exponent: -14,
+    max_exponent: 15,
+    // By the rule that gives 192 and 1536: three quarters of the exponents.
+    adjustment: 24,
+    largest: 0x40ef_fc00_0000_0000,
+};
+
 impl Precision {
-    fn format(self) -> Format {
+    pub(super) fn format(self) -> Format {
         match self {
             Self::Single => Format {
                 precision: 24,
                 min_exponent: -126,
                 max_exponent: 127,
                 adjustment: 192,
+                largest: 0x47ef_ffff_e000_0000,
             },
             Self::Double => Format {
                 precision: 53,
                 min_exponent: -1022,
                 max_exponent: 1023,
                 adjustment: 1536,
+                largest: INFINITY - 1,
             },
         }
     }
@@ -84,13 +101,18 @@ pub(super) fn rounds_up(mode: Rounding, negative: bool, odd: bool, below: u128, 
         Rounding::Zero => false,
         Rounding::Up => !negative && below != 0,
         Rounding::Down => negative && below != 0,
+        Rounding::Odd => !odd && below != 0,
     }
 }
 
 /// Rounds to the precision, in the mode and with the enabled exceptions of `fpscr`.
 /// Power ISA v2.07B, Book I, 4.3.6 and 4.4.3 to 4.4.5.
 pub(super) fn round(fpscr: Fpscr, precision: Precision, exact: &Exact) -> Computed {
-    let format = precision.format();
+    round_to(fpscr, fpscr.rounding(), &precision.format(), exact)
+}
+
+/// The same in any mode and to any format: a value that the format has, as a double.
+pub(super) fn round_to(fpscr: Fpscr, mode: Rounding, format: &Format, exact: &Exact) -> Computed {
     let Exact {
         negative,
         mut exponent,
@@ -109,7 +131,7 @@ pub(super) fn round(fpscr: Fpscr, precision: Precision, exact: &Exact) -> Comput
     let mut kept = (significand >> shift) as u64;
     let below = significand & ((1 << shift) - 1);
     let inexact = below != 0;
-    if rounds_up(fpscr.rounding(), negative, kept & 1 != 0, below, 1 << (shift - 1)) {
+    if rounds_up(mode, negative, kept & 1 != 0, below, 1 << (shift - 1)) {
         kept += 1;
         found |= FR;
     }
@@ -124,30 +146,34 @@ pub(super) fn round(fpscr: Fpscr, precision: Precision, exact: &Exact) -> Comput
     if scale + format.precision - 1 + carried > format.max_exponent {
         found |= OX;
         if !fpscr.traps_overflow() {
-            return overflowed(fpscr.rounding(), precision, negative, found);
+            return overflowed(mode, format, negative, found);
         }
         scale -= format.adjustment;
     }
-    Computed {
-        bits: pack(negative, kept, scale),
-        found,
+    // What is past a double's exponents even so, of a source that has more, is undefined: here infinity.
+    let bits = if scale + format.precision - 1 + carried > LAST_EXPONENT {
+        INFINITY | if negative { SIGN } else { 0 }
+    } else {
+        pack(negative, kept, scale)
+    };
+    Computed { bits, found }
+}
+
+/// Whether an overflow that is not enabled gives infinity, and not the largest number.
+pub(super) fn overflows_to_infinity(mode: Rounding, negative: bool) -> bool {
+    match mode {
+        Rounding::Nearest | Rounding::NearestAway => true,
+        Rounding::Zero | Rounding::Odd => false,
+        Rounding::Up => !negative,
+        Rounding::Down => negative,
     }
 }
 
 /// The result of an overflow that is not enabled: infinity or the largest number.
-fn overflowed(mode: Rounding, precision: Precision, negative: bool, found: Found) -> Computed {
-    let largest = match precision {
-        Precision::Single => 0x47ef_ffff_e000_0000,
-        Precision::Double => INFINITY - 1,
-    };
-    let infinite = match mode {
-        Rounding::Nearest | Rounding::NearestAway => true,
-        Rounding::Zero => false,
-        Rounding::Up => !negative,
-        Rounding::Down => negative,
-    };
+fn overflowed(mode: Rounding, format: &Format, negative: bool, found: Found) -> Computed {
+    let infinite = overflows_to_infinity(mode, negative);
     let found = found & !FR | XX | FI | if infinite { FR } else { 0 };
-    let magnitude = if infinite { INFINITY } else { largest };
+    let magnitude = if infinite { INFINITY } else { format.largest };
     Computed {
         bits: magnitude | if negative { SIGN } else { 0 },
         found,

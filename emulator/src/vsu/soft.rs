@@ -33,7 +33,7 @@ pub(super) fn propagated(precision: Precision, operands: &[u64]) -> Option<Compu
 }
 
 /// A finite double as a quadruple, exactly.
-fn widened(bits: u64) -> Quad {
+pub(super) fn widened(bits: u64) -> Quad {
     let sign = u128::from(bits & SIGN) << 64;
     if is_zero(bits) {
         return Quad::from_bits(sign);
@@ -72,6 +72,7 @@ fn zero_of_sum(fpscr: Fpscr, a: u64, b: u64) -> u64 {
 }
 
 /// `a + b`.
+#[cold]
 pub(super) fn add(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Computed {
     if let Some(nan) = propagated(precision, &[a, b]) {
         return nan;
@@ -88,6 +89,7 @@ pub(super) fn add(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Compute
 }
 
 /// `a * b`.
+#[cold]
 pub(super) fn multiply(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Computed {
     if let Some(nan) = propagated(precision, &[a, b]) {
         return nan;
@@ -106,6 +108,7 @@ pub(super) fn multiply(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Co
 }
 
 /// `a / b`.
+#[cold]
 pub(super) fn divide(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Computed {
     if let Some(nan) = propagated(precision, &[a, b]) {
         return nan;
@@ -128,6 +131,7 @@ pub(super) fn divide(fpscr: Fpscr, precision: Precision, a: u64, b: u64) -> Comp
 }
 
 /// `a * c + b`, rounded once.
+#[cold]
 pub(super) fn multiply_add(fpscr: Fpscr, precision: Precision, [a, c, b]: [u64; 3]) -> Computed {
     let undefined = is_infinite(a) && is_zero(c) || is_zero(a) && is_infinite(c);
     let vximz = if undefined { VXIMZ } else { 0 };

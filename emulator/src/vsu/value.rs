@@ -110,16 +110,27 @@ pub(super) fn fprf(bits: u64, precision: Precision) -> Found {
         Precision::Single => SINGLE_MIN_NORMAL,
         Precision::Double => 1,
     };
+    fprf_from(bits, min_normal)
+}
+
+/// The same for a format whose smallest normal number has this biased exponent as a double.
+pub(super) fn fprf_from(bits: u64, min_normal: u64) -> Found {
+    let exponent = bits >> 52 & 0x7ff;
+    if (min_normal..0x7ff).contains(&exponent) {
+        return if is_negative(bits) {
+            0b0_1000 << 12
+        } else {
+            0b0_0100 << 12
+        };
+    }
     let class = match (bits & !SIGN, is_negative(bits)) {
         (magnitude, _) if magnitude > INFINITY => 0b1_0001,
         (INFINITY, true) => 0b0_1001,
         (INFINITY, false) => 0b0_0101,
         (0, true) => 0b1_0010,
         (0, false) => 0b0_0010,
-        (magnitude, true) if magnitude >> 52 < min_normal => 0b1_1000,
-        (magnitude, false) if magnitude >> 52 < min_normal => 0b1_0100,
-        (_, true) => 0b0_1000,
-        (_, false) => 0b0_0100,
+        (_, true) => 0b1_1000,
+        (_, false) => 0b1_0100,
     };
     class << 12
 }

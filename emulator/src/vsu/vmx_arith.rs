@@ -146,6 +146,12 @@ pub(super) fn handler(op: Opcode) -> Option<Handler> {
         Opcode::Vminsw => |v, _, w| each(v, w, i32::min),
         Opcode::Vminsd => |v, _, w| each(v, w, i64::min),
 
+        Opcode::Vabsdub => |v, _, w| each(v, w, u8::abs_diff),
+        Opcode::Vabsduh => |v, _, w| each(v, w, u16::abs_diff),
+        Opcode::Vabsduw => |v, _, w| each(v, w, u32::abs_diff),
+        Opcode::Vnegw => |v, _, w| each_of_b(v, w, i32::wrapping_neg),
+        Opcode::Vnegd => |v, _, w| each_of_b(v, w, i64::wrapping_neg),
+
         Opcode::Vand => |v, _, w| two(v, w, |a, b| a & b),
         Opcode::Vandc => |v, _, w| two(v, w, |a, b| a & !b),
         Opcode::Veqv => |v, _, w| two(v, w, |a, b| !(a ^ b)),

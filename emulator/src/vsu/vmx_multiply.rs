@@ -98,6 +98,20 @@ where
     outcome
 }
 
+/// `vmsumudm`: the products of both doublewords and VRC, modulo 2^128.
+fn sum_of_doublewords(v: &mut Vsu, w: Word) -> Outcome {
+    three(v, w, |a, b, c| {
+        let product = |i| u128::from(lane::<u64>(a, i)) * u128::from(lane::<u64>(b, i));
+        c.wrapping_add(product(0)).wrapping_add(product(1))
+    })
+}
+
+/// What is carried out of the 128 bits of `a * 10 + digit`.
+fn carry_of_ten_times(a: u128, digit: u128) -> u128 {
+    let low = (a & u128::from(u64::MAX)) * 10 + digit;
+    ((a >> 64) * 10 + (low >> 64)) >> 64
+}
+
 /// What runs this instruction.
 pub(super) fn handler(op: Opcode) -> Option<Handler> {
     use Which::{Even, Odd};
@@ -128,6 +142,12 @@ pub(super) fn handler(op: Opcode) -> Option<Handler> {
         Opcode::Vmsumshm => |v, _, w| sum_of_products::<i16, i16>(v, w),
         Opcode::Vmsumuhs => |v, _, w| saturated_sum_of_products::<u16, u32>(v, w),
         Opcode::Vmsumshs => |v, _, w| saturated_sum_of_products::<i16, i32>(v, w),
+        Opcode::Vmsumudm => |v, _, w| sum_of_doublewords(v, w),
+        // A digit of VRB past 9 leaves the result undefined.
+        Opcode::Vmul10uq => |v, _, w| two(v, w, |a, _| a.wrapping_mul(10)),
+        Opcode::Vmul10cuq => |v, _, w| two(v, w, |a, _| carry_of_ten_times(a, 0)),
+        Opcode::Vmul10euq => |v, _, w| two(v, w, |a, b| a.wrapping_mul(10).wrapping_add(b & 15)),
+        Opcode::Vmul10ecuq => |v, _, w| two(v, w, |a, b| carry_of_ten_times(a, b & 15)),
         Opcode::Vsumsws => |v, _, w| sum_across::<i32, i32>(v, w, 4),
         Opcode::Vsum2sws => |v, _, w| sum_across::<i32, i32>(v, w, 2),
         Opcode::Vsum4sbs => |v, _, w| sum_across::<i8, i32>(v, w, 1),

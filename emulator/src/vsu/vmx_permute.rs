@@ -31,12 +31,16 @@ fn splat_immediate<T: Lane>(v: &mut Vsu, w: Word) -> Outcome {
     v.set_vr(w.vrt(), build(|_| T::from_low(immediate as u128)))
 }
 
-/// `vperm`: each byte of VRC picks one of the 32 of VRA and VRB joined.
-fn permute(v: &mut Vsu, w: Word) -> Outcome {
+/// `vperm` and `vpermr`: each byte of VRC picks one of the 32 of VRA and VRB joined: `pick` makes its place of the number.
+#[inline(always)]
+fn permute(v: &mut Vsu, w: Word, pick: impl Fn(usize) -> usize) -> Outcome {
     let mut table = [0; 32];
     table[..16].copy_from_slice(&v.vr(w.vra()).to_be_bytes());
     table[16..].copy_from_slice(&v.vr(w.vrb()).to_be_bytes());
-    let chosen = v.vr(w.vrc()).to_be_bytes().map(|index| table[usize::from(index & 31)]);
+    let chosen = v
+        .vr(w.vrc())
+        .to_be_bytes()
+        .map(|index| table[pick(usize::from(index & 31))]);
     v.set_vr(w.vrt(), u128::from_be_bytes(chosen))
 }
 
@@ -76,7 +80,8 @@ pub(super) fn handler(op: Opcode) -> Option<Handler> {
         Opcode::Vspltisb => |v, _, w| splat_immediate::<u8>(v, w),
         Opcode::Vspltish => |v, _, w| splat_immediate::<u16>(v, w),
         Opcode::Vspltisw => |v, _, w| splat_immediate::<u32>(v, w),
-        Opcode::Vperm => |v, _, w| permute(v, w),
+        Opcode::Vperm => |v, _, w| permute(v, w, |index| index),
+        Opcode::Vpermr => |v, _, w| permute(v, w, |index| 31 - index),
         Opcode::Vpermxor => |v, _, w| permute_xor(v, w),
         Opcode::Vsel => |v, _, w| three(v, w, |a, b, c| b & c | a & !c),
         Opcode::Lvsl => |v, r, w| ramp(v, r, w, |offset| offset),

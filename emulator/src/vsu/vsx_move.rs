@@ -11,13 +11,13 @@ use crate::regs::Regs;
 const SIGN32: u32 = 1 << 31;
 
 /// An instruction on XA and XB.
-fn two(v: &mut Vsu, w: Word, f: impl Fn(u128, u128) -> u128) -> Outcome {
+pub(super) fn two(v: &mut Vsu, w: Word, f: impl Fn(u128, u128) -> u128) -> Outcome {
     let result = f(v.get(w.xa()), v.get(w.xb()));
     v.set(w.xt(), result)
 }
 
 /// An instruction on XB.
-fn one(v: &mut Vsu, w: Word, f: impl Fn(u128) -> u128) -> Outcome {
+pub(super) fn one(v: &mut Vsu, w: Word, f: impl Fn(u128) -> u128) -> Outcome {
     let result = f(v.get(w.xb()));
     v.set(w.xt(), result)
 }

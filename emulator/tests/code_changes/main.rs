@@ -103,6 +103,41 @@ fn without_isync_the_code_is_the_old_or_the_new() {
 }
 
 #[test]
+fn a_branch_inside_the_page_does_not_lead_to_the_old_code() {
+    let machine = machine();
+    // First decoded when its page has changed already, and linked to what stands there from before.
+    write(&machine, FUNCTION + 0x100, &format!("b {FUNCTION}"));
+    let there = FUNCTION + 0x100;
+    let text = format!("bla {FUNCTION}; stw 4,0(5); bla {there}; icbi 0,5; isync; bla {there}; sc 1");
+    write(&machine, 0x8000, &text);
+    let (mut cpu, _) = machine.cpu(0);
+    cpu.set_gpr(4, TWO);
+    cpu.set_gpr(5, FUNCTION);
+    run(&mut cpu, 0x8000);
+    assert_eq!(cpu.gpr(3), 2);
+}
+
+#[test]
+fn a_long_run_needs_a_small_stack() {
+    let thread = std::thread::Builder::new().stack_size(1 << 20);
+    let run = thread.spawn(|| {
+        let machine = machine();
+        let work = "add 6,6,7; ".repeat(40);
+        write(
+            &machine,
+            0x8000,
+            &format!("mtctr 4\n1: {work} b 2f\n2: {work} bdnz 1b\nsc 1"),
+        );
+        let (mut cpu, _) = machine.cpu(0);
+        cpu.set_gpr(4, 10_000);
+        cpu.set_gpr(7, 1);
+        run(&mut cpu, 0x8000);
+        assert_eq!(cpu.gpr(6), 800_000);
+    });
+    run.expect("a thread can be made").join().expect("the stack suffices");
+}
+
+#[test]
 fn every_kind_of_store_changes_code() {
     for store in [
         "li 11,2; stb 11,3(5)",

@@ -1,12 +1,19 @@
 //! Everything that problem state may execute and that is not floating point or vectors, through the
 //! whole of our processor, against QEMU.
 
+#[path = "../vsu_oracle/deviations.rs"]
+#[expect(dead_code, reason = "the tests of the vector-scalar unit use the rest")]
+mod deviations;
+mod long;
 #[path = "../machine/mod.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod machine;
+mod mixture;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod processor;
 mod report;
+mod runner;
 mod sequence;
 mod single;
 mod undefined;
@@ -17,16 +24,14 @@ use std::collections::BTreeMap;
 use oracle::Case;
 use oracle::random::Random;
 use power::insn::{Endian, Opcode};
+use power::model::Model;
 use power::msr::program;
 use processor::{Interrupted, Processor, Translation};
-use sequence::Sequence;
-use single::{Kind, MISSING};
+use runner::Runner;
+use single::{BIG_ENDIAN_ONLY, Kind};
 
 /// Cases for each instruction.
 const CASES: usize = 150;
-
-/// Programs of a run, for each byte order.
-const SEQUENCES: u64 = 1500;
 
 /// The seed of this run: `PTEG_SEED`, or 1.
 fn seed() -> u64 {
@@ -38,21 +43,22 @@ fn is_trap(why: &Interrupted) -> bool {
     why.vector == 0x700 && why.srr1 & program::TRAP != 0
 }
 
-fn every_instruction(endian: Endian, translations: &[Translation]) {
+fn every_instruction(model: Model, endian: Endian, translations: &[Translation]) {
     let seed = seed();
     let mut random = Random::new(seed);
     let mut processors: Vec<Processor> = translations
         .iter()
-        .map(|&translation| Processor::new(endian, translation))
+        .map(|&translation| Processor::new(model, endian, translation))
         .collect();
     let mut wrong = BTreeMap::<String, usize>::new();
     let mut cases = Vec::<(Opcode, Case)>::new();
     for &opcode in Opcode::ALL
         .iter()
-        .filter(|&&opcode| single::kind(opcode) != Kind::Elsewhere)
+        .filter(|&&opcode| opcode.is_of(model) && single::kind(opcode) != Kind::Elsewhere)
+        .filter(|opcode| endian == Endian::Big || !BIG_ENDIAN_ONLY.contains(opcode))
     {
         for _ in 0..CASES {
-            let case = single::case(&mut random, opcode);
+            let case = single::case(&mut random, model, opcode);
             match processors[0].run(&case) {
                 Ok(_) => cases.push((opcode, case)),
                 Err(why) if is_trap(&why) => {}
@@ -66,11 +72,11 @@ fn every_instruction(endian: Endian, translations: &[Translation]) {
     assert!(!cases.is_empty(), "{wrong:#?}");
     let mut examples = String::new();
     let bare: Vec<Case> = cases.iter().map(|(_, case)| case.clone()).collect();
-    for ((opcode, case), theirs) in cases.iter().zip(oracle::run(&bare, endian)) {
+    for ((opcode, case), theirs) in cases.iter().zip(oracle::run(model, &bare, endian)) {
         for processor in &mut processors {
             let ours = processor.run(case).expect("it ran before");
             let mut theirs = theirs.clone();
-            undefined::forgive(*opcode, case, &ours, &mut theirs);
+            undefined::forgive(model, *opcode, case, &ours, &mut theirs);
             if ours == theirs {
                 continue;
             }
@@ -92,75 +98,66 @@ fn every_instruction(endian: Endian, translations: &[Translation]) {
 
 #[test]
 fn every_little_endian_instruction_does_what_qemu_does() {
-    every_instruction(Endian::Little, &[Translation::SMALL, Translation::LARGE]);
+    every_instruction(Model::Power8, Endian::Little, &[Translation::SMALL, Translation::LARGE]);
 }
 
 #[test]
 fn every_big_endian_instruction_does_what_qemu_does() {
-    every_instruction(Endian::Big, &[Translation::None, Translation::LARGE]);
+    every_instruction(Model::Power8, Endian::Big, &[Translation::None, Translation::LARGE]);
 }
 
-/// What is wrong with our run of a case, if anything.
-fn complaint(processor: &mut Processor, case: &Case, theirs: &oracle::State) -> Option<String> {
-    let mut theirs = theirs.clone();
-    undefined::everywhere(&mut theirs);
-    match processor.run(case) {
-        Ok(ours) if ours == theirs => None,
-        Ok(ours) => Some(report::differences(&case.before, &ours, &theirs)),
-        Err(why) => Some(format!("  {why:x?}\n")),
-    }
+#[test]
+fn every_instruction_of_power9_does_what_qemu_does() {
+    every_instruction(Model::Power9, Endian::Little, &[Translation::SMALL]);
+    every_instruction(Model::Power9, Endian::Big, &[Translation::None]);
 }
 
-fn every_sequence(endian: Endian, translations: &[Translation]) {
-    let seed = seed();
-    let programs: Vec<Sequence> = (0..SEQUENCES)
-        .map(|n| Sequence::new(&mut Random::new(seed << 32 | n)))
-        .collect();
-    let cases: Vec<Case> = programs.iter().map(Sequence::case).collect();
-    let theirs = oracle::run(&cases, endian);
-    for &translation in translations {
-        let mut processor = Processor::new(endian, translation);
-        for (n, theirs) in theirs.iter().enumerate() {
-            if complaint(&mut processor, &cases[n], theirs).is_none() {
-                continue;
-            }
-            let mut run = |program: &Sequence| {
-                let case = program.case();
-                let theirs = oracle::run(std::slice::from_ref(&case), endian);
-                complaint(&mut processor, &case, &theirs[0])
-            };
-            let least = programs[n].shrunk(|program| run(program).is_some());
-            let case = least.case();
-            panic!(
-                "seed {seed}, program {n}, {translation:?}; the least of it that differs from QEMU:\n{}{}{}",
-                report::listing(&case, endian),
-                report::inputs(&case),
-                run(&least).unwrap_or_else(|| "  (only together with the programs before it)\n".to_owned()),
-            );
+/// From one seed to another, for other programs.
+const OTHERS: u64 = 1 << 20;
+
+/// Runs random programs of all problem-state instructions until this many instructions have been executed.
+fn every_program(model: Model, endian: Endian, translation: Translation, seed: u64, instructions: u64) {
+    let mut runner = Runner::new(model, endian, translation, seed);
+    while runner.executed() < instructions {
+        if let Err(difference) = runner.next_programs() {
+            panic!("{difference}");
         }
     }
 }
 
 #[test]
-fn every_little_endian_program_does_what_qemu_does() {
-    every_sequence(Endian::Little, &[Translation::SMALL, Translation::None]);
+fn half_a_million_little_endian_instructions_of_programs_do_what_qemu_does() {
+    every_program(Model::Power8, Endian::Little, Translation::SMALL, seed(), 400_000);
+    every_program(
+        Model::Power8,
+        Endian::Little,
+        Translation::None,
+        seed() + OTHERS,
+        100_000,
+    );
 }
 
 #[test]
-fn every_big_endian_program_does_what_qemu_does() {
-    every_sequence(Endian::Big, &[Translation::LARGE]);
+fn half_a_million_big_endian_instructions_of_programs_do_what_qemu_does() {
+    every_program(Model::Power8, Endian::Big, Translation::LARGE, seed(), 400_000);
+    every_program(Model::Power8, Endian::Big, Translation::None, seed() + OTHERS, 100_000);
 }
 
 #[test]
-fn what_is_missing_is_an_illegal_instruction() {
-    let mut processor = Processor::new(Endian::Big, Translation::None);
-    for &opcode in MISSING {
-        let case = Case {
-            code: vec![opcode.row().pattern.value],
-            before: oracle::State::default(),
-        };
-        let why = processor.run(&case).err();
-        let illegal = why.is_some_and(|why| why.vector == 0x700 && why.srr1 & program::ILLEGAL != 0);
-        assert!(illegal, "{}: {why:x?}", opcode.name());
-    }
+fn a_quarter_of_a_million_instructions_of_power9s_programs_do_what_qemu_does() {
+    every_program(Model::Power9, Endian::Little, Translation::LARGE, seed(), 200_000);
+    every_program(Model::Power9, Endian::Big, Translation::None, seed() + OTHERS, 50_000);
+}
+
+/// `cargo xtask differential`, which says in the environment how long.
+#[test]
+#[ignore = "cargo xtask differential runs it"]
+fn long_mode() {
+    let number = |name: &str| {
+        let text = std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by cargo xtask differential"));
+        text.parse().unwrap_or_else(|_| panic!("{name} is a number"))
+    };
+    let instructions = number("PTEG_MILLIONS") * 1_000_000;
+    let model = std::env::var("PTEG_CPU").map_or(Model::Power8, |name| name.parse().expect("PTEG_CPU is a processor"));
+    long::run(model, seed(), number("PTEG_THREADS"), instructions);
 }

@@ -3,6 +3,7 @@
 use emulator::vsu::Vscr;
 use emulator::{Cpu, Exit};
 use power::insn::Endian;
+use power::model::Model;
 use power::msr::Msr;
 use power::page::{PagePair, SegmentSize};
 
@@ -54,14 +55,14 @@ pub struct Interrupted {
 
 impl Processor {
     /// A processor with memory for the cases.
-    pub fn new(endian: Endian, translation: Translation) -> Self {
+    pub fn new(model: Model, endian: Endian, translation: Translation) -> Self {
         let little = endian == Endian::Little;
         let ram = if translation == Translation::None {
             REAL_RAM
         } else {
             TRANSLATED_RAM
         };
-        let machine = Machine::new(ram);
+        let machine = Machine::of_model(model, ram);
         machine.stop_at_vectors(little);
         machine.shared.set_lpcr(if little { power::msr::lpcr::ILE } else { 0 });
         let (cpu, _) = machine.cpu(0);
@@ -117,6 +118,11 @@ impl Processor {
             self.machine
                 .write_code(self.real(INSTRUCTIONS + 4 * n), &[word], self.little);
         }
+    }
+
+    /// Instructions executed so far, those around the cases too.
+    pub fn instructions(&self) -> u64 {
+        self.cpu.instructions()
     }
 
     /// The state after the case.

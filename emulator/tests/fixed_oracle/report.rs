@@ -35,18 +35,22 @@ pub fn differences(before: &State, ours: &State, theirs: &State) -> String {
         .collect()
 }
 
-/// What a case starts with, of the general registers those that its instructions name.
+/// What a case starts with, of general and vector registers those that its instructions name.
 pub fn inputs(case: &Case) -> String {
     let before = &case.before;
     let text: String = case.code.iter().map(|&word| disassemble(word, 0) + ",").collect();
-    let is_named = |n: usize| {
+    let is_named = |prefix: &str, n: usize| {
         let mut words = text.split(|end: char| !end.is_ascii_alphanumeric());
-        words.any(|word| word.strip_prefix('r') == Some(&n.to_string()))
+        words.any(|word| word.strip_prefix(prefix) == Some(&n.to_string()))
     };
-    let gprs = (0..32).filter(|&n| is_named(n));
+    // A floating-point register is one half of a vector-scalar one, a vector register one of the upper 32.
+    let is_named_vector = |n: usize| is_named("vs", n) || is_named("f", n) || n >= 32 && is_named("v", n - 32);
+    let vsrs = (0..64).filter(|&n| is_named_vector(n));
+    let vsrs: String = vsrs.map(|n| format!(" vs{n}={:#034x}", before.vsr[n])).collect();
+    let gprs = (0..32).filter(|&n| is_named("r", n));
     let gprs: String = gprs.map(|n| format!(" r{n}={:#x}", before.gpr[n])).collect();
     format!(
-        "  cr={:#x} xer={:#x} lr={:#x} ctr={:#x}{gprs}\n",
+        "  cr={:#x} xer={:#x} lr={:#x} ctr={:#x}{gprs}{vsrs}\n",
         before.cr, before.xer, before.lr, before.ctr
     )
 }

@@ -3,11 +3,14 @@
 //! A program is a list of units that can be left out one by one: a branch names the unit that it
 //! goes to, and goes to the next one left when that is gone.
 
-use power::insn::{Opcode, Operand};
+use power::insn::{Endian, Opcode, Operand, decode};
+use power::model::Model;
 
+use crate::mixture::Mixture;
 use crate::oracle::random::Random;
 use crate::oracle::{Case, INSTRUCTIONS, MEMORY, MEMORY_BYTES, State};
-use crate::units::{MIDDLE, Part, START, Unit, address, branch, call, compute, insn, looping, memory};
+use crate::single;
+use crate::units::{MIDDLE, Part, START, TURNS, Unit, address, again, branch, call, compute, insn, looping, memory};
 
 /// A program, and what it starts with.
 #[derive(Clone)]
@@ -19,8 +22,17 @@ pub struct Sequence {
 
 impl Sequence {
     /// A program of some tens of instructions.
-    pub fn new(random: &mut Random) -> Self {
+    pub fn new(random: &mut Random, model: Model, endian: Endian) -> Self {
         let mut before = random.state();
+        before.xer |= single::later_xer(random, model);
+        if model >= Model::Power9 && random.below(4) == 0 {
+            let spread = random.pick(&[8, 240, 0x8000]);
+            for register in &mut before.vsr[32..] {
+                *register = random.quad(spread);
+            }
+        }
+        let mixture = Mixture::new(model, endian, before.fpscr, before.vscr);
+        before.gpr[TURNS as usize] = 1 + random.below(8);
         before.gpr[MIDDLE as usize] = MEMORY + MEMORY_BYTES as u64 / 2;
         before.gpr[START as usize] = INSTRUCTIONS;
         // Every eighth hardly branches, so that blocks grow to their limit.
@@ -34,17 +46,18 @@ impl Sequence {
                 kind => kind,
             };
             let unit = match choice {
-                0..6 => branch(random, later),
+                0..6 => branch(random, &mixture, later),
                 10 => call(random, later),
-                11 => looping(random),
-                12 | 13 => memory(random),
-                _ => Unit(vec![compute(random)]),
+                11 => looping(random, &mixture),
+                12 | 13 => memory(random, &mixture),
+                _ => Unit(compute(random, &mixture)),
             };
             made.push(unit);
         }
         // First over some instructions, so that blocks start anywhere.
         let skip = random.below(units as u64 / 2) as usize;
         made.insert(0, Unit(vec![Part::Branch(insn(Opcode::B, &[0]), skip + 1)]));
+        made.push(again());
         // Numbers of branches count from the first unit after that one.
         let units = (0..).map(|n: usize| n.wrapping_sub(1)).zip(made).collect();
         Self { units, before }
@@ -69,7 +82,7 @@ impl Sequence {
                 code.push(match *part {
                     Part::Plain(word) => word,
                     Part::Branch(word, target) => {
-                        let opcode = power::insn::decode(word).expect("it was encoded");
+                        let opcode = decode(word, Model::Power8).expect("it was encoded");
                         let operand = if opcode == Opcode::B { Operand::Li } else { Operand::Bd };
                         let displacement = 4 * (place(target) as i64 - here as i64);
                         word | operand.layout().insert(displacement)

@@ -1,9 +1,11 @@
 //! The units of a program: what a sequence is made of.
 
-use power::insn::{Class, Opcode, Operand, encode};
+use power::insn::{Class, Opcode, Operand, Suffix, Word, encode};
 
+use crate::mixture::{self, Mixture};
+use crate::oracle::MEMORY_BYTES;
 use crate::oracle::random::Random;
-use crate::single::replace;
+use crate::single::{alignment, extent, has, has_length, is_invalid, replace};
 
 /// Registers that any instruction may change.
 const FREE: u64 = 25;
@@ -20,42 +22,8 @@ pub const MIDDLE: i64 = 29;
 /// The first instruction.
 pub const START: i64 = 30;
 
-/// Instructions that a unit of computation picks from: those whose results are all defined.
-#[rustfmt::skip] // One a line hides what is there.
-const COMPUTE: &[Opcode] = &[
-    Opcode::Addi, Opcode::Addis, Opcode::Addic, Opcode::AddicDot, Opcode::Subfic, Opcode::Mulli,
-    Opcode::Add, Opcode::Subf, Opcode::Addc, Opcode::Subfc, Opcode::Adde, Opcode::Subfe,
-    Opcode::Addme, Opcode::Subfme, Opcode::Addze, Opcode::Subfze, Opcode::Neg,
-    Opcode::Mullw, Opcode::Mulld, Opcode::Mulhd, Opcode::Mulhdu,
-    Opcode::Cmp, Opcode::Cmpi, Opcode::Cmpl, Opcode::Cmpli, Opcode::Isel,
-    Opcode::Andi, Opcode::Andis, Opcode::Ori, Opcode::Oris, Opcode::Xori, Opcode::Xoris,
-    Opcode::And, Opcode::Or, Opcode::Xor, Opcode::Nand, Opcode::Nor, Opcode::Eqv, Opcode::Andc, Opcode::Orc,
-    Opcode::Extsb, Opcode::Extsh, Opcode::Extsw, Opcode::Cntlzw, Opcode::Cntlzd, Opcode::Popcntd, Opcode::Cmpb,
-    Opcode::Rlwimi, Opcode::Rlwinm, Opcode::Rlwnm, Opcode::Rldicl, Opcode::Rldicr, Opcode::Rldic,
-    Opcode::Rldimi, Opcode::Rldcl, Opcode::Rldcr,
-    Opcode::Slw, Opcode::Srw, Opcode::Sraw, Opcode::Srawi, Opcode::Sld, Opcode::Srd, Opcode::Srad, Opcode::Sradi,
-    Opcode::Mtcrf, Opcode::Mtocrf, Opcode::Mfcr, Opcode::Mcrf,
-    Opcode::Crand, Opcode::Cror, Opcode::Crxor, Opcode::Crnand, Opcode::Crnor, Opcode::Creqv, Opcode::Crandc,
-    Opcode::Crorc, Opcode::Isync, Opcode::Sync, Opcode::Eieio,
-    Opcode::Vand, Opcode::Vperm, Opcode::Vaddubm, Opcode::Vcmpequb, Opcode::Vsldoi, Opcode::Xxlxor,
-    Opcode::Xxpermdi, Opcode::Mfvsrd,
-];
-
-/// Loads and stores that a unit of memory picks from.
-#[rustfmt::skip] // As above.
-const MEMORY_FORMS: &[Opcode] = &[
-    Opcode::Lbz, Opcode::Lbzx, Opcode::Lhz, Opcode::Lhax, Opcode::Lwz, Opcode::Lwa, Opcode::Lwzx, Opcode::Ld,
-    Opcode::Ldx, Opcode::Lwbrx, Opcode::Ldbrx, Opcode::Stb, Opcode::Stbx, Opcode::Sth, Opcode::Sthx, Opcode::Stw,
-    Opcode::Stwx, Opcode::Std, Opcode::Stdx, Opcode::Stwbrx, Opcode::Lfd, Opcode::Stfd, Opcode::Lvx, Opcode::Stvx,
-    Opcode::Lxvd2x, Opcode::Stxvd2x, Opcode::Lxvw4x, Opcode::Dcbz,
-];
-
-/// The same with RA updated.
-#[rustfmt::skip] // As above.
-const UPDATES: &[Opcode] = &[
-    Opcode::Lbzu, Opcode::Lhzu, Opcode::Lwzu, Opcode::Ldu, Opcode::Lwzux, Opcode::Ldux, Opcode::Stbu, Opcode::Sthu,
-    Opcode::Stwu, Opcode::Stdu, Opcode::Stdux,
-];
+/// Counts how often all of it is run.
+pub const TURNS: i64 = 31;
 
 /// One word of a unit.
 #[derive(Clone, Copy, Debug)]
@@ -89,23 +57,86 @@ pub fn address(offset: i64) -> u32 {
 fn word(random: &mut Random, opcode: Opcode) -> u32 {
     let mut word = random.word(opcode);
     for &operand in opcode.row().operands {
-        if matches!(
-            operand.layout().class,
-            Class::Gpr | Class::GprOrZero | Class::GprUpdated
-        ) {
-            word = replace(word, operand, random.below(FREE) as i64);
+        match operand.layout().class {
+            Class::Gpr | Class::GprOrZero | Class::GprUpdated => {
+                word = replace(word, operand, random.below(FREE) as i64);
+            }
+            Class::GprPair => word = replace(word, operand, random.below(FREE / 2) as i64 * 2),
+            _ => {}
         }
+    }
+    if opcode == Opcode::Addex {
+        word = replace(word, Operand::Cy, 0);
     }
     if opcode == Opcode::Sync {
         word = replace(word, Operand::Lsync, random.below(2) as i64);
     }
+    if mixture::records_exceptions(opcode) {
+        word &= !1;
+    }
     word
 }
 
+/// The word, and what makes all of its target defined.
+fn defined(opcode: Opcode, word: u32) -> Vec<Part> {
+    let mut parts = vec![Part::Plain(word)];
+    if let Some(target) = mixture::half_defined(opcode, word) {
+        let target = target as i64;
+        parts.push(Part::Plain(insn(Opcode::Xxpermdi, &[target, target, target, 0])));
+    }
+    parts
+}
+
 /// A computation.
-pub fn compute(random: &mut Random) -> Part {
-    let opcode = random.pick(COMPUTE);
-    Part::Plain(word(random, opcode))
+pub fn compute(random: &mut Random, mixture: &Mixture) -> Vec<Part> {
+    if random.below(32) == 0 {
+        return divide(random);
+    }
+    let opcode = mixture.compute(random);
+    let word = word(random, opcode);
+    defined(opcode, word)
+}
+
+/// A computation of one instruction.
+fn one(random: &mut Random, mixture: &Mixture) -> Part {
+    loop {
+        if let [part] = compute(random, mixture)[..] {
+            return part;
+        }
+    }
+}
+
+/// A division whose quotient is defined: by a positive number.
+fn divide(random: &mut Random) -> Vec<Part> {
+    let divisor = random.below(FREE) as i64;
+    let [target, dividend] = [(); 2].map(|()| random.below(FREE) as i64);
+    let dividend = if dividend == divisor {
+        (dividend + 1) % FREE as i64
+    } else {
+        dividend
+    };
+    let is_word = random.below(2) == 0;
+    let choices = if is_word {
+        [Opcode::Divw, Opcode::Divwu]
+    } else {
+        [Opcode::Divd, Opcode::Divdu]
+    };
+    let mut word = insn(random.pick(&choices), &[target, dividend, divisor]);
+    if random.below(2) == 0 {
+        word |= Suffix::Oe.mask();
+    }
+    // In a word 32 bits are positive, in a doubleword 64.
+    let clear = if is_word { 33 } else { 1 };
+    let mut parts = vec![
+        Part::Plain(insn(Opcode::Rldicl, &[divisor, divisor, 0, clear])),
+        Part::Plain(insn(Opcode::Ori, &[divisor, divisor, 1])),
+        Part::Plain(word),
+    ];
+    if is_word {
+        // The high half is undefined.
+        parts.push(Part::Plain(insn(Opcode::Extsw, &[target, target])));
+    }
+    parts
 }
 
 fn compare(random: &mut Random, field: i64) -> Part {
@@ -130,7 +161,7 @@ fn conditional(random: &mut Random, opcode: Opcode, field: i64) -> u32 {
 }
 
 /// Compares, mostly, and branches.
-pub fn branch(random: &mut Random, to: usize) -> Unit {
+pub fn branch(random: &mut Random, mixture: &Mixture, to: usize) -> Unit {
     let field = random.below(8) as i64;
     let mut unit = Vec::new();
     if random.below(8) == 0 {
@@ -153,7 +184,7 @@ pub fn branch(random: &mut Random, to: usize) -> Unit {
         unit.push(compare(random, field));
     }
     if random.below(4) == 0 {
-        unit.push(compute(random));
+        unit.extend(compute(random, mixture));
     }
     if registers {
         unit.push(Part::Plain(conditional(random, opcode, field)));
@@ -173,7 +204,7 @@ pub fn call(random: &mut Random, to: usize) -> Unit {
 }
 
 /// A loop that ends: counted by CTR, or by a compare.
-pub fn looping(random: &mut Random) -> Unit {
+pub fn looping(random: &mut Random, mixture: &Mixture) -> Unit {
     let turns = 1 + random.below(4) as i64;
     let by_ctr = random.below(2) == 0;
     let mut unit = vec![Part::Plain(insn(Opcode::Addi, &[COUNT, 0, turns]))];
@@ -192,10 +223,10 @@ pub fn looping(random: &mut Random) -> Unit {
                     Opcode::Bc,
                     &[bo, 4 * field + random.below(3) as i64, 8],
                 )));
-                unit.push(compute(random));
+                unit.push(one(random, mixture));
             }
-            1 => unit.extend(memory(random).0),
-            _ => unit.push(compute(random)),
+            1 => unit.extend(memory(random, mixture).0),
+            _ => unit.extend(compute(random, mixture)),
         }
     }
     if !by_ctr {
@@ -210,48 +241,103 @@ pub fn looping(random: &mut Random) -> Unit {
     Unit(unit)
 }
 
+/// Half the bytes that an access may reach.
+const REACH: i64 = MEMORY_BYTES as i64 / 2;
+
 /// An access around the place where two pages meet.
-pub fn memory(random: &mut Random) -> Unit {
-    let offset = random.below(224) as i64 - 112;
+pub fn memory(random: &mut Random, mixture: &Mixture) -> Unit {
+    if random.below(8) == 0 {
+        return reservation(random, mixture);
+    }
+    let opcode = mixture.memory(random);
+    let mut word = loop {
+        let word = word(random, opcode);
+        let invalid = is_invalid(opcode, Word(replace(word, Operand::Ra0, MIDDLE)), 0);
+        if !invalid && !mixture::is_function_alone(opcode, word) {
+            break word;
+        }
+    };
+    if opcode == Opcode::Stmw {
+        word = replace(word, Operand::Rs, 20 + random.below(12) as i64);
+    }
+    let bytes = extent(opcode, Word(word), 0) as i64;
+    let any = random.below((2 * REACH - bytes + 1) as u64) as i64 - REACH;
+    // What a displacement can say.
+    let step = if has(opcode, Operand::Ds) {
+        4
+    } else if has(opcode, Operand::Dq) {
+        16
+    } else {
+        1
+    };
+    let alignment = step.max(alignment(opcode) as i64);
+    let offset = any & -alignment;
     let mut unit = Vec::new();
-    match random.below(6) {
-        0 => {
-            let opcode = random.pick(UPDATES);
-            unit.push(Part::Plain(insn(Opcode::Addi, &[INDEX, 0, 3])));
-            unit.push(Part::Plain(insn(Opcode::Addi, &[POINTER, MIDDLE, offset])));
-            unit.push(Part::Plain(access(random, opcode, POINTER, INDEX, 8)));
-        }
-        1 => {
-            let aligned = offset & !7;
-            unit.push(Part::Plain(insn(Opcode::Addi, &[POINTER, MIDDLE, aligned])));
-            let target = random.below(FREE) as i64;
-            let (load, store) = random.pick(&[(Opcode::Lwarx, Opcode::Stwcx), (Opcode::Ldarx, Opcode::Stdcx)]);
-            unit.push(Part::Plain(insn(load, &[target, 0, POINTER, 0])));
-            if random.below(2) == 0 {
-                unit.push(compute(random));
-            }
-            unit.push(Part::Plain(insn(store, &[random.below(FREE) as i64, 0, POINTER])));
-        }
-        _ => {
-            unit.push(Part::Plain(insn(Opcode::Addi, &[INDEX, 0, offset])));
-            let opcode = random.pick(MEMORY_FORMS);
-            unit.push(Part::Plain(access(random, opcode, MIDDLE, INDEX, offset & !3)));
+    let base = if has_length(opcode) {
+        unit.push(Part::Plain(insn(Opcode::Addi, &[INDEX, 0, random.below(20) as i64])));
+        unit.push(Part::Plain(insn(Opcode::Rldicr, &[INDEX, INDEX, 56, 7])));
+        unit.push(Part::Plain(insn(Opcode::Addi, &[POINTER, MIDDLE, offset])));
+        POINTER
+    } else if has(opcode, Operand::RaUpdate) {
+        // What the displacement or the index adds comes back off.
+        unit.push(Part::Plain(insn(Opcode::Addi, &[INDEX, 0, 8])));
+        unit.push(Part::Plain(insn(Opcode::Addi, &[POINTER, MIDDLE, offset - 8])));
+        word = with_offset(opcode, word, 8);
+        POINTER
+    } else if has(opcode, Operand::Rb) || !has_displacement(opcode) {
+        unit.push(Part::Plain(insn(Opcode::Addi, &[INDEX, 0, offset])));
+        unit.push(Part::Plain(insn(Opcode::Addi, &[POINTER, MIDDLE, offset])));
+        if has(opcode, Operand::Rb) { MIDDLE } else { POINTER }
+    } else {
+        word = with_offset(opcode, word, offset);
+        MIDDLE
+    };
+    for operand in [Operand::Ra0, Operand::RaUpdate] {
+        if has(opcode, operand) {
+            word = replace(word, operand, base);
         }
     }
+    if has(opcode, Operand::Rb) {
+        word = replace(word, Operand::Rb, INDEX);
+    }
+    unit.extend(defined(opcode, word));
     Unit(unit)
 }
 
-/// An access by `base` and `index`, or by `base` and `displacement`.
-fn access(random: &mut Random, opcode: Opcode, base: i64, index: i64, displacement: i64) -> u32 {
-    let mut word = word(random, opcode);
-    for operand in opcode.row().operands {
-        let value = match operand {
-            Operand::Ra0 | Operand::RaUpdate => base,
-            Operand::Rb => index,
-            Operand::D | Operand::Ds => displacement,
-            _ => continue,
-        };
-        word = replace(word, *operand, value);
+const DISPLACEMENTS: [Operand; 3] = [Operand::D, Operand::Ds, Operand::Dq];
+
+fn has_displacement(opcode: Opcode) -> bool {
+    DISPLACEMENTS.iter().any(|&operand| has(opcode, operand))
+}
+
+fn with_offset(opcode: Opcode, word: u32, offset: i64) -> u32 {
+    let own = DISPLACEMENTS.into_iter().find(|&operand| has(opcode, operand));
+    own.map_or(word, |operand| replace(word, operand, offset))
+}
+
+/// A load-and-reserve, and the store-conditional of the same size.
+fn reservation(random: &mut Random, mixture: &Mixture) -> Unit {
+    let (load, store) = random.pick(mixture::RESERVATIONS);
+    let offset = (random.below(2 * REACH as u64) as i64 - REACH) & -16;
+    // Not 0, which as the base would be the target too.
+    let [target, source] = [(); 2].map(|()| 2 + random.below(FREE / 2 - 1) as i64 * 2);
+    let mut unit = vec![
+        Part::Plain(insn(Opcode::Addi, &[POINTER, MIDDLE, offset])),
+        Part::Plain(insn(load, &[target, 0, POINTER, 0])),
+    ];
+    if random.below(2) == 0 {
+        unit.extend(compute(random, mixture));
     }
-    word
+    unit.push(Part::Plain(insn(store, &[source, 0, POINTER])));
+    Unit(unit)
+}
+
+/// Runs all of it again, from the first unit on, as long as there are turns left.
+pub fn again() -> Unit {
+    Unit(vec![
+        Part::Plain(insn(Opcode::Addi, &[TURNS, TURNS, -1])),
+        Part::Plain(insn(Opcode::Cmpi, &[7, 1, TURNS, 0])),
+        // While it is greater.
+        Part::Branch(insn(Opcode::Bc, &[0b01100, 4 * 7 + 1, 0]), 0),
+    ])
 }

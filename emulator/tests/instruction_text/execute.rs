@@ -30,7 +30,7 @@ const SPECIAL: &[(&str, u16)] = &[
 /// What is wrong, in sentences.
 pub fn complaints(test: &Test) -> Vec<String> {
     let ile = test.set.get("lpcr").copied().flatten().unwrap_or(0) & lpcr::ILE != 0;
-    let machine = Machine::new(RAM);
+    let machine = Machine::of_model(test.model, RAM);
     machine.write_code(0, &[STOP; STOPS_END as usize / 4], ile);
     let (mut cpu, line) = machine.cpu(0);
     prepare(test, &machine, &mut cpu);

@@ -1,6 +1,7 @@
 //! From text to tests.
 
 use power::insn::{Endian, assemble};
+use power::model::{Model, UnknownModel};
 use power::msr::{Msr, lpcr};
 use power::page::PagePair;
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ const STATEMENTS: usize = 2;
 pub struct Test {
     /// Its sentence.
     pub name: String,
+    /// The processor.
+    pub model: Model,
     /// SLB entries: effective address, page size, Ks, Kp and N in place.
     pub segments: Vec<(u64, PagePair, u64)>,
     /// Effective page, real page, size, rights.
@@ -105,6 +108,7 @@ fn statement(draft: &mut Draft, line: &str) -> Result<(), String> {
     let address = |n: usize| number(word(n)?).ok_or_else(|| format!("{} is no number", words[n]));
     let test = &mut draft.test;
     match keyword {
+        "cpu" => test.model = word(0)?.parse().map_err(|why: UnknownModel| why.to_string())?,
         "segment" => {
             let keys = words[2..].iter().try_fold(0, |keys, &key| match key {
                 "ks" => Ok(keys | 0x800),
@@ -225,6 +229,8 @@ const NAMES: &[(&str, u64)] = &[
     ("ME", Msr::ME),
     ("FE0", Msr::FE0),
     ("FE1", Msr::FE1),
+    ("SE", Msr::SE),
+    ("BE", Msr::BE),
     ("IR", Msr::IR),
     ("DR", Msr::DR),
     ("RI", Msr::RI),

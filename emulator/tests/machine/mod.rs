@@ -5,6 +5,7 @@ use std::sync::Arc;
 use emulator::{Cpu, Line, Shared, Timebase};
 use hpt::{Current, Frames, Hpt, NoShadow, Notifier, Order, RealKind, RealMap, Table};
 use power::hpte::HpteV;
+use power::model::Model;
 use power::page::{PagePair, SegmentSize, Vpn};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
@@ -34,8 +35,13 @@ impl RealMap for Space {
 }
 
 impl Machine {
-    /// A machine with this much memory, of which nothing is in use.
+    /// A machine of POWER8s with this much memory, of which nothing is in use.
     pub fn new(ram_bytes: usize) -> Self {
+        Self::of_model(Model::Power8, ram_bytes)
+    }
+
+    /// The same with processors of this model.
+    pub fn of_model(model: Model, ram_bytes: usize) -> Self {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), ram_bytes)]).expect("memory can be mapped");
         let memory = Arc::new(memory);
         let ram_bytes = ram_bytes as u64;
@@ -44,7 +50,8 @@ impl Machine {
             Notifier::new(std::iter::once(0..ram_bytes).collect()),
         ));
         let table = Current::new(Table::new(Order::MIN).expect("a small table can be made"));
-        let shared = Shared::new(
+        let shared = Shared::of_model(
+            model,
             Arc::clone(&memory),
             Arc::clone(&frames),
             Arc::clone(&table),
@@ -98,8 +105,8 @@ impl Machine {
     }
 
     /// Maps the page at `offset` bytes into the segment `vsid` to `real`, with these low bits
-    /// (C, R, WIMG, N, PP) of the second doubleword beside coherence.
-    pub fn map(&self, vsid: u64, segment: SegmentSize, pair: PagePair, offset: u64, real: u64, rights: u64) {
+    /// (C, R, WIMG, N, PP) of the second doubleword beside coherence. Where in the table that is.
+    pub fn map(&self, vsid: u64, segment: SegmentSize, pair: PagePair, offset: u64, real: u64, rights: u64) -> u64 {
         let page = Vpn::new(vsid, segment, pair.base(), offset);
         let group = page.hash() & (Order::MIN.groups() - 1);
         let encoding = if pair.is_large() { pair.encoding() << 12 } else { 0 };
@@ -111,7 +118,13 @@ impl Machine {
                 HpteV::new(page, pair, false).raw(),
                 real | encoding | 0x10 | rights,
             )
-            .expect("there is room in the table");
+            .expect("there is room in the table")
+            .to_register()
+    }
+
+    /// Takes the entry at this place of the table out.
+    pub fn unmap(&self, at: u64) {
+        self.hpt.port().remove(0, at, 0).expect("the entry is there");
     }
 }
 

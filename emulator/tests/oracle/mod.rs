@@ -1,4 +1,4 @@
-//! An independent processor to compare with: QEMU in user mode, emulating a POWER8.
+//! An independent processor to compare with: QEMU in user mode, emulating a POWER8 or POWER9.
 //!
 //! [`run`] takes cases, each some instructions and the state before them, and answers with the states
 //! after them. All cases run in one little program (`program.rs`) that QEMU executes once.
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use power::insn::Endian;
+use power::model::Model;
 
 /// The address that [`State::memory`] has for the instructions. Two pages meet in its middle.
 pub const MEMORY: u64 = program::MEMORY;
@@ -125,27 +126,35 @@ impl State {
     }
 }
 
-/// The states after the cases, in their order.
+/// The states after the cases on this model, in their order.
 ///
 /// # Panics
 /// If QEMU is missing, or if an instruction kills the program: then with that instruction.
-pub fn run(cases: &[Case], endian: Endian) -> Vec<State> {
-    match attempt(cases, endian) {
+pub fn run(model: Model, cases: &[Case], endian: Endian) -> Vec<State> {
+    match attempt(model, cases, endian) {
         Ok(states) => states,
-        Err(why) => panic!("{why} at {:#010x?}", culprit(cases, endian).code),
+        Err(why) => panic!("{why} at {:#010x?}", culprit(model, cases, endian).code),
     }
 }
 
 /// The case that kills the program, found by halves.
-fn culprit(mut cases: &[Case], endian: Endian) -> &Case {
+fn culprit(model: Model, mut cases: &[Case], endian: Endian) -> &Case {
     while cases.len() > 1 {
         let (first, second) = cases.split_at(cases.len() / 2);
-        cases = if attempt(first, endian).is_err() { first } else { second };
+        cases = if attempt(model, first, endian).is_err() {
+            first
+        } else {
+            second
+        };
     }
     &cases[0]
 }
 
-fn attempt(cases: &[Case], endian: Endian) -> Result<Vec<State>, String> {
+/// The states after the cases.
+///
+/// # Errors
+/// How the program ended, if one of the cases kept it from its end.
+pub fn attempt(model: Model, cases: &[Case], endian: Endian) -> Result<Vec<State>, String> {
     let instructions = cases.iter().map(|case| case.code.len()).max().unwrap_or(1);
     let data: Vec<u8> = cases
         .iter()
@@ -160,7 +169,7 @@ fn attempt(cases: &[Case], endian: Endian) -> Result<Vec<State>, String> {
         .expect("the program can be written");
     let path = file.into_temp_path();
     let output = Command::new(qemu(endian))
-        .args(["-cpu", "power8"])
+        .args(["-cpu", model.name()])
         .arg(&path)
         .stderr(Stdio::inherit())
         .output()

@@ -1,8 +1,21 @@
 //! Cases from a seed: any operands, and register values that are special more often than not.
 
-use power::insn::{Class, Opcode};
+use power::insn::{Class, Opcode, Operand};
 
 use super::State;
+
+/// The greatest value of an operand of which `greatest` is the greatest that can be encoded: an element of a vector must lie in
+/// it, else the result is undefined (Power ISA v3.0B, Book I, chapter 6 and 7.6.3).
+fn last_valid(opcode: Opcode, operand: Operand, greatest: i64) -> i64 {
+    use Opcode::{Vextractd, Vextractuh, Vextractuw, Vinsertd, Vinserth, Vinsertw, Xxextractuw, Xxinsertw};
+    match opcode {
+        _ if operand != Operand::Uim4 => greatest,
+        Vextractuh | Vinserth => 14,
+        Vextractuw | Vinsertw | Xxextractuw | Xxinsertw => 12,
+        Vextractd | Vinsertd => 8,
+        _ => greatest,
+    }
+}
 
 /// A generator of numbers (SplitMix64).
 pub struct Random(u64);
@@ -39,7 +52,7 @@ impl Random {
             let layout = operand.layout();
             let (least, greatest) = layout.range();
             let value = loop {
-                let value = least + self.below((greatest - least + 1) as u64) as i64;
+                let value = least + self.below((last_valid(opcode, *operand, greatest) - least + 1) as u64) as i64;
                 if layout.accepts(value) {
                     break value;
                 }
@@ -79,6 +92,17 @@ impl Random {
         }
         for byte in &mut state.memory {
             *byte = self.next() as u8;
+        }
+        if self.below(2) == 0 {
+            // Values that are special in memory, too.
+            for quad in state.memory.chunks_exact_mut(16) {
+                let vector = self.vector(style);
+                quad.copy_from_slice(&if self.below(2) == 0 {
+                    vector.to_be_bytes()
+                } else {
+                    vector.to_le_bytes()
+                });
+            }
         }
         state
     }
@@ -146,6 +170,24 @@ impl Random {
         let ordinary = (0x3ff + self.below(spread)).wrapping_sub(spread / 2);
         let exponent = if self.below(4) == 0 { special } else { ordinary & 0x7ff };
         sign | exponent << 52 | fraction
+    }
+
+    /// A quadruple, likewise.
+    pub fn quad(&mut self, spread: u64) -> u128 {
+        let sign = u128::from(self.next() & 1) << 127;
+        let any = u128::from(self.next()) << 64 | u128::from(self.next());
+        let fraction = match self.below(6) {
+            0 => 0,
+            1 => u128::MAX,
+            2 => any >> 64 << 64,
+            3 => any >> self.below(112),
+            4 => 1 << self.below(112),
+            _ => any,
+        } & ((1 << 112) - 1);
+        let special = self.pick(&[0, 0, 0x7fff, 0x7fff, 1, 0x7ffe, 0x3c00, 0x43ff, 0x3bcd, 0x403d, 0x406f]);
+        let ordinary = (0x3fff + self.below(spread)).wrapping_sub(spread / 2);
+        let exponent = if self.below(4) == 0 { special } else { ordinary & 0x7fff };
+        sign | u128::from(exponent) << 112 | fraction
     }
 
     /// A single, likewise.

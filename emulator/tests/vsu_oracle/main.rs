@@ -10,6 +10,7 @@ use emulator::vsu::{Fpscr, Vscr, Vsu, handler};
 use oracle::random::Random;
 use oracle::{Case, State};
 use power::insn::{Class, Endian, Opcode, Operand, Word, disassemble};
+use power::model::Model;
 
 /// Cases for each instruction.
 const CASES: usize = 100;
@@ -113,12 +114,21 @@ fn operands(opcode: Opcode, case: &Case) -> String {
 }
 
 #[test]
-fn every_instruction_does_what_qemu_does() {
+fn every_instruction_of_power8_does_what_qemu_does() {
+    every_instruction(Model::Power8, Endian::Little);
+}
+
+#[test]
+fn every_instruction_of_power9_does_what_qemu_does() {
+    every_instruction(Model::Power9, Endian::Little);
+}
+
+fn every_instruction(model: Model, endian: Endian) {
     let seed = std::env::var("PTEG_SEED").map_or(1, |seed| seed.parse().expect("a seed is a number"));
     let mut random = Random::new(seed);
     let cases: Vec<(Opcode, Case)> = Opcode::ALL
         .iter()
-        .filter(|&&opcode| handler(opcode).is_some())
+        .filter(|&&opcode| opcode.is_of(model) && handler(opcode).is_some())
         .flat_map(|&opcode| std::iter::repeat_n(opcode, CASES))
         .map(|opcode| {
             let mut case = Case {
@@ -132,8 +142,9 @@ fn every_instruction_does_what_qemu_does() {
         .filter(|(opcode, case)| ours(*opcode, case).fpscr & FEX == 0)
         .collect();
     let bare: Vec<Case> = cases.iter().map(|(_, case)| case.clone()).collect();
+    let mut examples = String::new();
     let mut wrong = std::collections::BTreeMap::<&str, usize>::new();
-    for ((opcode, case), mut theirs) in cases.iter().zip(oracle::run(&bare, Endian::Little)) {
+    for ((opcode, case), mut theirs) in cases.iter().zip(oracle::run(model, &bare, endian)) {
         let ours = ours(*opcode, case);
         deviations::forgive(*opcode, case, &ours, &mut theirs);
         let differences = differences(*opcode, case, &ours, &theirs);
@@ -144,14 +155,14 @@ fn every_instruction_does_what_qemu_does() {
         *count += 1;
         // A few of each instruction say enough.
         if *count <= 3 {
-            println!("{}", disassemble(case.word(), 0));
-            print!("{}", operands(*opcode, case));
-            println!("  {}", differences.join("\n  "));
+            examples += &format!("{}\n", disassemble(case.word(), 0));
+            examples += &operands(*opcode, case);
+            examples += &format!("  {}\n", differences.join("\n  "));
         }
     }
     assert!(
         wrong.is_empty(),
-        "seed {seed}: instructions that differ from QEMU, and how often: {wrong:?}"
+        "{model}, seed {seed}: instructions that differ from QEMU, and how often: {wrong:?}\n{examples}"
     );
 }
 

@@ -5,7 +5,7 @@ mod world;
 
 use std::slice;
 
-use emulator::Exit;
+use emulator::{Exit, Outside};
 use hpt::{Access, Endless, Right, Why};
 
 use world::{CODE, DATA, Way, World};
@@ -118,7 +118,7 @@ fn leaves_and_goes_on(way: Way, text: &str, access: Access, frame: u64, right: R
     assert!(world.state() == before.state(), "{case}: something was done");
     // It is no better at the second try.
     assert_eq!(world.go_on(), Exit::Withheld { real, access }, "{case}");
-    world.frames.widen(frame..frame + 1, Right::Store);
+    world.protection.give(frame..frame + 1, Right::Store);
     assert_eq!(world.go_on(), Exit::Hypercall, "{case}");
     let mut whole = World::new(way, &program(text));
     assert_eq!(whole.run(), Exit::Hypercall, "{case}");
@@ -217,7 +217,7 @@ fn code_in_a_frame_that_is_not_there_waits_also_when_it_is_decoded() {
                 assert_eq!(world.cpu.pc(), way.code_at(CODE + 0x1000));
                 assert_eq!(world.cpu.gpr(10), 0);
             }
-            world.frames.widen(CODE + 0x1000..CODE + 0x2000, Right::Load);
+            world.protection.give(CODE + 0x1000..CODE + 0x2000, Right::Load);
             assert_eq!(world.go_on(), Exit::Hypercall, "{way:?}, warm: {warm}");
             assert_eq!(world.cpu.gpr(10), 3);
         }
@@ -303,4 +303,52 @@ fn a_load_does_not_open_the_way_for_a_store_that_is_not_noted() {
             assert_eq!(world.harvest(), slice::from_ref(&stored), "{way:?}");
         }
     }
+}
+
+/// A device.
+struct Everywhere;
+
+impl Outside for Everywhere {
+    fn is_device(&self, _: u64) -> bool {
+        true
+    }
+}
+
+/// The device has been asked, and then the code is taken away: the answer is kept for as long as that takes.
+#[test]
+fn an_answer_of_a_device_outlives_a_wait_for_memory() {
+    let way = Way {
+        code: false,
+        data: None,
+    };
+    let mut world = World::new(way, &program("lwz 3,0(12)"));
+    world.shared.set_outside(Box::new(Everywhere));
+    world.rewind();
+    world.cpu.set_gpr(12, 1 << 48);
+    assert_eq!(
+        world.go_on(),
+        Exit::Load {
+            real: 1 << 48,
+            bytes: 4
+        }
+    );
+    world.cpu.answer(&[1, 2, 3, 4]);
+    let frame = CODE & !0xfff;
+    world.narrow(frame, Right::Nothing);
+    for _ in 0..2 {
+        let exit = world.go_on();
+        assert!(
+            matches!(
+                exit,
+                Exit::Withheld {
+                    access: Access::Fetch,
+                    ..
+                }
+            ),
+            "{exit:?}"
+        );
+    }
+    world.protection.give(frame..frame + 0x1000, Right::Store);
+    assert_eq!(world.go_on(), Exit::Hypercall);
+    assert_eq!(world.cpu.gpr(3), 0x0102_0304);
 }

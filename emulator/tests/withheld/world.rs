@@ -7,7 +7,7 @@ use std::sync::Arc;
 use emulator::{Cpu, Exit, Line, Shared, Timebase};
 use hpt::{
     Abandoned, Announced, Current, Endless, Footprint, Frames, Hpt, Kick, Listener, Notifier, Order, Patience,
-    RealKind, RealMap, Right, Shootdown, Table, Why,
+    Protection, RealKind, RealMap, Right, Shootdown, Table, Why,
 };
 use power::hpte::HpteV;
 use power::insn::{Endian, assemble};
@@ -68,7 +68,9 @@ pub struct World {
     pub hpt: Arc<Hpt>,
     pub notifier: Arc<Notifier>,
     pub frames: Arc<Frames>,
+    pub protection: Protection,
     shootdown: Arc<Shootdown>,
+    pub shared: Arc<Shared>,
     pub cpu: Cpu,
     pub way: Way,
 }
@@ -150,10 +152,12 @@ impl World {
         // For as long as the notifier.
         std::mem::forget(registration);
         let mut world = Self {
-            cpu: Cpu::new(0, shared, line, footprint),
+            cpu: Cpu::new(0, Arc::clone(&shared), line, footprint),
+            shared,
             memory,
             hpt,
             notifier,
+            protection: frames.protect(None).expect("there is memory"),
             frames,
             shootdown,
             way,
@@ -252,8 +256,8 @@ impl World {
     }
 
     pub fn narrow(&self, frame: u64, right: Right) {
-        let narrowed = self.frames.narrow(frame..frame + 0x1000, right, &Endless);
-        narrowed.expect("nobody gives up");
+        let taken = self.protection.take(frame..frame + 0x1000, right, &Endless);
+        taken.expect("nobody gives up");
     }
 
     /// The frames that were stored to since the last time.

@@ -7,7 +7,7 @@ pub(crate) struct Description {
     pub(crate) version: String,
     /// How large the package file is.
     pub(crate) bytes: u64,
-    /// The first of each alternative that it depends on.
+    /// The first of each alternative that it depends on, or that must be there before it is unpacked.
     pub(crate) depends: Vec<String>,
 }
 
@@ -20,13 +20,15 @@ impl Description {
                 .find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
         };
         let field = |name: &'static str| optional(name).filter(|value| !value.is_empty()).ok_or(name);
-        let depends = optional("Depends").unwrap_or_default().split(',');
+        let depends = ["Depends", "Pre-Depends"].map(|name| optional(name).unwrap_or_default().split(','));
         Ok(Self {
             name: field("Package")?.to_owned(),
             version: field("Version")?.to_owned(),
             bytes: field("Size")?.parse().map_err(|_| "Size")?,
             // A name ends where its version, its architecture or the next alternative begins.
             depends: depends
+                .into_iter()
+                .flatten()
                 .filter_map(|one| one.trim().split([' ', ':', '(', '|']).next())
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned)
@@ -41,7 +43,7 @@ mod tests {
 
     const META: &str = "Package: linux-image-powerpc64le\nVersion: 6.12.95-1~bpo12+1\n\
         Depends: kmod, linux-image-6.12.95+deb12-powerpc64le (= 6.12.95-1~bpo12+1), a:any | b\n\
-        Description: Linux: for many\n Size: 3\nSize: 1436\n";
+        Pre-Depends: dpkg (>= 1.17)\nDescription: Linux: for many\n Size: 3\nSize: 1436\n";
 
     #[test]
     fn a_stanza_is_read_by_its_fields() {
@@ -52,7 +54,7 @@ mod tests {
                 name: "linux-image-powerpc64le".into(),
                 version: "6.12.95-1~bpo12+1".into(),
                 bytes: 1436,
-                depends: ["kmod", "linux-image-6.12.95+deb12-powerpc64le", "a"]
+                depends: ["kmod", "linux-image-6.12.95+deb12-powerpc64le", "a", "dpkg"]
                     .map(str::to_owned)
                     .into(),
             }

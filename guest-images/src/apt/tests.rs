@@ -150,3 +150,17 @@ fn a_package_that_the_mirror_has_replaced_is_looked_up_again() {
         ["update", download, download, "update", download]
     );
 }
+
+#[test]
+fn a_line_of_uris_names_a_file_and_its_size() {
+    let line = "'http://mirror.invalid/debian/pool/a/a_1%3a2_all.deb' a_1%3a2_all.deb 1436 SHA256:00";
+    assert_eq!(file_of_uri(line), Some(("a_1%3a2_all.deb".into(), 1436)));
+    for other in [
+        "",
+        "Reading lists",
+        "'http://mirror.invalid/a' ../a.deb 1",
+        "'http://mirror.invalid/a' a.deb many",
+    ] {
+        assert_eq!(file_of_uri(other), None, "{other}");
+    }
+}

@@ -43,14 +43,8 @@ receive:
     mtlr    r0
     blr
 
-# Sleeps for a moment: H_CEDE, until the decrementer's interrupt.
+# Nothing has been typed.
 wait:
-    lis     r4,4
-    mtdec   r4
-    li      r3,0xe0
-    sc      1
-    mfmsr   r4
-    li      r5,0
-    insrdi  r4,r5,1,48
-    mtmsrd  r4
+    lis     r3,4
+    bl      sleep
     b       receive

@@ -5,14 +5,17 @@
 //! mode with the device tree's address in r3, so that another hypervisor can confirm what they expect.
 //!
 //! - `runtime/` is the part they share: entry, interrupts, console, device tree, RTAS, verdict.
-//! - `hypercalls` and `page_faults` are lists of steps, which `script` turns into assembler text; the others are such text.
+//! - `hypercalls`, `page_faults` and `facilities` are lists of steps, which `script` turns into assembler text; the others are such text, in part
+//!   made from a list.
 //!
 //! Users tell them something by words of the kernel's command line. One is for all: `exact=1`, without which they put up
 //! with what KVM-PR does otherwise than the architecture: C may be set by a load where a store is permitted, a no-execute
-//! segment is executed from, and ME is clear in handlers.
+//! segment is executed from, ME is clear in handlers, class keys deny nothing, and the facilities are not there.
 
 pub(crate) mod elf;
+mod facilities;
 mod hypercalls;
+mod litmus;
 pub mod old_mappings;
 mod page_faults;
 mod script;
@@ -77,9 +80,15 @@ fn smp(endian: Endian) -> String {
         include_str!("smp.s"),
         include_str!("smp/wrong_starts.s"),
         include_str!("smp/memory.s"),
+        include_str!("barrier.s"),
         include_str!("smp/messages.s"),
     ];
     of_processors(&parts, endian)
+}
+
+/// Meetings of processors in memory.
+fn litmus(endian: Endian) -> String {
+    of_processors(&[&litmus::source(), include_str!("barrier.s")], endian)
 }
 
 /// Removals while other processors touch the page.
@@ -96,6 +105,11 @@ fn stale_translations(endian: Endian) -> String {
 /// Stores through mappings that never change.
 fn old_mappings(endian: Endian) -> String {
     of_processors(&[&old_mappings::source(), include_str!("translation.s")], endian)
+}
+
+/// Loads from every page of a window, all the time.
+fn sweep(endian: Endian) -> String {
+    of_processors(&[include_str!("sweep.s"), include_str!("translation.s")], endian)
 }
 
 /// What hypercalls cost.
@@ -120,7 +134,7 @@ pub struct Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self {
             name: "hello",
             description: "a greeting from a guest without an operating system",
@@ -147,13 +161,23 @@ impl Program {
             source: |_| include_str!("decrementer.s").to_owned(),
         },
         Self {
+            name: "facilities",
+            description: "messages to itself, priorities, event registers, traces; looks only with exact=1",
+            source: |_| facilities::source(),
+        },
+        Self {
             name: "smp",
             description: "all processors at once: reservations, locks, barriers, inter-processor interrupts",
             source: smp,
         },
         Self {
+            name: "litmus",
+            description: "meetings of processors in memory that must not end in some ways; takes rounds=",
+            source: litmus,
+        },
+        Self {
             name: "page_faults",
-            description: "storage and segment interrupts, protection, R and C, page and segment sizes, stale translations",
+            description: "storage and segment interrupts, protection, class keys, R and C, page and segment sizes, stale translations",
             source: |_| page_faults::source(),
         },
         Self {
@@ -165,6 +189,11 @@ impl Program {
             name: "old_mappings",
             description: "processors store through mappings that never change, for tests that take the memory away; takes tries=, pause=",
             source: old_mappings,
+        },
+        Self {
+            name: "sweep",
+            description: "processors load from memory page by page, for figures of what takes it away; takes tries=, shift=, mib=",
+            source: sweep,
         },
         Self {
             name: "hypercall_costs",

@@ -18,14 +18,8 @@ main:
     stdu    r1,-64(r1)
     lis     r31,processor_count@ha
     ld      r31,processor_count@l(r31)
-    cmpdi   r31,1
-    bgt     1f
-    lis     r3,text_processors@ha
-    addi    r3,r3,text_processors@l
-    li      r4,2
-    mr      r5,r31
-    b       abandon
-1:  lis     r5,memory_bytes@ha
+    bl      need_two_processors
+    lis     r5,memory_bytes@ha
     ld      r5,memory_bytes@l(r5)
     lis     r4,OVER@ha
     addi    r4,r4,OVER@l
@@ -68,6 +62,7 @@ main:
 3:  bl      fewest_rounds
     cmpd    r3,r28
     bge     4f
+    lis     r3,4
     bl      sleep
     b       3b
 4:  lis     r3,text_rest@ha
@@ -77,7 +72,8 @@ main:
     cmpdi   r29,0
     bne     6f
     # Until somebody types: H_GET_TERM_CHAR.
-5:  bl      sleep
+5:  lis     r3,4
+    bl      sleep
     li      r3,0x54
     lis     r4,terminal@ha
     ld      r4,terminal@l(r4)
@@ -93,18 +89,6 @@ main:
     addi    r1,r1,64
     ld      r0,16(r1)
     mtlr    r0
-    blr
-
-# Sleeps for a moment: H_CEDE, until the decrementer's interrupt.
-sleep:
-    lis     r4,4
-    mtdec   r4
-    li      r3,0xe0
-    sc      1
-    mfmsr   r4
-    li      r5,0
-    insrdi  r4,r5,1,48
-    mtmsrd  r4
     blr
 
 # The fewest rounds that one of the others has done: r3.
@@ -152,20 +136,6 @@ report:
     li      r4,0
     mr      r5,r27
     bl      expect
-    addi    r1,r1,64
-    ld      r0,16(r1)
-    mtlr    r0
-    blr
-
-# The text at r3 and the number r4.
-put_count:
-    mflr    r0
-    std     r0,16(r1)
-    stdu    r1,-64(r1)
-    std     r4,32(r1)
-    bl      put_text
-    ld      r3,32(r1)
-    bl      put_decimal
     addi    r1,r1,64
     ld      r0,16(r1)
     mtlr    r0
@@ -291,8 +261,6 @@ in_entries:
     .quad   0,0x1000,0
 first_doublewords:
     .quad   1,5,5
-text_processors:
-    .asciz  "number of processors"
 text_memory_needed:
     .asciz  "bytes of memory"
 text_tries:

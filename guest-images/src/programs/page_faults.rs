@@ -5,8 +5,10 @@
 //! Pages of sizes that the device tree does not have are left out.
 //!
 //! QEMU 10.0.2 (`-M pseries,cap-hpt-max-page-size=16M`) agrees, except for what `hypercalls` lists, and that it: has no pages
-//! of 64K in segments of 4K; and fetches from a no-execute segment if it has loaded from the page before.
+//! of 64K in segments of 4K; fetches from a no-execute segment if it has loaded from the page before; and lets AMR and IAMR deny nothing to what it
+//! remembers until the segment goes.
 
+mod keys;
 mod layout;
 mod steps;
 
@@ -29,6 +31,8 @@ pub(super) fn source() -> String {
     }
     let protected = [0x200, 0x201].map(|vsid| Segment::new(SegmentBytes::Mib256, vsid));
     protection(&mut steps, protected);
+    // KVM-PR does not look at classes.
+    steps.only_if_exact(|steps| keys::class_keys(steps, Segment::new(SegmentBytes::Mib256, 0x250)));
     reference_and_change(&mut steps, Segment::new(SegmentBytes::Mib256, 0x210));
     data_alone(&mut steps, Segment::new(SegmentBytes::Mib256, 0x215));
     both_hashes(&mut steps, Segment::new(SegmentBytes::Tib1, 0x220));

@@ -128,6 +128,13 @@ drop_segments:
     isync
     blr
 
+# AMR r3 and IAMR r4.
+set_authority:
+    mtspr   29,r3
+    mtspr   61,r4
+    isync
+    blr
+
 # The word at real address r3.
 peek:
     lwz     r3,0(r3)

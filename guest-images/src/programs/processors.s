@@ -19,6 +19,17 @@ start_one:
     addi    r7,r7,secondary_entry@l
     b       rtas
 
+# Gives up unless the number of processors, in r31, is two or more.
+need_two_processors:
+    cmpdi   r31,1
+    ble     1f
+    blr
+1:  lis     r3,text_processors@ha
+    addi    r3,r3,text_processors@l
+    li      r4,2
+    mr      r5,r31
+    b       abandon
+
 # Starts all processors but the first.
 start_all:
     mflr    r0
@@ -107,6 +118,8 @@ secondary:
     li      r5,1
     b       abandon
 
+text_processors:
+    .asciz  "number of processors"
 text_stopped:
     .asciz  "state of a processor that was not started"
 text_start:

@@ -108,6 +108,3 @@ turn_lock:
     .space  128
 turns:
     .space  256
-# Processors that are here, generation.
-barrier_state:
-    .space  128

@@ -7,7 +7,7 @@
 # and store all the time (`touch_page`), and their page faults count as tries of theirs.
 #
 # From the command line: tries=N; delay=TICKS, the most between H_ENTER and what follows; plant=KIND to see that it notices:
-# 1, some pages are not removed; 2, R and C of some are dropped; 3, some entries are changed.
+# 1, some pages are not removed; 2, R and C of some are dropped; 3, some entries are changed; 4, a page stays when all is over.
 #
 # QEMU 10.0.2 (-M pseries) passes.
 
@@ -44,14 +44,8 @@ main:
     stdu    r1,-64(r1)
     lis     r31,processor_count@ha
     ld      r31,processor_count@l(r31)
-    cmpdi   r31,1
-    bgt     1f
-    lis     r3,text_processors@ha
-    addi    r3,r3,text_processors@l
-    li      r4,2
-    mr      r5,r31
-    b       abandon
-1:  bl      take_arguments
+    bl      need_two_processors
+    bl      take_arguments
     lis     r4,to_touch_fault@ha
     lwz     r4,to_touch_fault@l(r4)
     li      r5,0x300
@@ -82,11 +76,18 @@ main:
     addi    r29,r29,-1
     cmpdi   r29,0
     bne     2b
-3:  li      r4,1
+3:  cmpdi   r18,4
+    bne     4f
+    bl      choose_place
+    bl      enter
+    # Whoever is in a page fault now, would see that it is over and never come to the page.
+    bl      wait_for_touches
+4:  li      r4,1
     lis     r5,is_over@ha
     stw     r4,is_over@l(r5)
     sync
     bl      wait_until_stopped
+    bl      judge_end
     bl      report
     addi    r1,r1,64
     ld      r0,16(r1)
@@ -394,6 +395,24 @@ judge_touches:
     std     r4,LOST_R(r22)
     blr
 
+# Whether somebody could still load from the page when all tries were over.
+judge_end:
+    lis     r9,boards@ha
+    addi    r9,r9,boards@l
+    li      r5,0
+    addi    r4,r31,-1
+    mtctr   r4
+1:  ld      r4,BOARD_STALE(r9)
+    add     r5,r5,r4
+    addi    r9,r9,BOARD_BYTES
+    bdnz    1b
+    cmpd    r5,r23
+    beqlr
+    ld      r4,STALE(r22)
+    addi    r4,r4,1
+    std     r4,STALE(r22)
+    blr
+
 # Waits until each of the others has begun and ended a try of its own.
 wait_for_touches:
     lis     r9,boards@ha
@@ -434,8 +453,6 @@ tries:
     .quad   0
 counters:
     .space  56
-text_processors:
-    .asciz  "number of processors"
 text_tries:
     .asciz  "tries="
 text_delay:

@@ -30,15 +30,8 @@ main:
     cmpd    r4,r30
     blt     2b
     b       4f
-    # H_CEDE, until the decrementer's interrupt.
-3:  lis     r4,8
-    mtdec   r4
-    li      r3,0xe0
-    sc      1
-    mfmsr   r4
-    li      r5,0
-    insrdi  r4,r5,1,48
-    mtmsrd  r4
+3:  lis     r3,8
+    bl      sleep
 4:  addi    r31,r31,-1
     cmpdi   r31,0
     bgt     1b

@@ -1,13 +1,19 @@
-//! What a Linux guest does to its memory when the page table is to be tried: [`Soak`].
+//! What a Linux guest does when it is to be tried: [`Soak`] its memory and page table, [`Programs`] its processors.
 //!
 //! - `churn.s`, a program, changes its mappings at random (written, protected, replaced, moved, given back, shared with
 //!   children and threads) and looks whether memory is what it must be.
 //! - `soak.sh`, the first process, runs many of it, tells how far it is, and ends with a verdict.
+//! - `programs/` are scripts that run Debian's own programs.
+//! - `sockets.s`, a program, tries sockets between guest and host ([`sockets`]).
+
+mod programs;
 
 use power::insn::{Endian, assemble};
 
 use crate::programs::elf;
 use crate::{ExtraFile, ImageOptions, Init};
+
+pub use programs::{Programs, Verdict};
 
 /// Where programs for Linux lie.
 const BASE: u64 = 0x1000_0000;
@@ -82,7 +88,21 @@ impl Soak {
 
 /// The program `churn`.
 fn churn() -> Vec<u8> {
-    let program = assemble(include_str!("churn.s"), BASE, Endian::Little).expect("the source is part of this program");
+    linux_program(include_str!("churn.s"))
+}
+
+/// The program `/bin/sockets` for an image whose kernel knows AF_VSOCK: it gives back what comes at its port 1234, and then prints what port 4321 of the
+/// host says.
+pub fn sockets() -> ExtraFile {
+    ExtraFile {
+        path: "bin/sockets".to_owned(),
+        permissions: 0o755,
+        contents: linux_program(include_str!("sockets.s")),
+    }
+}
+
+fn linux_program(source: &str) -> Vec<u8> {
+    let program = assemble(source, BASE, Endian::Little).expect("the source is part of this program");
     elf::for_linux(&program.bytes, BASE, Endian::Little)
 }
 
@@ -115,5 +135,11 @@ mod tests {
         assert_eq!(Soak::classify("soak: healthy: 3 runs"), Said::Healthy);
         assert_eq!(Soak::classify("soak: FAILED: x"), Said::Trouble);
         assert_eq!(Soak::classify("[    0.0] Linux version"), Said::Other);
+    }
+
+    #[test]
+    fn the_program_for_sockets_is_one_of_linux() {
+        let file = sockets();
+        assert!(file.contents.starts_with(b"\x7fELF") && file.path == "bin/sockets");
     }
 }

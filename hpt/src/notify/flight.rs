@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::calls::Id;
 use super::region::Region;
+use super::turns::Me;
 use super::{Announced, Listener, Notifier, Why};
 use crate::patience::{Abandoned, Patience};
-use crate::sync::{Ordering, fence};
+use crate::sync::{Moment, Ordering, fence};
 
 /// No range was begun: none is in flight, and whoever was told of its start was told of its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,11 +54,12 @@ struct Told {
 struct Place {
     notifier: Arc<Notifier>,
     announced: Announced,
+    who: Me,
 }
 
 impl Notifier {
     /// Puts `range`, real addresses in bytes, in flight and tells the listeners. When this returns nobody uses a translation of the range or a
-    /// lease of it, and none will until the range ends.
+    /// lease of it, and none will until the range ends. Those that wait for ranges over the same memory come first, for a while (Q4).
     ///
     /// The caller is inside no seat, holds no lock of an entry and no lease. It may hold other ranges, that overlap as well.
     ///
@@ -75,7 +78,7 @@ impl Notifier {
         if patience.is_over() {
             return Err(BeginError::Abandoned);
         }
-        let mut flight = self.put_in_flight(regions, Announced { range, why })?;
+        let mut flight = self.put_in_flight(regions, Announced { range, why }, patience)?;
         // N2: the range comes before every look of a listener at who uses what.
         fence(Ordering::SeqCst);
         let range = &flight.place.announced.range;
@@ -90,15 +93,36 @@ impl Notifier {
     }
 
     /// N1.
-    fn put_in_flight(self: &Arc<Self>, regions: &[Region], announced: Announced) -> Result<InFlight, BeginError> {
+    fn put_in_flight(
+        self: &Arc<Self>,
+        regions: &[Region],
+        announced: Announced,
+        patience: &dyn Patience,
+    ) -> Result<InFlight, BeginError> {
         let no_memory = |_| BeginError::OutOfMemory;
+        let who = Me::this();
+        let range = &announced.range;
         let mut told = Vec::new();
         let mut locked = Vec::new();
+        let mut since = None;
         locked.try_reserve_exact(regions.len()).map_err(no_memory)?;
-        for region in regions {
-            let mut state = region.lock();
-            state.in_flight.try_reserve(1).map_err(no_memory)?;
-            locked.push(state);
+        // Q4: somebody may queue up in one region while another one is waited for.
+        loop {
+            for region in regions {
+                let mut state = region.lock();
+                state.in_flight.try_reserve(1).map_err(no_memory)?;
+                locked.push(state);
+            }
+            let given_way = || since.map_or(Duration::ZERO, Moment::elapsed);
+            let Some(at) = locked
+                .iter()
+                .position(|state| state.is_held_off(who, range, given_way()))
+            else {
+                break;
+            };
+            locked.clear();
+            let since = *since.get_or_insert_with(Moment::now);
+            drop(regions[at].wait_until(patience, |state| !state.is_held_off(who, range, since.elapsed()))?);
         }
         // All have the same.
         let listeners = &locked[0].listeners;
@@ -110,14 +134,24 @@ impl Notifier {
             announced: announced.clone(),
             started: false,
         }));
+        // From here on nothing fails: only a range that begins takes a turn.
+        let mut lost = 0;
         for state in &mut locked {
-            state.in_flight.push(announced.range.clone());
+            let before = state.places.len();
+            state.places.retain(|place| place.is_kept(who, range));
+            lost += before - state.places.len();
+            state.in_flight.push((announced.range.clone(), who));
         }
         // Relaxed: N2 orders it for those that do not take the lock.
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         drop(locked);
+        self.in_flight.fetch_sub(lost as u64, Ordering::Relaxed);
         let notifier = Arc::clone(self);
-        let place = Place { notifier, announced };
+        let place = Place {
+            notifier,
+            announced,
+            who,
+        };
         Ok(InFlight { told, place })
     }
 }
@@ -167,11 +201,15 @@ impl Drop for Told {
 /// N7.
 impl Drop for Place {
     fn drop(&mut self) {
-        let (notifier, range) = (&self.notifier, &self.announced.range);
+        let (notifier, range, who) = (&self.notifier, &self.announced.range, self.who);
         for region in notifier.overlapping(range) {
             region.change(|state| {
-                // Of equal ranges one is as good as another.
-                if let Some(at) = state.in_flight.iter().position(|other| other == range) {
+                // Of equal ranges of one thread one is as good as another.
+                if let Some(at) = state
+                    .in_flight
+                    .iter()
+                    .position(|(other, by)| other == range && *by == who)
+                {
                     state.in_flight.swap_remove(at);
                 }
                 // Release: who translates from here on sees what was changed.

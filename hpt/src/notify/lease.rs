@@ -1,5 +1,6 @@
 //! Short accesses to guest memory by this program itself, which no listener speaks for: L1 and L2 of `notify/mod.rs`.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::Notifier;
@@ -16,8 +17,16 @@ pub struct Lease<'n> {
     has_waited: bool,
 }
 
+/// A region that is not to be had now.
+struct Unleased<'n> {
+    region: &'n Region,
+    /// For a range in flight; else for want of room.
+    is_in_flight: bool,
+}
+
 impl Lease<'_> {
-    /// Whether a range was in flight when it was asked for.
+    /// Whether a range was in flight over it while it was waited for: the memory was withheld. That other leases had taken all room is no
+    /// such thing.
     pub fn has_waited(&self) -> bool {
         self.has_waited
     }
@@ -30,22 +39,34 @@ impl Notifier {
     /// The caller is inside no seat and holds no lock of an entry, no other lease and no range in flight: whoever ends the
     /// range that it waits for may be waiting for that. Who has a range in flight itself needs no lease of it.
     pub fn lease(&self, range: &Range<u64>) -> Lease<'_> {
-        let mut has_waited = false;
+        let mut is_first = true;
+        let was_in_flight = Cell::new(false);
         loop {
             match self.try_lease(range) {
                 Ok(mut lease) => {
-                    lease.has_waited = has_waited;
+                    lease.has_waited = was_in_flight.get();
+                    if !is_first {
+                        self.end_turn(range);
+                    }
                     return lease;
                 }
-                Err(region) => drop(region.wait_until(&Endless, |state| state.has_room_for_lease(range))),
+                Err(Unleased { region, is_in_flight }) => {
+                    was_in_flight.set(was_in_flight.get() || is_in_flight);
+                    self.end_turn(range);
+                    self.queue(region, range);
+                    drop(region.wait_until(&Endless, |state| {
+                        was_in_flight.set(was_in_flight.get() || state.has_in_flight(range));
+                        state.has_room_for_lease(range)
+                    }));
+                }
             }
-            has_waited = true;
+            is_first = false;
         }
     }
 
     /// L1. Nothing is leased if a region is not to be had: who waits there must not keep others from ranges elsewhere, which the one that
     /// it waits for may need.
-    fn try_lease(&self, range: &Range<u64>) -> Result<Lease<'_>, &Region> {
+    fn try_lease(&self, range: &Range<u64>) -> Result<Lease<'_>, Unleased<'_>> {
         let regions = self.overlapping(range);
         let mut lease = Lease {
             regions: &[],
@@ -55,7 +76,8 @@ impl Notifier {
         for (at, region) in regions.iter().enumerate() {
             let mut state = region.lock();
             if !state.has_room_for_lease(range) {
-                return Err(region);
+                let is_in_flight = state.has_in_flight(range);
+                return Err(Unleased { region, is_in_flight });
             }
             state.leases.push(range.clone());
             lease.regions = &regions[..=at];

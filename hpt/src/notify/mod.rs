@@ -6,6 +6,7 @@
 //! - [`Notifier::register`] adds a [`Listener`], which speaks for users that keep translations (`register.rs`, `calls.rs`).
 //! - [`Notifier::is_in_flight`] is for processors in their seats, [`Notifier::sequence`] and [`Notifier::is_stale`] for
 //!   translators that nobody waits for (`notifier.rs`), [`Notifier::lease`] for short accesses of this program itself (`lease.rs`).
+//! - [`Notifier::wait`] is for whoever was refused, and gives it a turn (`turns.rs`).
 //!
 //! What is done to the memory is left to whoever begins the range, and flushing translations to the listeners.
 //!
@@ -25,15 +26,20 @@
 //! | T3 | the same | the translation is kept; the lock is released | N4, which drops it |
 //! | L1 | lease | under each region's lock: taken if nothing in flight overlaps; else all is given back and it waits | N1, N7 |
 //! | L2 | the same | under each region's lock: given back | N3 |
+//! | Q1 | who waits for the end of ranges, for a page or a lease | under the region's lock: a place in the list, and `in_flight` + 1, Relaxed | Q4; its own P2 |
+//! | Q2 | the same, for a page | under the lock, when no range is in flight there: it has its turn | Q4 |
+//! | Q3 | the same | P2 that finds the page free, or L1: under the lock, the place given back, `in_flight` - 1, Relaxed, and those woken that sleep | Q4 |
+//! | Q4 | beginner, before N1 and under the same locks | gives way to places of others over its range: gives the locks back, and sleeps until they are gone, or for a while (`turns.rs`) | Q1, Q3 |
 //! | G1 | registration | under the locks of all regions, taken in ascending order: the listener added to each | N1: told of all ranges that are put in flight later, of none before |
 //! | G2 | unregistering | the listener taken out of each region; then no call of it begins, and those that run are waited for | N4, N6 |
 //!
 //! - **A processor that keeps a translation is found.** Of the fences N2 and P1 one comes first. If it is the processor's, N4 finds its
 //!   footprint, and waits for its visit if it is inside. If it is the beginner's, P2 finds the range, or that it is over. A page that was noted
 //!   before had its fence then, and N4 finds it whatever P2 says; E1 is the fence of processors that keep no account.
-//! - **`in_flight` and the lists agree.** It changes under a lock that guards a list with the range in it. Who sees N1's count and
+//! - **`in_flight` is never less than the lists.** It goes up under the lock that guards a list, and down after. Who sees N1's count and
 //!   then takes the lock comes after N1.
-//! - **Ranges that overlap do not wait for each other.** A page is in flight until the last range over it has ended.
+//! - **Ranges that overlap do not wait for each other**, but for those that wait for them (Q4). A page is in flight until the last range over it has ended.
+//! - **Who waits gets a turn**, as no range over its page begins between Q1 and Q3, but when the beginner's time is over.
 
 mod calls;
 mod flight;
@@ -41,6 +47,7 @@ mod lease;
 mod notifier;
 mod region;
 mod register;
+mod turns;
 
 use std::ops::Range;
 

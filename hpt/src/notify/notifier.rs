@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::calls::Calls;
-use super::region::Region;
+use super::region::{Region, State, overlap};
+use super::turns::{Me, Place};
 use crate::patience::{Abandoned, Patience};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -17,7 +18,7 @@ pub struct Notifier {
     /// In ascending order.
     pub(super) regions: Box<[Region]>,
     pub(super) calls: Calls,
-    /// How many ranges are in flight.
+    /// How many ranges are in flight, and places in the lists of those that wait.
     pub(super) in_flight: AtomicU64,
     /// Counts the ends of ranges, one for each region.
     pub(super) clock: AtomicU64,
@@ -55,7 +56,7 @@ impl Notifier {
 
     /// Whether a range with the byte at `real` is in flight. For a processor inside its seat that is about to keep a translation, and has
     /// noted the page in its footprint: if not, the next range over the page finds it. Ranges of which translations are kept by
-    /// frames are to be of whole frames.
+    /// frames are to be of whole frames. Whoever had a turn there has had it (Q3).
     #[inline]
     pub fn is_in_flight(&self, real: u64) -> bool {
         // P2. Acquire: who finds a range over sees what was changed.
@@ -65,9 +66,72 @@ impl Notifier {
     #[cold]
     fn is_listed(&self, real: u64) -> bool {
         let byte = real..real.saturating_add(1);
-        self.overlapping(&byte)
-            .iter()
-            .any(|region| region.lock().has_in_flight(&byte))
+        let me = Me::this();
+        self.overlapping(&byte).iter().any(|region| {
+            let mut is_listed = false;
+            self.drop_places(
+                region,
+                |state| {
+                    is_listed = state.has_in_flight(&byte);
+                    // Q3
+                    is_listed || state.places.is_empty()
+                },
+                |place| place.is_kept_by_look(me, &byte),
+            );
+            is_listed
+        })
+    }
+
+    /// The same for somebody who only looks, and keeps his turn.
+    pub(crate) fn is_taken(&self, real: u64) -> bool {
+        let byte = real..real.saturating_add(1);
+        let mut regions = self.overlapping(&byte).iter();
+        // Acquire: as P2.
+        self.in_flight.load(Ordering::Acquire) != 0 && regions.any(|region| region.lock().has_in_flight(&byte))
+    }
+
+    /// Gives this thread a place in the list of `region`, unless it is full (Q1).
+    pub(super) fn queue(&self, region: &Region, range: &Range<u64>) {
+        let place = Place::new(range.clone(), Me::this());
+        let mut state = region.lock();
+        if state.places.try_push(place).is_ok() {
+            // Relaxed: it is for this thread's own look at the list.
+            self.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// This thread gives back its places over `range` (Q3): it has had its turn, or wants none.
+    pub(crate) fn end_turn(&self, range: &Range<u64>) {
+        let me = Me::this();
+        for region in self.overlapping(range) {
+            self.drop_places(
+                region,
+                |_| false,
+                |place| place.who != me || !overlap(&place.range, range),
+            );
+        }
+    }
+
+    /// Drops the places of a region that are not to be kept, unless `is_not_now`, and wakes those that gave way to them.
+    fn drop_places(
+        &self,
+        region: &Region,
+        is_not_now: impl FnOnce(&State) -> bool,
+        mut is_kept: impl FnMut(&mut Place) -> bool,
+    ) {
+        let mut left = 0;
+        region.change_if(|state| {
+            if is_not_now(state) {
+                return false;
+            }
+            let before = state.places.len();
+            state.places.retain(|place| is_kept(place));
+            left = before - state.places.len();
+            left != 0
+        });
+        if left != 0 {
+            self.in_flight.fetch_sub(left as u64, Ordering::Relaxed);
+        }
     }
 
     /// The moment before a translation that nobody waits for (T1).
@@ -85,14 +149,29 @@ impl Notifier {
         })
     }
 
-    /// Returns when no range is in flight that overlaps `range`: each region of it has been without one. Others may begin
-    /// at once. Called outside any seat, and not by whoever holds such a range.
+    /// Returns when no range is in flight that overlaps `range`: each region of it has been without one. No other one begins there for a while, until this
+    /// thread has found a page of it free with [`Self::is_in_flight`] (Q1 to Q4); so whoever waits comes back for it soon. Called outside
+    /// any seat, and not by whoever holds such a range.
     ///
     /// # Errors
     /// `patience` was over before.
     pub fn wait(&self, range: &Range<u64>, patience: &dyn Patience) -> Result<(), Abandoned> {
+        // Of an earlier wait, for which it did not come.
+        self.end_turn(range);
+        let me = Me::this();
         for region in self.overlapping(range) {
-            drop(region.wait_until(patience, |state| !state.has_in_flight(range))?);
+            self.queue(region, range);
+            let Ok(mut state) = region.wait_until(patience, |state| !state.has_in_flight(range)) else {
+                self.end_turn(range);
+                return Err(Abandoned);
+            };
+            // Q2
+            let own = |place: &&mut Place| place.who == me && place.range == *range;
+            state
+                .places
+                .iter_mut()
+                .filter(own)
+                .for_each(|place| place.has_turn = true);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use arrayvec::ArrayVec;
 
 use super::calls::Id;
 use super::register::Listener;
+use super::turns::{Me, PLACES, Place};
 use crate::patience::{Abandoned, Patience};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, lock};
 
@@ -29,8 +30,10 @@ pub(super) struct Region {
 
 /// What the lock of a region guards.
 pub(super) struct State {
-    /// The ranges in flight that overlap the region; the same one twice if two are.
-    pub(super) in_flight: Vec<Range<u64>>,
+    /// The ranges in flight that overlap the region, and who began each; the same one twice if two are.
+    pub(super) in_flight: Vec<(Range<u64>, Me)>,
+    /// Who waits for ranges to end, and who has a turn.
+    pub(super) places: ArrayVec<Place, PLACES>,
     /// Likewise those that are leased.
     pub(super) leases: ArrayVec<Range<u64>, LEASES>,
     /// Who is told of ranges. The same in all regions, for whoever holds all their locks.
@@ -42,17 +45,23 @@ pub(super) struct State {
 }
 
 /// Whether `one` and `other`, neither empty, have a byte in common.
-fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
+pub(super) fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
     one.start < other.end && other.start < one.end
 }
 
 impl State {
     pub(super) fn has_in_flight(&self, range: &Range<u64>) -> bool {
-        self.in_flight.iter().any(|other| overlap(range, other))
+        self.in_flight.iter().any(|(other, _)| overlap(range, other))
     }
 
     pub(super) fn has_leased(&self, range: &Range<u64>) -> bool {
         self.leases.iter().any(|other| overlap(range, other))
+    }
+
+    /// Whether `who` gives way to somebody before it begins `range`, having done so for `given_way`.
+    pub(super) fn is_held_off(&self, who: Me, range: &Range<u64>, given_way: Duration) -> bool {
+        let mut places = self.places.iter();
+        places.any(|place| place.holds_off(who, range, given_way)) && !self.in_flight.iter().any(|(_, by)| *by == who)
     }
 
     /// Whether a lease of `range` may begin.
@@ -67,6 +76,7 @@ impl Region {
             range,
             state: Mutex::new(State {
                 in_flight: Vec::new(),
+                places: ArrayVec::new(),
                 leases: ArrayVec::new(),
                 listeners: Vec::new(),
                 ended: 0,
@@ -82,9 +92,16 @@ impl Region {
 
     /// Lets `change` change the state, and wakes those who wait for that.
     pub(super) fn change(&self, change: impl FnOnce(&mut State)) {
+        self.change_if(|state| {
+            change(state);
+            true
+        });
+    }
+
+    /// The same for a change that tells whether it has changed anything.
+    pub(super) fn change_if(&self, change: impl FnOnce(&mut State) -> bool) {
         let mut state = self.lock();
-        change(&mut state);
-        if state.sleepers > 0 {
+        if change(&mut state) && state.sleepers > 0 {
             self.changed.notify_all();
         }
     }

@@ -349,3 +349,24 @@ fn a_walker_that_mixes_halves_gets_nothing_of_the_next_table_s_slots() {
     assert_eq!(open.count(), 0);
     assert_eq!(real(&machine, page(1, SMALL)), Ok(0x5000));
 }
+
+#[test]
+fn a_reset_leaves_an_empty_table_of_the_first_size_and_no_translation() {
+    let machine = machine();
+    let page = page(1, SMALL);
+    bolt(&machine, page, SMALL, false, 0, 0x5000);
+    assert_eq!(resize(&mut machine.port(), 21), Status::Success);
+    assert_eq!(real(&machine, page), Ok(0x5000));
+    // One more that is being prepared is given up.
+    assert_eq!(prepare(&mut machine.port(), 20), Status::Success);
+    let _ = machine.asked();
+    let old = machine.hpt.table();
+    machine.hpt.reset(Order::MIN).unwrap();
+    assert_eq!(machine.asked(), [Asked::Exclusively]);
+    assert!(old.is_retired());
+    assert_eq!(machine.hpt.table().order(), Order::MIN);
+    assert!(real(&machine, page).is_err());
+    assert_eq!(machine.port().resize_commit(0, 20), Status::Closed);
+    bolt(&machine, page, SMALL, false, 0, 0x6000);
+    assert_eq!(real(&machine, page), Ok(0x6000));
+}

@@ -9,7 +9,8 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use power::hpte::HpteR;
 
-use crate::search::{enter_at, explore, machine, page};
+use crate::explore::explore;
+use crate::search::{enter_at, machine, page};
 
 /// A doorbell that a processor in the guest sleeps on: it leaves only when it is told to.
 #[derive(Clone)]

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hpt::NoShadow;
 use loom::thread;
 
-use crate::search::{enter_at, explore, page, unshared};
+use crate::explore::explore;
+use crate::search::{enter_at, page, unshared};
 
 #[test]
 fn of_two_that_enter_one_page_at_least_one_reports() {

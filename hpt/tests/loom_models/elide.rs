@@ -11,7 +11,8 @@ use power::hcall::Status;
 use power::hpte::{HpteR, HpteV};
 use power::page::PagePair;
 
-use crate::search::{DEVICE, NoBell, enter, explore, machine, page};
+use crate::explore::explore;
+use crate::search::{DEVICE, NoBell, enter, machine, page};
 
 /// One processor that keeps account, a table, and the memory at real page 5.
 struct World {
@@ -213,6 +214,7 @@ fn held(found: Translation) -> Held {
         protection: found.protection,
         no_execute: found.no_execute,
         changed: found.changed,
+        key: found.key,
     }
 }
 

@@ -10,7 +10,8 @@ use loom::thread;
 use power::hpte::HpteV;
 use power::page::PagePair;
 
-use crate::search::{NoBell, enter, explore, machine, page};
+use crate::explore::explore;
+use crate::search::{NoBell, enter, machine, page};
 
 /// One processor that keeps account, a table with one entry, and the page that it maps.
 struct World {

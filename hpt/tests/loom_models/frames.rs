@@ -4,41 +4,26 @@
 use std::sync::Arc;
 
 use hpt::{
-    Abandoned, Access, Admission, Announced, Batch, Endless, Footprint, Frames, Hpt, Invalidation, Kick, Listener,
-    Notifier, Patience, Right, Shadow, Shootdown,
+    Access, Accessor, Admission, Endless, Fault, Footprint, Frames, Hpt, Kick, Notifier, Protection, Right, Shootdown,
 };
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use loom::thread;
 
-use crate::search::{NoBell, explore, machine};
+use crate::explore::explore;
+use crate::real_mode::Flush;
+use crate::search::{NoBell, machine};
 
 /// The first frame of RAM, and mostly all.
 const FRAME: std::ops::Range<u64> = 0..0x1000;
-
-/// Drops translations of real mode, as whoever speaks for processors must.
-struct Flush(Arc<Shootdown>);
-
-impl Listener for Flush {
-    fn start(&self, announced: &Announced, _: &dyn Patience) -> Result<(), Abandoned> {
-        let mut batch = Batch::new();
-        batch.push(Invalidation::Real {
-            real: announced.range.start,
-            bytes: announced.range.end - announced.range.start,
-        });
-        self.0.invalidate(&batch);
-        Ok(())
-    }
-
-    fn end(&self, _: &Announced) {}
-}
 
 /// One processor, and a frame of memory twice: as what threads must not be at together, and as what they may.
 struct World {
     hpt: Arc<Hpt>,
     shootdown: Arc<Shootdown>,
     footprint: Arc<Footprint>,
-    frames: Frames,
+    frames: Arc<Frames>,
+    protections: [Protection; 2],
     alone: UnsafeCell<u64>,
     shared: AtomicU64,
 }
@@ -58,11 +43,13 @@ impl World {
         let registration = notifier.register(listener, &Endless).expect("there is memory");
         // It lasts as long as the notifier.
         std::mem::forget(registration);
+        let frames = Arc::new(Frames::new(ram_bytes, notifier));
         Arc::new(Self {
             hpt: machine(Arc::clone(&shootdown)),
             shootdown,
             footprint,
-            frames: Frames::new(ram_bytes, notifier),
+            protections: [(); 2].map(|()| frames.protect(None).expect("there is memory")),
+            frames,
             alone: UnsafeCell::new(0),
             shared: AtomicU64::new(0),
         })
@@ -101,8 +88,8 @@ impl World {
     }
 
     fn narrow(&self) {
-        self.frames
-            .narrow(FRAME, Right::Load, &Endless)
+        self.protections[0]
+            .take(FRAME, Right::Load, &Endless)
             .expect("nobody gives up");
     }
 
@@ -289,14 +276,18 @@ fn no_store_of_this_program_is_lost() {
 fn whoever_waits_for_a_right_gets_it_and_finds_what_was_stored() {
     explore(4, 50, || {
         let world = World::new();
-        world.frames.narrow(FRAME, Right::Nothing, &Endless).expect("narrowed");
+        world.protections[0]
+            .take(FRAME, Right::Nothing, &Endless)
+            .expect("narrowed");
         let processor = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                world
-                    .frames
-                    .wait_for(0, Access::Load, &Endless)
-                    .expect("nobody gives up");
+                let fault = Fault {
+                    real: 0,
+                    access: Access::Load,
+                    by: Accessor::Program,
+                };
+                world.frames.wait_for(&fault, &Endless).expect("nobody gives up");
                 let admission = world.frames.admit(0, Access::Load);
                 assert_eq!(admission, Admission::Granted { store: true });
                 assert_eq!(world.shared.load(Relaxed), 1);
@@ -306,7 +297,7 @@ fn whoever_waits_for_a_right_gets_it_and_finds_what_was_stored() {
             let world = Arc::clone(&world);
             move || {
                 world.shared.store(1, Relaxed);
-                world.frames.widen(FRAME, Right::Store);
+                world.protections[0].give(FRAME, Right::Store);
             }
         });
         processor.join().expect("no panic");
@@ -320,7 +311,9 @@ fn whoever_is_let_in_finds_what_was_stored_before() {
     for right in [Right::Load, Right::Store] {
         explore(4, 5, move || {
             let world = World::new();
-            world.frames.narrow(FRAME, Right::Nothing, &Endless).expect("narrowed");
+            world.protections[0]
+                .take(FRAME, Right::Nothing, &Endless)
+                .expect("narrowed");
             let processor = thread::spawn({
                 let world = Arc::clone(&world);
                 move || {
@@ -333,7 +326,7 @@ fn whoever_is_let_in_finds_what_was_stored_before() {
                 let world = Arc::clone(&world);
                 move || {
                     world.shared.store(1, Relaxed);
-                    world.frames.widen(FRAME, right);
+                    world.protections[0].give(FRAME, right);
                 }
             });
             processor.join().expect("no panic");
@@ -342,28 +335,31 @@ fn whoever_is_let_in_finds_what_was_stored_before() {
     }
 }
 
-/// The first frame is narrowed all the time, the second one by one thread and widened by another.
+/// The first frame is narrowed all the time, the second one by one thread and given back by another; both by two protections.
 #[test]
 fn the_count_of_narrowed_frames_hides_none() {
     explore(3, 100, || {
         let second = FRAME.end..2 * FRAME.end;
         let world = World::of(second.end);
         world.narrow();
-        let narrower = thread::spawn({
+        let [narrower, giver] = [0, 1].map(|who| {
             let (world, second) = (Arc::clone(&world), second.clone());
-            move || world.frames.narrow(second, Right::Nothing, &Endless)
-        });
-        let widener = thread::spawn({
-            let world = Arc::clone(&world);
-            move || world.frames.widen(second, Right::Store)
+            thread::spawn(move || {
+                let protection = &world.protections[who];
+                protection
+                    .take(second.clone(), Right::Nothing, &Endless)
+                    .expect("narrowed");
+                if who == 1 {
+                    protection.give(second, Right::Store);
+                }
+            })
         });
         assert_eq!(world.frames.admit(0, Access::Store), Admission::Refused);
-        narrower.join().expect("no panic").expect("narrowed");
-        widener.join().expect("no panic");
+        narrower.join().expect("no panic");
+        giver.join().expect("no panic");
         assert_eq!(world.frames.admit(0, Access::Store), Admission::Refused);
-        let store = world.frames.admit(FRAME.end, Access::Store) != Admission::Refused;
-        assert_eq!(store, world.frames.right(FRAME.end) == Right::Store);
-        world.frames.widen(0..2 * FRAME.end, Right::Store);
+        assert_eq!(world.frames.right(FRAME.end), Right::Nothing, "the first one has it");
+        world.protections[0].give(0..second.end, Right::Store);
         assert_eq!(world.frames.admit(0, Access::Load), Admission::Granted { store: true });
     });
 }

@@ -11,7 +11,8 @@ use loom::sync::atomic::{
 };
 use loom::thread;
 
-use crate::search::{explore, shootdown};
+use crate::explore::explore;
+use crate::search::shootdown;
 
 /// A table of one entry, and the page that it maps.
 struct World {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hpt::{Access, Discard, Hpt, Kick, Port, Shootdown};
+use hpt::{Access, Discard, Hpt, Kick, Port, Refused, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,7 +11,8 @@ use loom::thread;
 use power::hcall::Status;
 use power::hpte::HpteR;
 
-use crate::search::{NoBell, enter, enter_at, explore, late_bytes, page};
+use crate::explore::explore;
+use crate::search::{NoBell, enter, enter_at, late_bytes, page};
 
 /// What the kernel has mapped for the processor.
 #[derive(Clone, Copy)]
@@ -26,11 +27,12 @@ type Mapping = Arc<Mutex<Option<Mapped>>>;
 struct Unmap(Mapping);
 
 impl Discard for Unmap {
-    fn discard(&self, range: std::ops::Range<u64>) {
+    fn discard(&self, range: std::ops::Range<u64>) -> Result<(), Refused> {
         self.0
             .lock()
             .expect("no panic while held")
             .take_if(|mapped| range.contains(&mapped.real));
+        Ok(())
     }
 }
 

@@ -11,11 +11,14 @@
 mod combine;
 mod duplicates;
 mod elide;
+mod explore;
 mod footprint;
 mod frames;
 mod gate;
+mod harvest;
 mod kernel_walker;
 mod notify;
+mod real_mode;
 mod remove;
 mod resize;
 mod search;

@@ -18,7 +18,8 @@ use loom::sync::atomic::{
 use loom::thread::{self, JoinHandle};
 use power::page::PageSize;
 
-use crate::search::{NoBell, enter, explore, machine, page, shootdown};
+use crate::explore::explore;
+use crate::search::{NoBell, enter, machine, page, shootdown};
 
 /// A page of RAM.
 const PAGE: Range<u64> = 0..0x1000;
@@ -389,8 +390,50 @@ fn who_waits_for_ranges_is_woken_by_the_last() {
                 drop(outer);
             })
         });
-        let waiter = world.spawn(|world| world.notifier.wait(&PAGE, &Endless).expect("endless"));
+        let waiter = world.spawn(|world| {
+            world.notifier.wait(&PAGE, &Endless).expect("endless");
+            // It comes for its page: the model has no time after which its turn would be lost.
+            assert!(!world.notifier.is_in_flight(0), "it was passed over");
+        });
         join(holders.into_iter().chain([waiter]));
+    });
+}
+
+/// Whatever begins and ends meanwhile, and however often.
+#[test]
+fn whoever_has_waited_for_a_range_finds_its_page_free() {
+    explore(3, 1000, || {
+        let world = World::new(&[PAGES], ());
+        let holders = [(PAGE, 2), (PAGES, 1)].map(|(range, times)| {
+            world.spawn(move |world| {
+                for _ in 0..times {
+                    drop(world.notifier.begin(range.clone(), Why::Discard, &Endless));
+                }
+            })
+        });
+        let waiter = world.spawn(|world| {
+            world.notifier.wait(&PAGE, &Endless).expect("endless");
+            assert!(!world.notifier.is_in_flight(0), "it was passed over");
+        });
+        join(holders.into_iter().chain([waiter]));
+    });
+}
+
+/// A beginner gives way to who waits for a lease, and is woken when it has it.
+#[test]
+fn who_waits_for_a_lease_gets_it_and_wakes_who_gave_way() {
+    explore(3, 100, || {
+        let world = World::new(&[PAGE], ());
+        let user = world.spawn(|world| {
+            let lease = world.notifier.lease(&PAGE);
+            world.memory.load();
+            drop(lease);
+        });
+        let taker = world.spawn(|world| {
+            world.take();
+            world.take();
+        });
+        join([user, taker]);
     });
 }
 

@@ -1,7 +1,8 @@
 //! Models of a hypercall against a processor that walks, with the grace period between them: R and C are never
 //! lost, and nothing that is gone is used.
 
-use crate::search::{enter, enter_at, explore, late_bytes, machine, page, shootdown};
+use crate::explore::explore;
+use crate::search::{enter, enter_at, late_bytes, machine, page, shootdown};
 use hpt::{Access, Hpt, NoShadow, Port, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::thread;

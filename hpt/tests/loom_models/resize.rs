@@ -10,7 +10,8 @@ use power::hcall::{Status, access};
 use power::hpte::{HpteR, HpteV};
 use power::page::PagePair;
 
-use crate::search::{Everything, explore, page, shootdown};
+use crate::explore::explore;
+use crate::search::{Everything, page, shootdown};
 
 const SHIFT: u64 = 18;
 

@@ -1,6 +1,7 @@
 //! Models of the seat's protocol (`seat.rs`): when a writer has its answer, no processor uses what it named.
 
-use crate::search::{explore, shootdown};
+use crate::explore::explore;
+use crate::search::shootdown;
 use hpt::{Batch, Invalidation, Kick, Seat, Shadow, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -11,7 +11,8 @@ use loom::thread;
 use power::hcall::Status;
 use power::hpte::HpteR;
 
-use crate::search::{Everything, NoBell, enter_at, explore, page, shootdown};
+use crate::explore::explore;
+use crate::search::{Everything, NoBell, enter_at, page, shootdown};
 
 /// The real page that is taken away, and how much memory there is.
 const REAL: u64 = 1;

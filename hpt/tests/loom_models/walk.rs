@@ -1,6 +1,7 @@
 //! Models of the table's own protocol (`table.rs`): whoever reads an entry without its lock sees all of it.
 
-use crate::search::{enter, enter_at, explore, late_bytes, machine, page};
+use crate::explore::explore;
+use crate::search::{enter, enter_at, late_bytes, machine, page};
 use hpt::{Access, Entries, Hpt, NoShadow, WalkFault};
 use loom::thread;
 use power::hcall::Status;

@@ -268,6 +268,7 @@ fn check_cache(table: &Table, model: &Model, cache: &Cache) {
             protection: power::hpte::HpteR::from_raw(held.2).protection(),
             no_execute: held.2 & 0xc != 0,
             changed: held.2 & 0x80 != 0,
+            key: power::hpte::HpteR::from_raw(held.2).key(),
         };
         assert_eq!(table.confirm(vpn(*page), &own), Confirmation::Confirmed);
         let candidates = model.candidates(*page);

@@ -6,7 +6,7 @@ use std::hint::spin_loop;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hpt::{Access, Discard, Table, Translation};
+use hpt::{Access, Discard, Refused, Table, Translation};
 use power::page::Vpn;
 
 use crate::Random;
@@ -67,9 +67,10 @@ fn dawdle(random: &mut Random) {
 pub(crate) struct Host(pub(crate) Vec<Kernel>);
 
 impl Discard for Host {
-    fn discard(&self, range: Range<u64>) {
+    fn discard(&self, range: Range<u64>) -> Result<(), Refused> {
         for kernel in &self.0 {
             kernel.mapped().retain(|_, found| !range.contains(&found.real));
         }
+        Ok(())
     }
 }

@@ -4,6 +4,8 @@
 #![cfg(not(loom))]
 
 mod kernel_walker;
+#[path = "../threads/mod.rs"]
+mod threads;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -11,12 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use hpt::{
     Access, Confirmation, Current, Endless, Footprint, Held, Hpt, Hpte, Invalidation, Kick, Marking, Order, Port,
-    PteIndex, RealKind, RealMap, Seat, Shootdown, Specifier, Table, Translation,
+    PteIndex, Seat, Shootdown, Specifier, Table, Translation,
 };
 use kernel_walker::{Host, Kernel};
 use power::hcall::{Status, access};
 use power::hpte::{HpteR, HpteV};
 use power::page::{PagePair, PageSize, SegmentSize, Vpn};
+use threads::{Doorbell, Inside, Memory};
 
 const PROCESSORS: usize = 4;
 const ROUNDS: u64 = if cfg!(miri) { 40 } else { 200_000 };
@@ -26,27 +29,6 @@ const REAL_PAGES: usize = 256;
 /// Owner of a real page that is mapped nowhere.
 const NOBODY: u64 = u64::MAX;
 const SMALL: PagePair = PagePair::ALL[0];
-
-struct Everything;
-
-impl RealMap for Everything {
-    fn kind(&self, _real: u64, _bytes: u64) -> Option<RealKind> {
-        Some(RealKind::Ram)
-    }
-
-    fn zero(&self, _real: u64, _bytes: u64) {}
-
-    fn synchronize_instructions(&self, _real: u64, _bytes: u64) {}
-}
-
-#[derive(Clone, Default)]
-struct Doorbell(Arc<AtomicBool>);
-
-impl Kick for Doorbell {
-    fn kick(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
 
 /// What the guest's own page table says: held while the page is being changed, as Linux does.
 #[derive(Default)]
@@ -90,15 +72,6 @@ struct RealPage {
     in_flight: AtomicU64,
     /// How many have: nobody may use it.
     away: AtomicU64,
-}
-
-/// Leaves the seat on every way out: a failure must not make the other threads wait for ever.
-struct Inside<'s>(&'s Seat);
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
-    }
 }
 
 /// A processor that has not finished. The last one's end, however it comes, ends the unmapping as well.
@@ -399,6 +372,7 @@ impl Guest {
             protection: found.protection,
             no_execute: found.no_execute,
             changed: found.changed,
+            key: found.key,
         };
         assert_ne!(table.confirm(page(number), &held), Confirmation::Stale);
         let real = self.real(&found);
@@ -530,7 +504,11 @@ fn stress(kind: Kind) {
         away: AtomicU64::new(0),
     };
     let guest = Guest {
-        hpt: Arc::new(Hpt::new(table, Box::new(Everything), Box::new(Arc::clone(&shootdown)))),
+        hpt: Arc::new(Hpt::new(
+            table,
+            Box::new(Memory(u64::MAX)),
+            Box::new(Arc::clone(&shootdown)),
+        )),
         mappings: (0..PAGES).map(|_| Mutex::default()).collect(),
         real: (0..REAL_PAGES).map(|_| new_page()).collect(),
     };

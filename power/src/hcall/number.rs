@@ -52,6 +52,10 @@ hcalls! {
     ClearRef = 0x14, "H_CLEAR_REF";
     /// Changes the protection of an HPTE.
     Protect = 0x18, "H_PROTECT";
+    /// Reads a translation control entry.
+    GetTce = 0x1c, "H_GET_TCE";
+    /// Sets a translation control entry.
+    PutTce = 0x20, "H_PUT_TCE";
     /// Sets SPRG0.
     SetSprg0 = 0x24, "H_SET_SPRG0";
     /// Sets the data address breakpoint.
@@ -96,6 +100,10 @@ hcalls! {
     Purr = 0xf4, "H_PURR";
     /// Invalidates up to four HPTEs.
     BulkRemove = 0x124, "H_BULK_REMOVE";
+    /// Sets up to 512 translation control entries to the same.
+    StuffTce = 0x138, "H_STUFF_TCE";
+    /// Sets up to 512 translation control entries from a page of them.
+    PutTceIndirect = 0x13c, "H_PUT_TCE_INDIRECT";
     /// Says which speculation barriers the processor needs.
     GetCpuCharacteristics = 0x1c8, "H_GET_CPU_CHARACTERISTICS";
     /// Whether the hypervisor would use the processor if it were ceded.
@@ -112,6 +120,8 @@ hcalls! {
     ResizeHptPrepare = 0x36c, "H_RESIZE_HPT_PREPARE";
     /// Makes the prepared table the guest's.
     ResizeHptCommit = 0x370, "H_RESIZE_HPT_COMMIT";
+    /// Says how the guest translates addresses: by which kind of table, and where the one of its processes is.
+    RegisterProcTbl = 0x37c, "H_REGISTER_PROC_TBL";
     /// Runs a RTAS call whose argument buffer is at the address in r4. Ours: the first number
     /// that LoPAR leaves to the platform; only the RTAS blob calls it.
     Rtas = 0xf000, "H_RTAS";

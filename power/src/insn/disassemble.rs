@@ -1,6 +1,6 @@
 //! From a word to text, with the basic mnemonics.
 
-use super::decode::decode;
+use super::decode::decode_on_any;
 use super::layout::Class;
 use super::operand::Operand;
 use super::table::Row;
@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 
 /// The instruction at `address` as the assembler would accept it, or `.long` if it is none.
 pub fn disassemble(word: u32, address: u64) -> String {
-    let Some(opcode) = decode(word) else {
+    let Some(opcode) = decode_on_any(word) else {
         return format!(".long {word:#010x}");
     };
     let row = opcode.row();

@@ -56,8 +56,14 @@ forms! {
     xo 9 30;
     /// A: five bits.
     a 5 30;
+    /// DX: five bits.
+    dx 5 30;
     /// DS: two bits.
     ds 2 31;
+    /// DQ with an extended opcode: three bits.
+    dq 3 31;
+    /// Z23: eight bits, after RMC or CY.
+    z23 8 30;
     /// MD: three bits.
     md 3 29;
     /// MDS: four bits.
@@ -90,6 +96,21 @@ pub(super) const fn sc(primary: u32) -> Pattern {
     d(primary).with(30, 1)
 }
 
+/// SC of the vectored call: bit 31 is set instead of bit 30.
+pub(super) const fn scv(primary: u32) -> Pattern {
+    d(primary).with(30, 0).with(31, 1)
+}
+
+/// X, where bit 10 is set.
+pub(super) const fn x_bit10(primary: u32, extended: u32) -> Pattern {
+    x(primary, extended).with(10, 1)
+}
+
+/// X, where bit 10 is set and the dot is part of the name.
+pub(super) const fn x_bit10_dot(primary: u32, extended: u32) -> Pattern {
+    x_dot(primary, extended).with(10, 1)
+}
+
 /// X, where the dot is part of the name.
 pub(super) const fn x_dot(primary: u32, extended: u32) -> Pattern {
     x(primary, extended).with(31, 1)
@@ -103,6 +124,57 @@ pub(super) const fn x_bit6(primary: u32, extended: u32, bit: u32) -> Pattern {
 /// XFX, with bit 11 telling two instructions apart.
 pub(super) const fn x_bit11(primary: u32, extended: u32, bit: u32) -> Pattern {
     x(primary, extended).with(11, bit)
+}
+
+/// A pattern with `number` in bits 11 to 15 as well.
+const fn with_bits_11_to_15(mut pattern: Pattern, number: u32) -> Pattern {
+    assert!(number < 32);
+    pattern.value |= number << 16;
+    pattern.mask |= 31 << 16;
+    pattern
+}
+
+/// X, with the number in bits 11 to 15.
+pub(super) const fn x_eo(primary: u32, extended: u32, number: u32) -> Pattern {
+    with_bits_11_to_15(x(primary, extended), number)
+}
+
+/// VX, with the number in bits 11 to 15.
+pub(super) const fn vx_eo(primary: u32, extended: u32, number: u32) -> Pattern {
+    with_bits_11_to_15(vx(primary, extended), number)
+}
+
+/// XX2, with the number in bits 11 to 15.
+pub(super) const fn xx2_eo(primary: u32, extended: u32, number: u32) -> Pattern {
+    with_bits_11_to_15(xx2(primary, extended), number)
+}
+
+/// VX of the decimal instructions with PS, with the number in bits 11 to 15.
+pub(super) const fn bcd_eo(primary: u32, extended: u32, number: u32) -> Pattern {
+    with_bits_11_to_15(bcd(primary, extended), number)
+}
+
+/// X, where bit 25 is reserved.
+pub(super) const fn x_bit25_free(primary: u32, extended: u32) -> Pattern {
+    let Pattern { value, mask } = x(primary, extended);
+    Pattern {
+        value,
+        mask: mask & !(1 << 6),
+    }
+}
+
+/// X of the splat of a byte: bits 11 and 12 are clear.
+pub(super) const fn x_splat(primary: u32, extended: u32) -> Pattern {
+    x(primary, extended).with(11, 0).with(12, 0)
+}
+
+/// XX2 of the tests of vectors' data classes, of which bit 25 is an operand's.
+pub(super) const fn xx2_dc(primary: u32, extended: u32) -> Pattern {
+    let Pattern { value, mask } = xx3(primary, extended);
+    Pattern {
+        value,
+        mask: mask & !(1 << 6),
+    }
 }
 
 /// VX of the decimal instructions: bit 21 is set, PS stands before the extended opcode.

@@ -1,4 +1,4 @@
-//! The instructions of POWER8: one table, and the decoder, encoder, assembler and disassembler made from it.
+//! The instructions of POWER8 and POWER9: one table, and the decoder, encoder, assembler and disassembler made from it.
 
 mod asm;
 mod decode;
@@ -11,7 +11,7 @@ mod table;
 mod word;
 
 pub use asm::{AssembleError, Endian, Program, assemble};
-pub use decode::decode;
+pub use decode::{decode, is_reserved_no_operation};
 pub use disassemble::disassemble;
 pub use encode::{EncodeError, encode};
 pub use form::Pattern;

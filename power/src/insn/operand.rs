@@ -42,6 +42,8 @@ operands! {
     RaUpdate GprUpdated [(11, 15)] 0 None;
     /// General register B.
     Rb Gpr [(16, 20)] 0 None;
+    /// General register C.
+    Rc Gpr [(21, 25)] 0 None;
     /// Target pair of general registers.
     RtPair GprPair [(6, 10)] 0 None;
     /// Source pair of general registers.
@@ -84,6 +86,11 @@ operands! {
     /// Vector-scalar register C.
     Xc Vsr [(28, 28), (21, 25)] 0 None;
 
+    /// Target vector-scalar register of the DQ form.
+    XtDq Vsr [(28, 28), (6, 10)] 0 None;
+    /// Source vector-scalar register of the DQ form.
+    XsDq Vsr [(28, 28), (6, 10)] 0 None;
+
     /// Target condition register field.
     Bf CrField [(6, 8)] 0 None;
     /// Target condition register field that may be left out.
@@ -119,11 +126,15 @@ operands! {
     Bd Target [(16, 29)] 2 None;
     /// System call level.
     Lev Unsigned [(20, 26)] 0 Some(0);
+    /// Level of a vectored system call.
+    LevVectored Unsigned [(20, 26)] 0 None;
 
     /// Signed immediate.
     Si Signed [(16, 31)] 0 None;
     /// Signed immediate for the high half.
     SiHigh SignedOrUnsigned [(16, 31)] 0 None;
+    /// Signed immediate for the high half, in three pieces.
+    SiPieces SignedOrUnsigned [(16, 25), (11, 15), (31, 31)] 0 None;
     /// Unsigned immediate.
     Ui Unsigned [(16, 31)] 0 None;
     /// Displacement in bytes.
@@ -148,6 +159,12 @@ operands! {
     /// Last bit of a doubleword mask.
     Me6 Unsigned [(26, 26), (21, 25)] 0 None;
 
+    /// Which bit an addition carries from and to.
+    Cy Unsigned [(21, 22)] 0 None;
+    /// What an atomic memory operation does.
+    Fc Unsigned [(16, 20)] 0 None;
+    /// Which random number.
+    Lrandom Unsigned [(14, 15)] 0 None;
     /// Conditions of a trap.
     To Unsigned [(6, 10)] 0 None;
     /// Width of a comparison.
@@ -191,8 +208,25 @@ operands! {
     /// Shift in words.
     Shw Unsigned [(22, 23)] 0 None;
 
+    /// A byte that is splat.
+    Imm8 Unsigned [(13, 20)] 0 None;
+    /// Data classes, one bit each.
+    Dcmx Unsigned [(9, 15)] 0 None;
+    /// Data classes of the vector forms.
+    DcmxSplit Unsigned [(25, 25), (29, 29), (11, 15)] 0 None;
+    /// Which set of rounding modes.
+    R Unsigned [(15, 15)] 0 None;
+    /// Rounding mode.
+    Rmc Unsigned [(21, 22)] 0 None;
+    /// Binary rounding mode.
+    Rm Unsigned [(19, 20)] 0 None;
+    /// Decimal rounding mode.
+    Drm Unsigned [(18, 20)] 0 None;
+
     /// Which barrier.
     Lsync Unsigned [(9, 10)] 0 Some(0);
+    /// What a wait waits for.
+    Wc Unsigned [(9, 10)] 0 Some(0);
     /// Which caches a flush reaches.
     Lcache Unsigned [(9, 10)] 0 Some(0);
     /// Which bits of the MSR are written.
@@ -232,6 +266,7 @@ mod tests {
             assert_eq!(is(Operand::Dq), fields.dq());
             assert_eq!(is(Operand::Li), fields.li());
             assert_eq!(is(Operand::Bd), fields.bd());
+            assert_eq!(is(Operand::SiPieces), fields.si_pieces());
             assert_eq!(is(Operand::Sh6), i64::from(fields.sh6()));
             assert_eq!(is(Operand::Mb6), i64::from(fields.mb6()));
             assert_eq!(is(Operand::Spr), i64::from(fields.spr()));
@@ -239,6 +274,9 @@ mod tests {
             assert_eq!(is(Operand::Xa), fields.xa() as i64);
             assert_eq!(is(Operand::Xb), fields.xb() as i64);
             assert_eq!(is(Operand::Xc), fields.xc() as i64);
+            assert_eq!(is(Operand::XtDq), fields.xt_dq() as i64);
+            assert_eq!(is(Operand::Dcmx), i64::from(fields.dcmx()));
+            assert_eq!(is(Operand::DcmxSplit), i64::from(fields.dcmx_split()));
             assert_eq!(is(Operand::Sim), fields.sim());
             assert_eq!(is(Operand::Fxm), i64::from(fields.crm()));
         }

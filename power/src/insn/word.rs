@@ -148,6 +148,16 @@ fields! { bits -> u32 {
     uim3 13 15;
     /// UIM of 2 bits: word element.
     uim2 14 15;
+    /// IMM8: the byte that `xxspltib` splats.
+    imm8 13 20;
+    /// DCMX: data classes, one bit each.
+    dcmx 9 15;
+    /// RMC: rounding mode of the quad-precision roundings.
+    rmc 21 22;
+    /// RM: binary rounding mode of `mffscrni`.
+    rm 19 20;
+    /// DRM: decimal rounding mode of `mffscdrni`.
+    drm 18 20;
     /// SIX: functions that `vshasigma` selects.
     six 17 20;
 } }
@@ -173,6 +183,12 @@ fields! { flag -> bool {
     st 16 16;
     /// PS of `bcdadd.` and `bcdsub.`: preferred sign.
     ps 22 22;
+    /// RO: whether a quad-precision result is rounded to odd.
+    ro 31 31;
+    /// EX of `xsrqpi`: whether it reports inexactness.
+    ex 31 31;
+    /// R of the quad-precision roundings: which set of modes RMC names.
+    r 15 15;
     /// S of `rfebb`: whether events are enabled again.
     s_rfebb 20 20;
 } }
@@ -191,6 +207,12 @@ impl Word {
     #[inline]
     pub const fn ui(self) -> u64 {
         self.bits(16, 31) as u64
+    }
+
+    /// D of the DX form: signed immediate in three pieces.
+    #[inline]
+    pub const fn si_pieces(self) -> i64 {
+        self.signed(16, 25) << 6 | (self.bits(11, 15) << 1 | self.bits(31, 31)) as i64
     }
 
     /// DS: displacement in bytes (a multiple of 4).
@@ -257,6 +279,18 @@ impl Word {
     #[inline]
     pub const fn xb(self) -> usize {
         self.index(30, 30) << 5 | self.index(16, 20)
+    }
+
+    /// XT or XS of the DQ form: vector-scalar register.
+    #[inline]
+    pub const fn xt_dq(self) -> usize {
+        self.index(28, 28) << 5 | self.index(6, 10)
+    }
+
+    /// DCMX of the vector forms: data classes, one bit each.
+    #[inline]
+    pub const fn dcmx_split(self) -> u32 {
+        self.bits(25, 25) << 6 | self.bits(29, 29) << 5 | self.bits(11, 15)
     }
 
     /// XC: vector-scalar register.

@@ -62,6 +62,25 @@ macro_rules! linux {
     };
 }
 
+/// What is done to the memory of a guest that goes on storing through mappings that it never changes.
+macro_rules! memory {
+    ($name:literal, $script:literal, $says:expr) => {
+        Case {
+            name: $name,
+            command: concat!(
+                include_str!("scripts/memory.sh"),
+                include_str!(concat!("scripts/", $script, ".sh"))
+            ),
+            files: &[File::Program("old_mappings")],
+            on: On::Each,
+            says: $says,
+            verdicts: &[("old_mappings", 1)],
+            patience: Duration::from_secs(900),
+            ..USUAL
+        }
+    };
+}
+
 /// Every case, in the order in which they are run.
 pub const CASES: &[Case] = &[
     Case {
@@ -118,6 +137,7 @@ pub const CASES: &[Case] = &[
     program!("hypercalls", "", ""),
     program!("page_faults", "", ""),
     program!("smp", "--smp 4", ""),
+    program!("sweep", "--smp 3 --append 'tries=3 mib=4 shift=16'", ""),
     Case {
         name: "smp_passes_with_the_interrupt_controller_of_pteg",
         command: "for order in be le; do pteg run --accel $accel --irqchip user --smp 2 --mem 64M --kernel smp-$order || exit; \
@@ -179,26 +199,36 @@ pub const CASES: &[Case] = &[
         patience: Duration::from_secs(600),
         ..USUAL
     },
-    Case {
-        name: "no_store_is_missing_in_the_dirty_log",
-        command: concat!(include_str!("scripts/memory.sh"), include_str!("scripts/dirty.sh")),
-        files: &[File::Program("old_mappings")],
-        on: On::Each,
-        says: &["the same at "],
-        verdicts: &[("old_mappings", 1)],
-        patience: Duration::from_secs(900),
-        ..USUAL
-    },
-    Case {
-        name: "processors_store_to_new_memory_when_theirs_is_discarded",
-        command: concat!(include_str!("scripts/memory.sh"), include_str!("scripts/discard.sh")),
-        files: &[File::Program("old_mappings")],
-        on: On::Each,
-        says: &["all rise after "],
-        verdicts: &[("old_mappings", 1)],
-        patience: Duration::from_secs(900),
-        ..USUAL
-    },
+    memory!("no_store_is_missing_in_the_dirty_log", "dirty", &["the same at "]),
+    memory!(
+        "processors_store_to_new_memory_when_theirs_is_discarded",
+        "discard",
+        &["all rise after "]
+    ),
+    memory!(
+        "a_run_is_looked_at_paused_resumed_and_stopped_through_its_socket",
+        "control",
+        &["stands still in ", "ends when it is running", "ends when it is paused"]
+    ),
+    memory!(
+        "a_dump_of_a_paused_run_is_what_memory_is_and_the_guest_goes_on",
+        "dump",
+        &["the same in "]
+    ),
+    memory!(
+        "who_touches_withheld_memory_is_told_of_and_goes_on",
+        "watch",
+        &[
+            "told of all in ",
+            "goes on while it is watched",
+            "ends while it is watched"
+        ]
+    ),
+    memory!(
+        "a_guest_goes_on_while_a_process_that_shares_its_memory_removes_it_and_moves_its_view",
+        "share",
+        &["rises after "]
+    ),
     Case {
         name: "pteg_that_is_killed_leaves_the_host_clean",
         command: include_str!("scripts/killed.sh"),

@@ -24,11 +24,13 @@ pub enum Side {
     Ours,
     /// What it is compared with: the kernel's own handlers, QEMU.
     Theirs,
+    /// Both, in turns: what takes memory from the processors.
+    Unmapping,
 }
 
 impl Side {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Ours, Self::Theirs];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Ours, Self::Theirs, Self::Unmapping];
 }
 
 /// A guest that says when it is up, and ends.
@@ -46,6 +48,19 @@ macro_rules! costs {
                 " --kernel hypercall_costs-le --append 'ops=100 rounds=5'"
             ),
             files: &[File::Program("hypercall_costs")],
+            places: |_| true,
+        }
+    };
+}
+
+/// Takes memory that a guest maps with pages of 2 to the power of `$shift` bytes, and that `$processors` use.
+macro_rules! unmap {
+    ($name:literal, $shift:literal, $processors:literal) => {
+        Figure {
+            name: $name,
+            side: Side::Unmapping,
+            command: concat!(include_str!("scripts/unmap.sh"), "figures ", $shift, " ", $processors),
+            files: &[File::Program("sweep")],
             places: |_| true,
         }
     };
@@ -73,6 +88,10 @@ pub const FIGURES: &[Figure] = &[
         files: &[File::Kernel("debian:6.12"), UP, File::Qemu],
         places: has_large_pages,
     },
+    unmap!("unmap_4k_1_processor", 12, 1),
+    unmap!("unmap_4k_4_processors", 12, 4),
+    unmap!("unmap_64k_1_processor", 16, 1),
+    unmap!("unmap_64k_4_processors", 16, 4),
 ];
 
 /// QEMU refuses KVM with a POWER8 where the host's pages are small: it wants pages of 64 KiB for devices.

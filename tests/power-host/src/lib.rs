@@ -29,4 +29,4 @@ pub use figures::{FIGURES, Figure, Side};
 pub use host::{Error, Host, Setup};
 pub use judge::{Ran, judge, shown};
 pub use place::{Machine, Pages, Place};
-pub use root::{Packed, Root};
+pub use root::{PROGRAMS, Packed, Root};

@@ -1,4 +1,4 @@
-//! What stands in an emulated host: BusyBox, `pteg`, the scripts, and the files that they need.
+//! What stands in an emulated host: BusyBox, `pteg` and what else is built for it, the scripts, and the files that they need.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,9 @@ use crate::{File, Run};
 /// The host's first process.
 const INIT: &str = include_str!("init.sh");
 
+/// The programs that are built for a host: `pteg`, and another process that shares a guest's memory.
+pub const PROGRAMS: [&str; 2] = ["pteg", "memory_peer"];
+
 /// The root file system of a host, to be packed.
 #[derive(Debug, Default)]
 pub struct Root {
@@ -22,10 +25,12 @@ pub struct Root {
 pub struct Packed(Prepared);
 
 impl Root {
-    /// One in which `pteg` is the program in the file `pteg`.
+    /// One in which `pteg` is the program in the file `pteg`, with the rest of [`PROGRAMS`], which are beside it.
     pub fn new(pteg: &Path) -> Result<Self, Error> {
         let mut root = Self::default();
-        root.copy(pteg, "bin/pteg")?;
+        for program in PROGRAMS {
+            root.copy(&pteg.with_file_name(program), &format!("bin/{program}"))?;
+        }
         Ok(root)
     }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `PTEG_POWER_HOST` | the host: `powernv8-4k` and the like, or `native` |
 //! | `PTEG_POWER_HOST_KERNEL` | of an emulated host: its kernel |
-//! | `PTEG_BIN` | the `pteg` for that host |
+//! | `PTEG_BIN` | the `pteg` for that host; the other programs are beside it |
 //! | `PTEG_POWER_HOST_LONG` | if it is set, every case is run, and what is left to chance is tried far more often |
 //!
 //! `cargo xtask power-host test` sets them. A host is booted when the first case needs it, and again after a case that broke
@@ -22,7 +22,9 @@ use std::time::{Duration, Instant};
 
 use guest_images::{Cache, Stderr};
 use libtest_mimic::{Arguments, Failed, Trial};
-use power_host_tests::{Accelerator, CASES, Effort, Error, Host, Packed, Place, Ran, Root, Run, Setup, judge, shown};
+use power_host_tests::{
+    Accelerator, CASES, Effort, Error, Host, PROGRAMS, Packed, Place, Ran, Root, Run, Setup, judge, shown,
+};
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -196,13 +198,17 @@ fn natively(run: &Run, pteg: &Path) -> Result<Ran, String> {
             }
         }
         fs::create_dir(directory.path().join("bin")).map_err(unwritable)?;
-        symlink(pteg, directory.path().join("bin/pteg")).map_err(unwritable)
+        PROGRAMS.iter().try_for_each(|program| {
+            let link = directory.path().join("bin").join(program);
+            symlink(pteg.with_file_name(program), link).map_err(unwritable)
+        })
     };
     prepared().map_err(|error| sentence(&error))?;
     let mut path = directory.path().join("bin").into_os_string();
     path.push(":");
     path.push(env::var_os("PATH").unwrap_or_default());
-    let output = directory.path().join("output");
+    // Out of the way of what a case calls its own files.
+    let output = directory.path().join("bin/output");
     let ran = || -> io::Result<Option<Ran>> {
         let file = fs::File::create(&output)?;
         let mut shell = Command::new("sh")

@@ -1,6 +1,6 @@
 //! A process that shares the memory of a guest, for tests: it maps all of it, lets `pteg` watch its address space, and does to
 //! it what stdin says, a line a deed: `remove`, `unmap`, `move`, each with offset and length in bytes, and `load` and `store` of a
-//! doubleword at an offset. It answers each with a line.
+//! doubleword at an offset. It answers each with a line. A number behind the path of the socket is features more that its userfaultfd is opened for.
 
 #![expect(
     unsafe_code,
@@ -29,10 +29,15 @@ fn main() -> io::Result<()> {
     let ([_, bytes, _], memory) = receive(&socket)?;
     let memory = memory.expect("guest memory comes with the greeting");
     let mut guest = Mapping::new(&memory, bytes as usize)?;
-    let Ok(watched) = watch(&guest) else {
+    let more = std::env::args()
+        .nth(2)
+        .map_or(0, |more| more.parse().expect("a number"));
+    let Ok(watched) = watch(&guest, more) else {
         return say("no userfaultfd");
     };
     send(&socket, [guest.at() as u64, bytes, 0], Some(&watched))?;
+    // Whoever waits for a page goes on when pteg has hung up.
+    drop(watched);
     let ([answer, ..], _) = receive(&socket)?;
     say(format_args!("answer {answer}"))?;
     for line in io::stdin().lock().lines() {
@@ -102,14 +107,14 @@ impl Mapping {
         Ok(unsafe { mm::munmap(start.cast(), bytes) }?)
     }
 
-    /// Moves the range to another address; whoever asks for this does not touch it again.
+    /// Moves the range, behind which is more of the mapping, to another address; whoever asks for this does not touch it again.
     fn relocate(&mut self, offset: usize, bytes: usize) -> io::Result<()> {
         let start = self.place(offset, bytes);
-        // SAFETY: a new mapping where the kernel wants it, of nothing.
-        let to = unsafe { mm::mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), MapFlags::PRIVATE) }?;
-        let how = MremapFlags::MAYMOVE;
-        // SAFETY: as for `unmap`; nothing else is where it goes.
-        unsafe { mm::mremap_fixed(start.cast(), bytes, bytes, how, to) }?;
+        // It grows, where its neighbour is in the way: rustix's `mremap_fixed` passes a wrong flag where it goes through libc (POWER).
+        let grown = bytes + rustix::param::page_size();
+        // SAFETY: as for `unmap`; the kernel finds a place where nothing is.
+        let to = unsafe { mm::mremap(start.cast(), bytes, grown, MremapFlags::MAYMOVE) }?;
+        assert_ne!(to, start.cast(), "it has moved");
         Ok(())
     }
 
@@ -126,27 +131,34 @@ type Api = [u64; 3];
 type Register = [u64; 4];
 
 const API_VERSION: u64 = 0xaa;
-/// Remap, remove and unmap are told; memory files may be watched for writes, which is the one kind that makes nobody wait.
-const FEATURES: u64 = (1 << 2) | (1 << 3) | (1 << 6) | (1 << 12);
-const MODE_WRITES: u64 = 2;
+/// Remap, remove and unmap are told.
+const EVENTS: u64 = (1 << 2) | (1 << 3) | (1 << 6);
+/// What is asked for, and what the mapping is watched for. Where memory files can be watched for writes, nobody waits. Kernels for
+/// POWER can watch for missing pages alone: who touches a page that the file does not have waits until nobody has the userfaultfd open.
+const FEATURES_AND_MODE: (u64, u64) = if cfg!(target_arch = "powerpc64") {
+    (EVENTS, 1)
+} else {
+    (EVENTS | (1 << 12), 2)
+};
 
 /// What tells of all that this process does to the mapping.
-fn watch(mapping: &Mapping) -> io::Result<OwnedFd> {
+fn watch(mapping: &Mapping, more: u64) -> io::Result<OwnedFd> {
+    let (features, mode) = FEATURES_AND_MODE;
     /// UFFD_USER_MODE_ONLY.
     const USER_MODE_ONLY: UserfaultfdFlags = UserfaultfdFlags::from_bits_retain(1);
     // For faults of the kernel on behalf of a process it takes a privilege, and nobody here waits for any.
     let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK | USER_MODE_ONLY;
     // SAFETY: nothing is done with it but what this function does.
     let watched = unsafe { mm::userfaultfd(flags) }?;
-    let mut api: Api = [API_VERSION, FEATURES, 0];
+    let mut api: Api = [API_VERSION, features | more, 0];
     // SAFETY: the number is that of UFFDIO_API, whose argument is this structure.
     let ask = unsafe { Updater::<{ opcode::read_write::<Api>(0xaa, 0x3f) }, Api>::new(&mut api) };
     // SAFETY: it changes what the next ones may ask for.
     unsafe { ioctl(&watched, ask) }?;
-    let mut register: Register = [mapping.at() as u64, mapping.bytes as u64, MODE_WRITES, 0];
+    let mut register: Register = [mapping.at() as u64, mapping.bytes as u64, mode, 0];
     // SAFETY: the number is that of UFFDIO_REGISTER, whose argument is this structure.
     let ask = unsafe { Updater::<{ opcode::read_write::<Register>(0xaa, 0) }, Register>::new(&mut register) };
-    // SAFETY: nothing in the mapping is protected, so nobody waits for an answer.
+    // SAFETY: no memory becomes other memory by it: accesses to pages that the file does not have may wait, no more.
     unsafe { ioctl(&watched, ask) }?;
     Ok(watched)
 }

@@ -2,6 +2,8 @@
 //!
 //! [`obstacle`] knows what keeps KVM-PR from running a guest, with what would remove it; `pteg doctor` says the same.
 
+use power::model::Model;
+
 use crate::boot::{ProcessorKind, UnknownProcessor};
 use crate::cli::{AccelArg, IrqchipArg};
 use crate::config::Config;
@@ -10,7 +12,7 @@ use crate::host::{Architecture, Capability, Host, Kvm, Mmu, Platform, Refusal};
 /// The accelerators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chosen {
-    /// A POWER8 in software.
+    /// Processors in software.
     Emulated,
     /// The processors of this machine, through KVM-PR.
     Kvm,
@@ -38,6 +40,8 @@ pub(crate) enum Irqchip {
 /// What the user wants of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
+    /// `--cpu`, if it is there.
+    pub(crate) cpu: Option<Model>,
     /// `--accel`.
     pub(crate) accel: AccelArg,
     /// `--irqchip`.
@@ -52,6 +56,7 @@ impl Wish {
     /// The best there is, for one processor.
     pub(crate) const fn any() -> Self {
         Self {
+            cpu: None,
             accel: AccelArg::Auto,
             irqchip: IrqchipArg::Auto,
             processors: 1,
@@ -69,11 +74,17 @@ impl Wish {
             None
         };
         Self {
+            cpu: config.cpu,
             accel: config.accel,
             irqchip: config.irqchip,
             processors: config.processors,
             emulated_only,
         }
+    }
+
+    /// What emulated processors are.
+    pub(crate) fn model(&self) -> Model {
+        self.cpu.unwrap_or_default()
     }
 }
 
@@ -114,6 +125,9 @@ pub(crate) enum Obstacle {
     /// The user wants what only emulated processors have.
     #[error("there is {0}, {1}")]
     Flag(&'static str, &'static str),
+    /// The user wants a processor that the machine's is not.
+    #[error("--cpu {0} wants another processor than this machine's, and KVM has no other")]
+    OtherModel(Model),
     /// Another architecture.
     #[error("this is no POWER machine but {0}, whose KVM runs no POWER guests")]
     NotPower(&'static str),
@@ -171,6 +185,7 @@ impl Obstacle {
     pub(crate) fn remedy(&self) -> String {
         match self {
             Self::Flag(flag, _) => format!("leave {flag} out, or give --accel emulated"),
+            Self::OtherModel(_) => "leave --cpu out, or give --accel emulated".into(),
             Self::NotPower(_) => "give --accel emulated, or leave the flag out".into(),
             Self::Processor(_) => "use a machine with POWER8 or POWER9, or --accel emulated".into(),
             Self::Radix { told_to_hash: false } => {
@@ -234,12 +249,15 @@ pub(crate) fn loses_sc1(host: &Host) -> bool {
 /// When it is to be KVM, or the kernel's interrupt controller, and cannot: what is in the way, and what to change.
 pub(crate) fn choose(wish: &Wish, host: &Host) -> Result<Choice, ChooseError> {
     if wish.accel == AccelArg::Emulated {
-        return emulated(wish, "emulating POWER8 processors, as asked".into());
+        return emulated(wish, format!("emulating {} processors, as asked", wish.model().chip()));
     }
     match obstacle(host).or_else(|| of_wish(wish, host)) {
         None => kvm(wish, host),
         Some(obstacle) if wish.accel == AccelArg::Kvm => Err(ChooseError::Kvm(obstacle)),
-        Some(obstacle) => emulated(wish, format!("emulating POWER8 processors: {obstacle}")),
+        Some(obstacle) => emulated(
+            wish,
+            format!("emulating {} processors: {obstacle}", wish.model().chip()),
+        ),
     }
 }
 
@@ -267,6 +285,11 @@ fn irqchip(wish: &Wish, host: &Host) -> Result<Irqchip, ChooseError> {
 
 /// What keeps KVM from running this guest, where it runs others.
 fn of_wish(wish: &Wish, host: &Host) -> Option<Obstacle> {
+    if let Some(model) = wish.cpu
+        && host.cpu.pvr.and_then(ProcessorKind::model_of) != Some(model)
+    {
+        return Some(Obstacle::OtherModel(model));
+    }
     let wanted = wish.processors;
     match &host.kvm {
         Kvm::Opens(answers) if answers.most_processors < wanted => Some(Obstacle::Processors {

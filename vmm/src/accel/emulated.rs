@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use emulator::{Cpu, Line, Shared, StaleReport, Timebase};
+use devices::bus::Bus;
+use emulator::{Counts, Cpu, Executed, Kicks, Line, Outside, Shared, StaleReport, Timebase};
 use hpt::{Current, Footprint, Hpt, Invalidation, Kick, Listener, Order, Shootdown, Table};
 use power::hcall::cpu_characteristics;
+use power::model::Model;
 use power::msr::Msr;
 use power::spr::Spr;
 
@@ -24,6 +26,7 @@ use forgetting::Forgetting;
 
 /// The emulated processors of one machine.
 pub(crate) struct Emulated {
+    model: Model,
     shared: Arc<Shared>,
     lines: Vec<Arc<Line>>,
     footprints: Vec<Arc<Footprint>>,
@@ -32,12 +35,15 @@ pub(crate) struct Emulated {
     table: Arc<Current>,
     /// Whom processors tell of translations that they hold and the table does not say, if they look.
     stale: Option<StaleReport>,
+    /// Whether processors count the blocks that they execute.
+    counts_blocks: bool,
 }
 
 impl Emulated {
-    /// `count` processors on `ram`, with a table of `order`. With `stale`, they compare what they remember of the table with
+    /// `count` processors of this model on `ram`, with a table of `order`. With `stale`, they compare what they remember of the table with
     /// the table.
     pub(crate) fn new(
+        model: Model,
         count: u32,
         ram: &GuestRam,
         order: Order,
@@ -45,7 +51,8 @@ impl Emulated {
     ) -> Result<Self, hpt::AllocateTable> {
         let table = Current::new(Table::new(order)?.with_reverse_map(ram.size().bytes())?);
         let timebase = Timebase::new();
-        let shared = Shared::new(
+        let shared = Shared::of_model(
+            model,
             Arc::clone(ram.mapping()),
             Arc::clone(ram.frames()),
             Arc::clone(&table),
@@ -59,6 +66,7 @@ impl Emulated {
         });
         let shootdown = Arc::new(Shootdown::with_footprints(processors.collect()));
         Ok(Self {
+            model,
             shared,
             lines,
             footprints,
@@ -66,7 +74,14 @@ impl Emulated {
             timebase,
             table,
             stale,
+            counts_blocks: false,
         })
+    }
+
+    /// The same, with processors that count the blocks that they execute, if that is `wanted`: it costs some of their speed.
+    pub(crate) fn with_counted_blocks(mut self, wanted: bool) -> Self {
+        self.counts_blocks = wanted;
+        self
     }
 }
 
@@ -86,13 +101,15 @@ impl Accelerator for Emulated {
                 .map(|line| Arc::clone(line) as Arc<dyn Wire>)
                 .collect(),
             partition: Arc::new(SharedModes {
+                model: self.model,
                 shared: Arc::clone(&self.shared),
                 timebase: self.timebase.clone(),
                 changing: Mutex::new(()),
             }),
             table: Arc::clone(&self.table),
             shadow: Box::new(Arc::clone(&self.shootdown)),
-            console_pin: None,
+            sources: None,
+            devices: Vec::new(),
             listener: Some(Box::new(listener)),
             kernel: None,
         }
@@ -110,34 +127,30 @@ impl Accelerator for Emulated {
         if let Some(report) = &self.stale {
             cpu.check_itself(Arc::clone(report));
         }
+        if self.counts_blocks {
+            cpu.count_blocks();
+        }
         EmulatedProcessor {
             cpu,
             shootdown: Arc::clone(&self.shootdown),
             server,
-            was_disturbed: false,
-            kicks: 0,
+            kicks: Kicks::default(),
         }
     }
 }
-
-/// A processor that writers have kicked so often drops everything: its footprint starts afresh and
-/// names what it uses now. To fill its caches again costs it less than two more kicks; and it may be
-/// one that waits in a loop while another changes thousands of pages that it has met long ago.
-const MOST_KICKS: u32 = 16;
 
 /// One emulated processor and its seat.
 pub(crate) struct EmulatedProcessor {
     cpu: Cpu,
     shootdown: Arc<Shootdown>,
     server: usize,
-    /// The last visit to the guest ended because somebody rang.
-    was_disturbed: bool,
-    /// Visits that a writer of the table ended, since everything was dropped because of them.
-    kicks: u32,
+    kicks: Kicks,
 }
 
 impl Processor for EmulatedProcessor {
     fn start(&mut self, pc: u64, r3: u64, msr: Msr) {
+        self.cpu.reset();
+        (0..32).for_each(|number| self.cpu.set_gpr(number, 0));
         self.cpu.start(pc, r3, msr);
     }
 
@@ -148,22 +161,27 @@ impl Processor for EmulatedProcessor {
             self.cpu.invalidate(invalidation);
             told = true;
         });
-        if told && std::mem::take(&mut self.was_disturbed) {
-            self.kicks += 1;
-            if self.kicks == MOST_KICKS {
-                self.kicks = 0;
-                self.cpu.invalidate(&Invalidation::All);
-            }
+        if self.kicks.are_enough(told) {
+            self.cpu.invalidate(&Invalidation::All);
         }
         let exit = self.cpu.run();
         seat.leave();
-        self.was_disturbed = exit == emulator::Exit::Attention;
+        self.kicks.left(&exit);
         match exit {
             emulator::Exit::Hypercall => Exit::Hypercall,
             emulator::Exit::Attention => Exit::Attention,
-            emulator::Exit::Withheld { real, access } => Exit::Withheld { real, access },
+            emulator::Exit::Withheld { real, access } => {
+                let pc = self.cpu.pc();
+                Exit::Withheld { real, access, pc }
+            }
+            emulator::Exit::Load { real, bytes } => Exit::Load { real, bytes },
+            emulator::Exit::Store { real, operand } => Exit::Store { real, operand },
             emulator::Exit::Checkstop(why) => Exit::Checkstop(why),
         }
+    }
+
+    fn answer(&mut self, bytes: &[u8]) {
+        self.cpu.answer(bytes);
     }
 
     fn settle(&mut self) {
@@ -190,7 +208,7 @@ impl Processor for EmulatedProcessor {
     fn set_spr(&mut self, number: Spr, value: u64) {
         self.cpu
             .set_spr(number.number(), value)
-            .expect("a POWER8 has every register that hypercalls set");
+            .expect("every model has every register that hypercalls set");
     }
 
     fn interrupt_pending(&self) -> bool {
@@ -211,6 +229,14 @@ impl Processor for EmulatedProcessor {
 
     fn instructions(&self) -> Option<u64> {
         Some(self.cpu.instructions())
+    }
+
+    fn work(&self) -> Option<&Counts> {
+        Some(self.cpu.counts())
+    }
+
+    fn take_executed(&mut self) -> Option<Executed> {
+        self.cpu.take_executed()
     }
 }
 
@@ -233,8 +259,18 @@ impl Kick for Ring {
     }
 }
 
+/// Devices where a bus has them.
+struct OnBus(Arc<Bus>);
+
+impl Outside for OnBus {
+    fn is_device(&self, real: u64) -> bool {
+        self.0.contains(real, 1)
+    }
+}
+
 /// The modes that emulated processors share.
 struct SharedModes {
+    model: Model,
     shared: Arc<Shared>,
     timebase: Timebase,
     /// Held while a part of LPCR is changed.
@@ -253,6 +289,14 @@ impl Partition for SharedModes {
 
     fn relocates_interrupts(&self) -> bool {
         true
+    }
+
+    fn has_breakpoints(&self) -> bool {
+        true
+    }
+
+    fn has_process_table(&self) -> bool {
+        self.model >= Model::Power9
     }
 
     /// Guest code here never runs ahead of what it may read, so no barrier and no flush has a meaning; a guest that is not told
@@ -279,5 +323,9 @@ impl Partition for SharedModes {
 
     fn wrote(&self, real: u64, bytes: u64) {
         self.shared.written(real, bytes);
+    }
+
+    fn know_devices(&self, bus: Arc<Bus>) {
+        self.shared.set_outside(Box::new(OnBus(bus)));
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! `emulated` is there on every machine, `kvm` on POWER.
 
+#[cfg(any(test, target_arch = "powerpc64"))]
+mod absent;
 pub(crate) mod choose;
 pub(crate) mod emulated;
 #[cfg(target_arch = "powerpc64")]
@@ -11,8 +13,11 @@ pub(crate) mod kvm;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use devices::bus::Bus;
+use emulator::{Counts, Executed, Operand};
 use hpt::{Access, OwnFlush};
 use power::msr::Msr;
 use power::spr::Spr;
@@ -43,6 +48,22 @@ pub(crate) enum Exit {
         real: u64,
         /// What it would do there.
         access: Access,
+        /// Effective address of that instruction.
+        pc: u64,
+    },
+    /// It loads what is no memory: [`Processor::answer`] says what is there, before it runs again.
+    Load {
+        /// Real address.
+        real: u64,
+        /// How many bytes, 8 at most.
+        bytes: usize,
+    },
+    /// It stores to what is no memory: that is done before it runs again.
+    Store {
+        /// Real address.
+        real: u64,
+        /// What it stores, in the order of addresses.
+        operand: Operand,
     },
     /// It can neither go on nor take an interrupt.
     Checkstop(String),
@@ -54,6 +75,8 @@ pub(crate) trait Processor {
     fn start(&mut self, pc: u64, r3: u64, msr: Msr);
     /// Runs the guest.
     fn run(&mut self) -> Exit;
+    /// What the load that it left for ([`Exit::Load`]) has found, as many bytes as it wanted, in the order of addresses.
+    fn answer(&mut self, bytes: &[u8]);
     /// A general purpose register that hypercalls use: r3 to r12.
     fn gpr(&self, number: usize) -> u64;
     /// Sets one of them.
@@ -92,6 +115,14 @@ pub(crate) trait Processor {
     fn unknown_instructions(&self) -> BTreeMap<u32, u64>;
     /// How many instructions it has executed; `None`: nobody counts.
     fn instructions(&self) -> Option<u64>;
+    /// What it has counted of its work, if it is emulated.
+    fn work(&self) -> Option<&Counts> {
+        None
+    }
+    /// Which blocks it has executed, if they were counted. For the end of a run.
+    fn take_executed(&mut self) -> Option<Executed> {
+        None
+    }
 }
 
 /// How other threads reach a processor that may be in the guest.
@@ -119,6 +150,40 @@ pub(crate) trait KernelMemory: Send + Sync {
     /// # Errors
     /// What the kernel says.
     fn stored(&self) -> io::Result<Vec<u64>>;
+    /// Keeps the processors from the pages of the host that have a part of `ranges`, for as long as a frame in them lacks the right to be loaded from
+    /// ([`hpt::Frames`]): who needs one leaves the guest ([`Exit::Withheld`]). To be called when the rights are taken already.
+    ///
+    /// # Errors
+    /// The host does not, or not so much. Some pages may be kept from them: [`Self::settle`] ends that.
+    fn withhold(&self, ranges: &[Range<u64>]) -> Result<(), NotWithheld>;
+    /// Rights were given in `ranges`: what lacks none is the processors' again. They find it out by themselves when they need it; this is for the end.
+    ///
+    /// # Errors
+    /// What the kernel says: processors go on being kept from some.
+    fn settle(&self, ranges: &[Range<u64>]) -> io::Result<()>;
+}
+
+/// Why memory is not withheld from processors.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotWithheld {
+    /// Each page may be a piece of the mapping by itself.
+    #[cfg_attr(
+        not(any(test, target_arch = "powerpc64")),
+        expect(dead_code, reason = "only POWER's kernels run guests")
+    )]
+    #[error(
+        "{wanted} pages of the host would be withheld at a time, and {most} can be; name less memory, or raise vm.max_map_count \
+         of the host"
+    )]
+    TooMany {
+        /// Pages.
+        wanted: usize,
+        /// As many as can be.
+        most: usize,
+    },
+    /// The host refuses.
+    #[error("the host does not let pteg withhold memory from its kernel: {0}; pteg doctor says what it takes")]
+    Host(#[from] io::Error),
 }
 
 /// What all processors share.
@@ -129,6 +194,14 @@ pub(crate) trait Partition: Send + Sync {
     fn change_lpcr(&self, mask: u64, value: u64);
     /// Whether interrupts can be taken elsewhere than from real address 0: LPCR\[AIL\].
     fn relocates_interrupts(&self) -> bool;
+    /// Whether the processors have CIABR, DAWR and DAWRX.
+    fn has_breakpoints(&self) -> bool {
+        false
+    }
+    /// Whether the processors can have a process table: those of ISA 3.0.
+    fn has_process_table(&self) -> bool {
+        false
+    }
     /// What the processors do ahead of what they may, and what a guest should do about it: r4 and r5 of
     /// `H_GET_CPU_CHARACTERISTICS`.
     fn characteristics(&self) -> [u64; 2];
@@ -141,4 +214,7 @@ pub(crate) trait Partition: Send + Sync {
     /// Guest memory was written by somebody other than a processor: instructions that were decoded
     /// from these bytes are void.
     fn wrote(&self, real: u64, bytes: u64);
+    /// Devices are where `bus` has them, if processors need to be told: some leave the guest for whatever is no memory. Said once, before
+    /// any processor runs.
+    fn know_devices(&self, _bus: Arc<Bus>) {}
 }

@@ -5,8 +5,12 @@
 
 mod cpus;
 mod firmware;
+mod long_names;
+mod pci;
 
+use devices::pci::Plugged;
 use power::page::PageSize;
+use power::rtas::RtasCall;
 use vm_fdt::{FdtReserveEntry, FdtWriter};
 
 use super::layout::Layout;
@@ -16,6 +20,9 @@ use crate::size::Size;
 
 /// Handle of the interrupt controller's node.
 const INTERRUPT_CONTROLLER: u32 = 1;
+
+/// The trigger of an interrupt: each signal is one.
+const EDGE: u32 = 0;
 
 /// Unit address of the console.
 pub(crate) const CONSOLE: u32 = 0x3000_0000;
@@ -44,6 +51,12 @@ pub(crate) struct Tree<'a> {
     pub(crate) command_line: &'a str,
     /// Interrupt source of the console.
     pub(crate) console_interrupt: u32,
+    /// Interrupt source of the events of the power supply.
+    pub(crate) power_interrupt: u32,
+    /// Bytes of NVRAM.
+    pub(crate) nvram_bytes: usize,
+    /// PCI functions, if there is a PCI host bridge.
+    pub(crate) pci: Option<&'a [Plugged]>,
     /// What of the hypercalls is on offer.
     pub(crate) offer: Offer,
     /// Randomness from the host for the guest's pool.
@@ -73,9 +86,16 @@ impl Tree<'_> {
         firmware::write_rtas(&mut fdt, &layout.rtas, self.offer)?;
         self.interrupt_controller(&mut fdt)?;
         self.virtual_devices(&mut fdt)?;
+        firmware::write_events(&mut fdt, INTERRUPT_CONTROLLER, self.power_interrupt)?;
+        firmware::write_nvram(&mut fdt, self.nvram_bytes)?;
+        if let Some(functions) = self.pci {
+            pci::write(&mut fdt, functions)?;
+        }
         firmware::write_facilities(&mut fdt)?;
         fdt.end_node(root)?;
-        fdt.finish()
+        let mut tree = fdt.finish()?;
+        long_names::make_whole(&mut tree, RtasCall::ALL.iter().map(|call| call.name()));
+        Ok(tree)
     }
 
     fn chosen(&self, fdt: &mut FdtWriter, layout: &Layout) -> Result<(), vm_fdt::Error> {
@@ -112,7 +132,6 @@ impl Tree<'_> {
     }
 
     fn virtual_devices(&self, fdt: &mut FdtWriter) -> Result<(), vm_fdt::Error> {
-        const EDGE: u32 = 0;
         let bus = fdt.begin_node("vdevice")?;
         fdt.property_string("device_type", "vdevice")?;
         fdt.property_string("compatible", "IBM,vdevice")?;

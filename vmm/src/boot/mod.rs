@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use devices::pci::Plugged;
 use elf::Kernel;
 pub(crate) use elf::KernelError;
 use fdt::{SEED_BYTES, Tree};
@@ -63,6 +64,12 @@ pub(crate) struct Machine {
     pub(crate) hpt_order: u32,
     /// Interrupt source of the console.
     pub(crate) console_interrupt: u32,
+    /// Interrupt source of the events of the power supply.
+    pub(crate) power_interrupt: u32,
+    /// Bytes of NVRAM.
+    pub(crate) nvram_bytes: usize,
+    /// PCI functions, if there is a PCI host bridge.
+    pub(crate) pci: Option<Vec<Plugged>>,
     /// What of the hypercalls is on offer.
     pub(crate) offer: Offer,
 }
@@ -118,6 +125,9 @@ pub(crate) fn load(files: &Files, machine: &Machine, ram: &GuestRam) -> Result<E
         hpt_order: machine.hpt_order,
         command_line: &files.command_line,
         console_interrupt: machine.console_interrupt,
+        power_interrupt: machine.power_interrupt,
+        nvram_bytes: machine.nvram_bytes,
+        pci: machine.pci.as_deref(),
         offer: machine.offer,
         seed,
     };

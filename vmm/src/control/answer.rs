@@ -110,6 +110,7 @@ impl From<UpkeepError> for Refusal {
             Kind::BadRequest => StatusCode::BAD_REQUEST,
             Kind::Conflict => StatusCode::CONFLICT,
             Kind::NotPossible => StatusCode::NOT_IMPLEMENTED,
+            Kind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Kind::Gone => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())

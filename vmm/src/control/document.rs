@@ -4,7 +4,7 @@
 use utoipa::OpenApi;
 
 use super::answer::{Answer, Failure, JSON, Refusal};
-use super::{Context, life, memory, metrics, table};
+use super::{Context, balloon, life, memory, metrics, table, watch};
 
 /// What can be asked for.
 #[derive(OpenApi)]
@@ -21,13 +21,18 @@ use super::{Context, life, memory, metrics, table};
         life::info,
         life::pause,
         life::resume,
+        life::powerdown,
+        life::reset,
         life::stop,
         table::hpt,
         metrics::metrics,
+        balloon::look,
+        balloon::want,
         memory::discard,
         memory::unmap,
         memory::dirty,
         memory::dump,
+        watch::watch,
     )
 )]
 struct Document;

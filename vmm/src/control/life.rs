@@ -1,4 +1,4 @@
-//! What the run is, and its life: info, pause, resume, stop.
+//! What the run is, and its life: info, pause, resume, powerdown, reset, stop.
 
 use std::time::Duration;
 
@@ -129,6 +129,36 @@ pub(super) fn resume(context: &Context, body: &[u8]) -> Result<Answer, Refusal> 
         Ok(()) => Ok(now(&context.machine)),
         Err(held) => Err(Refusal::new(hyper::StatusCode::CONFLICT, held.to_string())),
     }
+}
+
+/// Ask the guest to shut down
+///
+/// The guest is told by an event of its power supply, and does what it is set up to do: Linux runs `/sbin/poweroff`. Whether it does, and when,
+/// is its own affair; one that does not listen yet hears of it when it does.
+#[utoipa::path(post, path = "/v1/powerdown", request_body = Option<Nothing>, responses(
+    (status = 200, description = "It is asked", body = Life),
+    (status = "4XX", description = "Not done", body = Failure),
+    (status = "5XX", description = "The run is over, or an error of pteg's own", body = Failure),
+))]
+pub(super) fn powerdown(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
+    let (None | Some(Nothing {})) = parse::<Option<Nothing>>(body, "{}")?;
+    context.machine.power_events.request_shutdown();
+    Ok(now(&context.machine))
+}
+
+/// Start the machine anew, as a reset button does
+///
+/// The guest is not asked: what it has not written to its disks is lost. Its memory is cleared, and its kernel loaded again. The answer comes
+/// before that is done. A run that is paused stays so.
+#[utoipa::path(post, path = "/v1/reset", request_body = Option<Nothing>, responses(
+    (status = 200, description = "It is about to be started anew", body = Life),
+    (status = "4XX", description = "Not done", body = Failure),
+    (status = "5XX", description = "The run is over, or an error of pteg's own", body = Failure),
+))]
+pub(super) fn reset(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
+    let (None | Some(Nothing {})) = parse::<Option<Nothing>>(body, "{}")?;
+    context.machine.stop.request_reset();
+    Ok(now(&context.machine))
 }
 
 /// End the run, as Ctrl-A X does

@@ -142,7 +142,7 @@ const DIRTY: &str = r#"{"action": "start"}, "harvest" or "stop""#;
 const DUMP: &str = r#"{"path": "/var/tmp/guest.dump"}"#;
 
 /// The ranges, if none is empty and each has an end.
-fn checked(ranges: &[RealRange]) -> Result<Vec<Range<u64>>, Refusal> {
+pub(super) fn checked(ranges: &[RealRange]) -> Result<Vec<Range<u64>>, Refusal> {
     if ranges.is_empty() {
         return Err(Refusal::bad_request(format!(
             "no range is given; send JSON such as {RANGES}"
@@ -291,7 +291,7 @@ fn told(ranges: impl Iterator<Item = Range<u64>>, page_bytes: u64, most: usize) 
 #[utoipa::path(post, path = "/v1/dump", request_body = Dump, responses(
     (status = 200, description = "The file is there", body = DumpReport),
     (status = "4XX", description = "Not done; 409: another dump is being written", body = Failure),
-    (status = "5XX", description = "This host cannot, too much is being done, or the run is over", body = Failure),
+    (status = "5XX", description = "This host cannot, too much is being done, or the run is over; 507: no room for the file", body = Failure),
 ))]
 pub(super) fn dump(context: &Context, body: &[u8]) -> Result<Answer, Refusal> {
     let Dump { path } = parse(body, DUMP)?;

@@ -13,7 +13,7 @@ use super::Context;
 use super::answer::{Answer, Failure, Refusal};
 use super::table::gather;
 use crate::machine::Machine;
-use crate::run::{Changes, Distribution, Hypercalls, Occupancy, Statistics, Withheld};
+use crate::run::{Changes, Distribution, Emulation, Exits, Hypercalls, Occupancy, Statistics, Withheld};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -76,6 +76,12 @@ impl Collector for Moment {
                 .iter()
                 .map(|of| (of.processor.to_string(), of.executed)),
         )?;
+        if let Some(exits) = &statistics.exits {
+            page.exits(exits)?;
+        }
+        if let Some(emulation) = &statistics.emulation {
+            page.emulation(emulation)?;
+        }
         if let Some(hypercalls) = &statistics.hypercalls {
             page.hypercalls(hypercalls)?;
         }
@@ -121,6 +127,54 @@ impl Page<'_> {
             ConstCounter::new(value).encode(metric.encode_family(&labels)?)?;
         }
         Ok(())
+    }
+
+    fn exits(&mut self, exits: &Exits) -> Result<(), Error> {
+        let reasons = [
+            ("hypercall", exits.hypercalls),
+            ("attention", exits.attention),
+            ("withheld", exits.withheld),
+            ("device_load", exits.device_loads),
+            ("device_store", exits.device_stores),
+            ("checkstop", exits.checkstops),
+        ];
+        self.counters(
+            "exits",
+            "Exits of processors from the guest",
+            "reason",
+            reasons.into_iter().map(|(reason, count)| (reason.to_owned(), count)),
+        )
+    }
+
+    /// As of the last time that each processor was called out of the guest, or slept.
+    fn emulation(&mut self, emulation: &Emulation) -> Result<(), Error> {
+        let interrupts = emulation.interrupts.iter();
+        self.counters(
+            "interrupts",
+            "Interrupts that emulated processors took",
+            "name",
+            interrupts.map(|interrupt| (interrupt.name.to_owned(), interrupt.count)),
+        )?;
+        let caches = &emulation.caches;
+        self.counters(
+            "cache_misses",
+            "Look-ups of emulated processors that found nothing",
+            "cache",
+            caches.iter().map(|cache| (cache.name.to_owned(), cache.misses)),
+        )?;
+        self.counters(
+            "cache_hits",
+            "Look-ups of emulated processors that found something",
+            "cache",
+            caches
+                .iter()
+                .filter_map(|cache| Some((cache.name.to_owned(), cache.hits?))),
+        )?;
+        self.counter(
+            "decoded_blocks",
+            "Blocks of instructions that emulated processors decoded",
+            emulation.blocks.decoded,
+        )
     }
 
     fn hypercalls(&mut self, hypercalls: &Hypercalls) -> Result<(), Error> {

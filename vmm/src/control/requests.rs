@@ -13,7 +13,9 @@ use tokio::sync::Semaphore;
 
 use super::Context;
 use super::answer::{Answer, Refusal};
+use super::client::Client;
 use super::routes::{self, Effort, Route};
+use crate::upkeep::MOST_WATCHES;
 
 /// The largest body.
 const MOST_BODY_BYTES: usize = 64 << 10;
@@ -24,8 +26,8 @@ const MOST_DRAINED_BYTES: usize = 4 << 20;
 /// How long a client may take to send a body.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many requests of [`Effort::Long`] are worked on at the same time.
-pub(super) const MOST_LONG: usize = 4;
+/// How many requests of [`Effort::Long`] are worked on at the same time: watches, which mostly wait, and four more.
+pub(super) const MOST_LONG: usize = MOST_WATCHES + 4;
 
 /// Where requests are answered.
 pub(super) struct Desk {
@@ -46,6 +48,7 @@ impl Desk {
     pub(super) async fn answer<B>(
         self: Arc<Self>,
         request: Request<B>,
+        client: Client,
         is_complete: Arc<AtomicBool>,
     ) -> Result<Response<Full<Bytes>>, Infallible>
     where
@@ -54,7 +57,7 @@ impl Desk {
         let asked = receive(request).await;
         is_complete.store(true, Ordering::Relaxed);
         let answer = match asked {
-            Ok((route, body)) => self.call(route, body).await,
+            Ok((route, body)) => self.call(route, client, body).await,
             Err(refusal) => Err(refusal),
         };
         Ok(match answer {
@@ -64,10 +67,10 @@ impl Desk {
     }
 
     /// Has the route's function called, by a thread that may wait for it.
-    async fn call(self: Arc<Self>, route: &'static Route, body: Vec<u8>) -> Result<Answer, Refusal> {
+    async fn call(self: Arc<Self>, route: &'static Route, client: Client, body: Vec<u8>) -> Result<Answer, Refusal> {
         let permit = match route.effort {
             Effort::AtOnce => {
-                let answer = || (route.answer)(&self.context, &body);
+                let answer = || route.answer.call(&self.context, &client, &body);
                 // A panic has been told on stderr.
                 return std::panic::catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| Err(our_mistake()));
             }
@@ -80,7 +83,7 @@ impl Desk {
         let work = tokio::task::spawn_blocking(move || {
             // Kept until the work is done, should the client leave earlier.
             let _permit = permit;
-            (route.answer)(&self.context, &body)
+            route.answer.call(&self.context, &client, &body)
         });
         match work.await {
             Ok(answer) => answer,

@@ -1,9 +1,10 @@
 //! The thread `control`: takes connections, reads requests, sends answers; all clients on one thread, which never waits for
 //! one of them.
 //!
-//! A connection carries one request; who says that nothing else will follow (shuts its side down) is answered all the same. What a client may take: 10 s to send the header, 10 s for the body, 30 s to
-//! take the answer. [`MOST_CONNECTIONS`] are held at once. One more waits until another is closed; the oldest that has not sent all
-//! of its request is, after a second, so that clients that say nothing, or half of it, keep out nobody for long.
+//! A connection carries one request; who says that nothing else will follow (shuts its side down) is answered all the same. What a
+//! client may take: 10 s to send the header, 10 s for the body, 30 s to take the answer. [`MOST_CONNECTIONS`] are held at once. One
+//! more waits until another is closed; the oldest that has not sent all of its request is, after a second, so that clients that say
+//! nothing, or half of it, keep out nobody for long.
 //!
 //! When the run ends, answers that are on their way get [`FAREWELL`]; whoever still works on one is left behind.
 
@@ -25,7 +26,9 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::Context;
+use super::client::Client;
 use super::requests::{Desk, MOST_LONG};
+use super::worded::Worded;
 use crate::socket::Socket;
 
 /// Connections that are held at the same time.
@@ -194,12 +197,16 @@ async fn find_place(places: &Arc<Semaphore>, guests: &mut Vec<Guest>) -> OwnedSe
 
 /// Serves one connection to its end.
 async fn attend(stream: UnixStream, desk: Arc<Desk>, answers: Answers, has_asked: Arc<AtomicBool>) {
+    let client = Client::new(&stream);
     let is_answered = Notify::new();
     // Kept until the connection is closed: the answer is sent by then.
     let answering = Mutex::new(None);
+    let is_asked = Arc::<AtomicBool>::default();
+    let stream = Worded::new(stream, Arc::clone(&is_asked), MOST_HEADER_BYTES);
     let service = service_fn(|request| {
+        is_asked.store(true, Ordering::Relaxed);
         *answering.lock().unwrap_or_else(PoisonError::into_inner) = answers.begin();
-        let answer = Arc::clone(&desk).answer(request, Arc::clone(&has_asked));
+        let answer = Arc::clone(&desk).answer(request, client.clone(), Arc::clone(&has_asked));
         let is_answered = &is_answered;
         async move {
             let answer = answer.await;
@@ -218,7 +225,7 @@ async fn attend(stream: UnixStream, desk: Arc<Desk>, answers: Answers, has_asked
     );
     let mut answered = pin!(is_answered.notified());
     let is_over = std::future::poll_fn(|context| {
-        // What went wrong is the client's: it is gone, or says nothing that could be answered.
+        // What went wrong is the client's: it is gone, or was refused (`worded`).
         if connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(true);
         }

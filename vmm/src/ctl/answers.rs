@@ -5,17 +5,18 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::args::Command;
-use crate::control::{DirtyReport, DiscardReport, DumpReport, Info, Life, UnmapReport};
+use crate::control::{BalloonReport, DirtyReport, DiscardReport, DumpReport, Info, Life, UnmapReport, WatchReport};
 
 /// Whether `answer` is what pteg answers to `command`.
 pub(super) fn is_of(command: &Command, answer: &Value) -> bool {
     match command {
         Command::Info => is::<Info>(answer),
-        Command::Pause | Command::Resume | Command::Stop => is::<Life>(answer),
+        Command::Pause | Command::Resume | Command::Powerdown | Command::Reset | Command::Stop => is::<Life>(answer),
         // The statistics have more parts than a person is shown.
         Command::Hpt => answer["seconds"].is_number() && answer["table"].is_object() && answer["changes"].is_object(),
         // No JSON.
         Command::Metrics => false,
+        Command::Balloon { .. } => is::<BalloonReport>(answer),
         Command::Discard { .. } => is::<DiscardReport>(answer),
         Command::Unmap { .. } => is::<UnmapReport>(answer),
         Command::Dirty { start, stop } => {
@@ -23,6 +24,7 @@ pub(super) fn is_of(command: &Command, answer: &Value) -> bool {
             is::<DirtyReport>(answer) && answer["harvest"].is_object() == is_harvest
         }
         Command::Dump { .. } => is::<DumpReport>(answer),
+        Command::Watch { .. } => is::<WatchReport>(answer),
     }
 }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::upkeep::LONGEST_WATCH;
+
 /// The arguments of `pteg ctl`.
 #[derive(Debug, Args)]
 pub(crate) struct CtlArgs {
@@ -40,6 +42,19 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  pteg ctl vm.sock resume")]
     Resume,
 
+    /// Ask the guest to shut down
+    ///
+    /// Ask the guest to shut down, as the power button of a machine does. It does what it is set up to do: Linux runs /sbin/poweroff. Whether
+    /// it does, and when, is its own affair.
+    #[command(after_help = "Example:\n  pteg ctl vm.sock powerdown")]
+    Powerdown,
+
+    /// Start the machine anew, as a reset button does
+    ///
+    /// Start the machine anew, as a reset button does. The guest is not asked: what it has not written to its disks is lost.
+    #[command(after_help = "Example:\n  pteg ctl vm.sock reset")]
+    Reset,
+
     /// End the run, as Ctrl-A X does
     #[command(after_help = "Example:\n  pteg ctl vm.sock stop")]
     Stop,
@@ -51,6 +66,19 @@ pub(crate) enum Command {
     /// All counters, as Prometheus reads them
     #[command(after_help = "Example:\n  pteg ctl vm.sock metrics")]
     Metrics,
+
+    /// How large the guest's balloon is, or is to be
+    ///
+    /// Say how much memory the guest has given away into its balloon, and what it says of the rest; or have it give or take, until SIZE is in
+    /// the balloon. The guest does that when it comes to it, and as far as it can. For runs with --balloon.
+    #[command(
+        after_help = "Examples:\n  pteg ctl vm.sock balloon\n  pteg ctl vm.sock balloon 512M\n  pteg ctl vm.sock balloon 0"
+    )]
+    Balloon {
+        /// Memory that is to be in it: bytes, or with K, M, G or T, or in hex
+        #[arg(value_parser = size)]
+        size: Option<u64>,
+    },
 
     /// Give guest memory back to the host
     ///
@@ -92,6 +120,27 @@ pub(crate) enum Command {
         stop: bool,
     },
 
+    /// Who first stores to each page of a range
+    ///
+    /// Say who first stores to each page of the ranges: the real address, the processor and its instruction, and when. Each page
+    /// is watched until its first access. It ends after some seconds, or when all pages were touched; Ctrl-C ends it without
+    /// an answer. Under KVM only with --loads, and in pages of the host: an access to one is told for each page of 4K in it.
+    #[command(after_help = "Example:\n  pteg ctl vm.sock watch 0x10000000+64K --seconds 60")]
+    Watch {
+        /// Ranges of real addresses, whole pages of 4K: a first address and a length, each in bytes or with K, M, G or T, or in hex
+        #[arg(required = true, value_name = "START+LENGTH")]
+        ranges: Vec<RangeArg>,
+        /// Loads and fetches as well
+        #[arg(long)]
+        loads: bool,
+        /// For how long: seconds, at most 3600
+        #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
+        seconds: f64,
+        /// How many accesses are said, at most 65536; the others are counted
+        #[arg(long, value_name = "COUNT", default_value_t = 100)]
+        most: usize,
+    },
+
     /// Write all memory to a file, as it is at one moment
     ///
     /// Write all memory to a new file, as it is at one moment, while the guest runs; under KVM it must be paused. A byte's place in
@@ -101,6 +150,18 @@ pub(crate) enum Command {
         /// File to be made
         path: PathBuf,
     },
+}
+
+/// A count of bytes.
+fn size(text: &str) -> Result<u64, String> {
+    number(text).ok_or_else(|| "give a number of bytes, such as 512M or 0".to_owned())
+}
+
+/// How long a watch may be.
+fn seconds(text: &str) -> Result<f64, String> {
+    let longest = LONGEST_WATCH.as_secs_f64();
+    let seconds = text.parse().ok().filter(|&seconds| seconds > 0.0 && seconds <= longest);
+    seconds.ok_or_else(|| format!("give a number of seconds above 0 and no more than {longest}"))
 }
 
 /// A range as a user writes it.
@@ -158,6 +219,17 @@ mod tests {
             ("4g+1gib", 4 << 30, 1 << 30),
         ] {
             assert_eq!(text.parse(), Ok(RangeArg { start, length }), "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_a_number_that_a_watch_may_last() {
+        for (text, number) in [("1", 1.0), ("0.25", 0.25), ("3600", 3600.0), ("1e-3", 0.001)] {
+            assert_eq!(seconds(text), Ok(number), "{text}");
+        }
+        for text in ["nan", "NaN", "inf", "-inf", "0", "-0", "-1", "3600.1", "1e9", "ten", ""] {
+            let said = seconds(text).unwrap_err();
+            assert!(said.contains("above 0 and no more than 3600"), "{text}: {said}");
         }
     }
 

@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio::runtime::Builder;
 
 use crate::control::Failure;
+use crate::socket::MOST_PATH_BYTES;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -62,14 +63,23 @@ impl Asked {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
     /// Nothing is there.
-    #[error("{}: there is no socket; give the path that pteg run --control was given", .0.display())]
+    #[error("{}: there is no socket; give the path that pteg run --control was given, of a run that has not ended", .0.display())]
     NoSocket(PathBuf),
+    /// No socket can be there.
+    #[error(
+        "{}: the path of a Unix socket has {MOST_PATH_BYTES} bytes at most, this one {}; give the path that pteg run --control was given",
+        .0.display(), .0.as_os_str().len()
+    )]
+    TooLong(PathBuf),
     /// Something else is there.
     #[error("{}: this is no socket; give the path that pteg run --control was given", .0.display())]
     OtherFile(PathBuf),
     /// The run was killed.
     #[error("{}: nobody listens at this socket any more; the run that made it has ended", .0.display())]
     NobodyListens(PathBuf),
+    /// More clients wait than the socket has room for.
+    #[error("{}: too many clients wait there already; try again later", .0.display())]
+    Crowded(PathBuf),
     /// The system refuses it.
     #[error("{}: connecting to it: {}", .0.display(), .1)]
     Connect(PathBuf, io::Error),
@@ -105,10 +115,10 @@ impl ClientError {
     /// Whether it was wrong to ask; else it could not be done, or not now.
     pub(super) fn is_of_the_user(&self) -> bool {
         match self {
-            Self::NoSocket(_) | Self::OtherFile(_) | Self::Path(..) | Self::NotText(_) | Self::NoJson => true,
-            Self::NobodyListens(_) | Self::Connect(..) | Self::NoAnswer(_) | Self::Silence(..) | Self::NotPteg(_) => {
-                false
-            }
+            Self::NoSocket(_) | Self::TooLong(_) | Self::OtherFile(_) => true,
+            Self::Path(..) | Self::NotText(_) | Self::NoJson => true,
+            Self::NobodyListens(_) | Self::Crowded(_) | Self::Connect(..) => false,
+            Self::NoAnswer(_) | Self::Silence(..) | Self::NotPteg(_) => false,
             Self::Refused { status, .. } => status.is_client_error() && *status != StatusCode::CONFLICT,
         }
     }
@@ -131,6 +141,9 @@ pub(super) fn ask(vm: &Path, asked: &Asked) -> Result<String, ClientError> {
 }
 
 async fn exchange(vm: &Path, asked: &Asked) -> Result<String, ClientError> {
+    if vm.as_os_str().len() > MOST_PATH_BYTES {
+        return Err(ClientError::TooLong(vm.to_owned()));
+    }
     let stream = UnixStream::connect(vm).await.map_err(|error| unconnected(vm, error))?;
     let no_answer = |_| ClientError::NoAnswer(vm.to_owned());
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(no_answer)?;
@@ -168,6 +181,7 @@ fn unconnected(vm: &Path, error: io::Error) -> ClientError {
         io::ErrorKind::NotFound => ClientError::NoSocket(vm.to_owned()),
         io::ErrorKind::ConnectionRefused if is_socket => ClientError::NobodyListens(vm.to_owned()),
         io::ErrorKind::ConnectionRefused => ClientError::OtherFile(vm.to_owned()),
+        io::ErrorKind::WouldBlock => ClientError::Crowded(vm.to_owned()),
         // It waited to be taken, and the socket was closed.
         io::ErrorKind::ConnectionReset => ClientError::NoAnswer(vm.to_owned()),
         _ => ClientError::Connect(vm.to_owned(), error),
@@ -195,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_has_no_room_for_another_client_is_told_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        // Its room is as it is told last.
+        rustix::net::listen(&listener, 0).unwrap();
+        let _waits = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        let error = ask(&path, &Asked::get("/v1/info")).unwrap_err();
+        assert!(matches!(error, ClientError::Crowded(_)), "{error}");
+    }
+
+    #[test]
     fn a_refusal_is_of_the_user_unless_it_could_be_done_at_another_time() {
         for (status, is_of_the_user) in [
             (400, true),
@@ -203,6 +229,7 @@ mod tests {
             (500, false),
             (501, false),
             (503, false),
+            (507, false),
         ] {
             let refused = ClientError::Refused {
                 status: StatusCode::from_u16(status).unwrap(),

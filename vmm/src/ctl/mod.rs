@@ -63,9 +63,13 @@ fn request(command: &Command) -> Result<Asked, ClientError> {
         Command::Info => Asked::get("/v1/info"),
         Command::Pause => Asked::post("/v1/pause", &json!({})),
         Command::Resume => Asked::post("/v1/resume", &json!({})),
+        Command::Powerdown => Asked::post("/v1/powerdown", &json!({})),
+        Command::Reset => Asked::post("/v1/reset", &json!({})),
         Command::Stop => Asked::post("/v1/stop", &json!({})),
         Command::Hpt => Asked::get("/v1/hpt"),
         Command::Metrics => Asked::get("/v1/metrics"),
+        Command::Balloon { size: None } => Asked::get("/v1/balloon"),
+        Command::Balloon { size: Some(bytes) } => Asked::post("/v1/balloon", &json!({"bytes": bytes})),
         Command::Discard { ranges, force } => {
             Asked::post("/v1/discard", &json!({"ranges": ranges, "force": force})).without_haste()
         }
@@ -77,6 +81,15 @@ fn request(command: &Command) -> Result<Asked, ClientError> {
                 _ => "harvest",
             };
             Asked::post("/v1/dirty", &json!({"action": action})).without_haste()
+        }
+        Command::Watch {
+            ranges,
+            loads,
+            seconds,
+            most,
+        } => {
+            let wanted = json!({"ranges": ranges, "loads": loads, "seconds": seconds, "most": most});
+            Asked::post("/v1/watch", &wanted).without_haste()
         }
         Command::Dump { path } => {
             let absolute = std::path::absolute(path).map_err(|source| ClientError::Path(path.clone(), source))?;

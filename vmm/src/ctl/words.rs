@@ -9,9 +9,12 @@ use crate::size::Size;
 pub(super) fn of(command: &Command, answer: &Value) -> String {
     match command {
         Command::Info => columns(&info(answer)),
+        Command::Powerdown => "the guest is asked to shut down\n".to_owned(),
+        Command::Reset => "the machine is started anew\n".to_owned(),
         Command::Pause | Command::Resume | Command::Stop => format!("{}\n", word(&answer["state"])),
         Command::Hpt => statistics(answer),
         Command::Metrics => word(answer),
+        Command::Balloon { .. } => columns(&balloon(answer)),
         Command::Discard { force: false, .. } if answer["bytes"] == 0 => {
             "nothing discarded: the guest uses all of it, or has not said otherwise; --force discards what it uses\n"
                 .to_owned()
@@ -32,6 +35,7 @@ pub(super) fn of(command: &Command, answer: &Value) -> String {
             seconds(&answer["longest_step_seconds"]),
         ),
         Command::Dirty { .. } => dirty(answer),
+        Command::Watch { .. } => watch(answer),
         Command::Dump { path } => format!(
             "{}: {} of memory, of them {} written, in {}; nobody could store for {}\n",
             path.display(),
@@ -41,6 +45,28 @@ pub(super) fn of(command: &Command, answer: &Value) -> String {
             seconds(&answer["paused_seconds"]),
         ),
     }
+}
+
+fn balloon(answer: &Value) -> Vec<Vec<String>> {
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let mut rows = vec![
+        row("in the balloon", bytes(&answer["bytes"])),
+        row("wanted there", bytes(&answer["wanted_bytes"])),
+        row("reported free", bytes(&answer["reported_bytes"])),
+    ];
+    let guest = &answer["guest"];
+    let said = [
+        ("guest's memory", "total_bytes"),
+        ("free", "free_bytes"),
+        ("available", "available_bytes"),
+        ("caches", "cache_bytes"),
+    ];
+    let said = said.iter().filter(|(_, name)| guest[*name].is_u64());
+    rows.extend(said.map(|(what, name)| row(what, bytes(&guest[*name]))));
+    if guest.is_object() {
+        rows.push(row("said ago", seconds(&guest["age_seconds"])));
+    }
+    rows
 }
 
 fn info(answer: &Value) -> Vec<Vec<String>> {
@@ -70,11 +96,18 @@ fn statistics(answer: &Value) -> String {
     }
     let mut text = columns(&rows);
     for (title, part) in [
+        ("exits", &answer["exits"]),
         ("table", &answer["table"]),
         ("changes", &answer["changes"]),
         ("withheld memory", &answer["withheld"]),
     ] {
         text += &format!("\n{title}\n{}", columns(&numbers(part)));
+    }
+    let caches = answer["emulation"]["caches"].as_array().into_iter().flatten();
+    let mut rows = vec![["cache", "hits", "misses"].map(str::to_owned).to_vec()];
+    rows.extend(caches.map(|cache| ["name", "hits", "misses"].map(|field| word(&cache[field])).to_vec()));
+    if rows.len() > 1 {
+        text += &format!("\n{}", columns(&rows));
     }
     let calls = answer["hypercalls"]["calls"].as_array().into_iter().flatten();
     let mut rows = vec![["hypercall", "count", "time", "longest"].map(str::to_owned).to_vec()];
@@ -88,16 +121,17 @@ fn statistics(answer: &Value) -> String {
     text
 }
 
-/// The numbers of a part; of a distribution what half and all of its values do not exceed.
+/// The numbers of a part, times with their unit; of a distribution what half and all of its values do not exceed.
 fn numbers(part: &Value) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for (name, value) in part.as_object().into_iter().flatten() {
+        let (name, said) = unit(name);
         let value = match value {
             Value::Object(distribution) if distribution.get("count").is_some_and(|count| count != 0) => format!(
                 "{}; half up to {}, all up to {}",
                 word(&value["count"]),
-                word(&value["median"]),
-                word(&value["most"])
+                said(&value["median"]),
+                said(&value["most"])
             ),
             Value::Object(_) => "0".to_owned(),
             Value::Array(counts) if counts.iter().all(Value::is_number) => {
@@ -110,11 +144,25 @@ fn numbers(part: &Value) -> Vec<Vec<String>> {
                 };
                 sizes.iter().map(size).collect::<Vec<_>>().join(", ")
             }
-            value => word(value),
+            value => said(value),
         };
         rows.push(vec![format!("  {}", name.replace('_', " ")), value]);
     }
     rows
+}
+
+/// The name of a number without its unit, and how the number is said.
+fn unit(name: &str) -> (&str, fn(&Value) -> String) {
+    if let Some(name) = name.strip_suffix("_seconds") {
+        return (name, seconds);
+    }
+    if let Some(name) = name.strip_suffix("_ns") {
+        return (name, |ns| seconds(&(ns.as_f64().unwrap_or(0.0) * 1e-9).into()));
+    }
+    (name, |value| match value.as_f64() {
+        Some(share) if value.is_f64() => format!("{share:.6}"),
+        _ => word(value),
+    })
 }
 
 /// A number with what it counts.
@@ -154,6 +202,35 @@ fn dirty(answer: &Value) -> String {
     for range in harvest["ranges"].as_array().into_iter().flatten() {
         let start = range["start"].as_u64().unwrap_or(0);
         text += &format!("{start:#x}+{}\n", short(range["length"].as_u64().unwrap_or(0)));
+    }
+    text
+}
+
+fn watch(answer: &Value) -> String {
+    let accesses = answer["accesses"].as_array().map_or(&[][..], Vec::as_slice);
+    let (touched, told) = (answer["touched"].as_u64().unwrap_or(0), accesses.len() as u64);
+    let mut text = format!(
+        "{} of {} touched in {}\n",
+        word(&answer["touched"]),
+        count(&answer["frames"], "page of 4 KiB", "pages of 4 KiB"),
+        seconds(&answer["seconds"]),
+    );
+    let row = |access: &Value| {
+        let address = |name: &str| format!("{:#x}", access[name].as_u64().unwrap_or(0));
+        let by = match &access["processor"] {
+            Value::Null => "pteg itself".to_owned(),
+            server => format!("processor {server} at {}", address("instruction")),
+        };
+        vec![
+            address("real"),
+            word(&access["access"]),
+            by,
+            seconds(&access["seconds"]),
+        ]
+    };
+    text += &columns(&accesses.iter().map(row).collect::<Vec<_>>());
+    if touched > told {
+        text += &format!("and {} more; --most says how many are told\n", touched - told);
     }
     text
 }
@@ -233,6 +310,19 @@ mod tests {
     }
 
     #[test]
+    fn a_balloon_is_said_with_what_the_guest_has_said() {
+        let mut report = json!({"bytes": 1 << 20, "wanted_bytes": 2 << 20, "reported_bytes": 0});
+        let command = Command::Balloon { size: None };
+        let rows = "in the balloon  1 MiB\nwanted there    2 MiB\nreported free   0 bytes\n";
+        assert_eq!(of(&command, &report), rows);
+        report["guest"] = json!({"age_seconds": 0.002, "free_bytes": 3 << 20});
+        assert_eq!(
+            of(&command, &report),
+            format!("{rows}free            3 MiB\nsaid ago        2.0 ms\n")
+        );
+    }
+
+    #[test]
     fn a_range_that_was_said_can_be_given_back() {
         let harvest = json!({"is_tracking": true, "harvest": {
             "pages": 18, "page_bytes": 4096, "seconds": 0.002,
@@ -284,6 +374,43 @@ mod tests {
             )
         };
         assert!(said(false).contains("--force") && said(true).starts_with("0 bytes discarded"));
+    }
+
+    #[test]
+    fn times_have_their_unit_and_shares_few_digits() {
+        let part = json!({"kicks_per_change": 0.000_029_517_681, "waited_seconds": 0.026_512, "longest_unmap_step_ns": 19_779,
+            "wait_ns": {"count": 3, "median": 2047, "most": 33_554_431}});
+        let mut said = numbers(&part);
+        said.sort();
+        let rows = [
+            ["  kicks per change", "0.000030"],
+            ["  longest unmap step", "20 µs"],
+            ["  wait", "3; half up to 2 µs, all up to 33.6 ms"],
+            ["  waited", "26.5 ms"],
+        ];
+        assert_eq!(said, rows.map(|row| row.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn who_touched_what_is_said_line_by_line_and_the_rest_is_counted() {
+        let access = |real: u64, access: &str, by: [Value; 2]| json!({"real": real, "access": access, "processor": by[0], "instruction": by[1], "seconds": 0.002});
+        let answer = json!({"seconds": 10.0, "frames": 16, "touched": 3, "accesses": [
+            access(0x1000_0040, "store", [json!(1), json!(0xc000_0000_0000_1234_u64)]),
+            access(0x8000, "load", [json!(null), json!(null)]),
+        ]});
+        let command = Command::Watch {
+            ranges: Vec::new(),
+            loads: false,
+            seconds: 10.0,
+            most: 2,
+        };
+        assert_eq!(
+            of(&command, &answer),
+            "3 of 16 pages of 4 KiB touched in 10.0 s\n\
+             0x10000040  store  processor 1 at 0xc000000000001234  2.0 ms\n\
+             0x8000      load   pteg itself                        2.0 ms\n\
+             and 1 more; --most says how many are told\n"
+        );
     }
 
     /// The statistics of a real machine.

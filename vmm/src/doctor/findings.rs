@@ -3,9 +3,12 @@
 use std::fmt;
 
 use serde::Serialize;
+use tap_device::TUN;
 
 use crate::accel::choose::{Obstacle, loses_sc1, obstacle};
-use crate::host::{Architecture, Capability, CpuInfo, Host, Kvm, Limits, Mmu, Overcommit, Platform, Userfaultfd};
+use crate::host::{
+    Architecture, Capability, CpuInfo, Host, Kvm, Limits, Mmu, Network, Overcommit, Platform, Userfaultfd,
+};
 use crate::size::Size;
 
 /// How good it is.
@@ -89,8 +92,12 @@ pub(super) fn of(host: &Host) -> Vec<Finding> {
         memory_file(&host.limits),
         userfaultfd(&host.limits),
     ]);
+    if matches!(host.architecture, Architecture::Power(_)) {
+        found.push(withheld_memory(&host.limits));
+    }
     found.extend([address_space(&host.limits), open_files(&host.limits)]);
     found.extend(overcommit(&host.limits));
+    found.extend([user_network(&host.network), tap_network(&host.network)]);
     found
 }
 
@@ -232,6 +239,52 @@ fn userfaultfd(limits: &Limits) -> Finding {
                 "no userfaultfd ({error}): processes that share guest memory (--share-memory) cannot tell what they do to it"
             ),
             "use a kernel with CONFIG_USERFAULTFD, and let the sandbox, if any, permit userfaultfd",
+        ),
+    }
+}
+
+fn user_network(network: &Network) -> Finding {
+    match &network.passt {
+        Some(path) => Finding::good("user network", format!("{} is there for --net user", path.display())),
+        None => Finding::note(
+            "user network",
+            "there is no passt in PATH, which --net user needs",
+            "install the package passt",
+        ),
+    }
+}
+
+fn tap_network(network: &Network) -> Finding {
+    match &network.tap {
+        Ok(()) => Finding::good(
+            "tap network",
+            "tap interfaces that are yours can be used (--net tap=NAME)",
+        ),
+        Err(error) => Finding::note(
+            "tap network",
+            format!("no {TUN} ({error}), which --net tap=NAME needs"),
+            "modprobe tun makes it; it is to be readable and writable for you",
+        ),
+    }
+}
+
+fn withheld_memory(limits: &Limits) -> Finding {
+    const SUBJECT: &str = "withheld memory";
+    const WITHOUT: &str = "pteg ctl VM watch --loads works for emulated guests alone";
+    match &limits.userfaultfd {
+        Userfaultfd::All => Finding::good(
+            SUBJECT,
+            "memory can be withheld from guests under KVM (userfaultfd of faults in the kernel)".to_owned(),
+        ),
+        Userfaultfd::OwnFaults => Finding::note(
+            SUBJECT,
+            format!("no userfaultfd of faults in the kernel: {WITHOUT}"),
+            "give pteg CAP_SYS_PTRACE, or sysctl vm.unprivileged_userfaultfd=1",
+        ),
+        Userfaultfd::Refused(error) => Finding::note(
+            SUBJECT,
+            format!("no userfaultfd ({error}): {WITHOUT}"),
+            "use a kernel with CONFIG_USERFAULTFD",
         ),
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::host::kvm_answers::Answers;
 use crate::host::tests::{power8, x86};
-use crate::host::{CpuInfo, Kernel, Kvm, Limits, Mmu, Overcommit, Platform, Refusal, Userfaultfd};
+use crate::host::{CpuInfo, Kernel, Kvm, Limits, Mmu, Network, Overcommit, Platform, Refusal, Userfaultfd};
 use crate::size::Size;
 
 /// What is found about one subject.
@@ -175,6 +175,33 @@ fn programs_read_the_same_as_json() {
 }
 
 #[test]
+fn what_withholding_memory_from_guests_of_kvm_takes_is_said_on_power_hosts() {
+    let host = |userfaultfd| {
+        let mut host = power8();
+        host.limits.userfaultfd = userfaultfd;
+        host
+    };
+    let found = finding(&host(Userfaultfd::All), "withheld memory");
+    assert_eq!(found.verdict, Verdict::Good);
+    for (userfaultfd, remedy) in [
+        (Userfaultfd::OwnFaults, "vm.unprivileged_userfaultfd=1"),
+        (
+            Userfaultfd::Refused("Function not implemented".into()),
+            "CONFIG_USERFAULTFD",
+        ),
+    ] {
+        let found = finding(&host(userfaultfd), "withheld memory");
+        assert_eq!(found.verdict, Verdict::Note);
+        assert!(found.text.contains("watch --loads") && found.remedy.unwrap().contains(remedy));
+    }
+    assert!(
+        findings::of(&x86())
+            .iter()
+            .all(|found| found.subject != "withheld memory")
+    );
+}
+
+#[test]
 fn a_kernel_without_userfaultfd_is_worth_knowing_and_nothing_to_be_changed() {
     let host = with_limits(|limits| {
         limits.userfaultfd = Userfaultfd::Refused("Function not implemented (os error 38)".into());
@@ -183,4 +210,25 @@ fn a_kernel_without_userfaultfd_is_worth_knowing_and_nothing_to_be_changed() {
     assert_eq!(found.verdict, Verdict::Note);
     assert!(found.text.contains("os error 38") && found.text.contains("--share-memory") && found.remedy.is_some());
     assert_eq!(Report::of(&host).to_be_changed(), 0);
+}
+
+#[test]
+fn what_a_network_lacks_is_worth_knowing_and_nothing_to_be_changed() {
+    let host = Host {
+        network: Network {
+            passt: None,
+            tap: Err("No such file or directory (os error 2)".into()),
+        },
+        ..x86()
+    };
+    for (subject, words) in [
+        ("user network", "install the package passt"),
+        ("tap network", "modprobe tun"),
+    ] {
+        let finding = finding(&host, subject);
+        assert_eq!(finding.verdict, Verdict::Note, "{finding}");
+        assert!(finding.to_string().contains(words), "{finding}");
+    }
+    assert_eq!(Report::of(&host).to_be_changed(), 0);
+    assert_eq!(finding(&x86(), "user network").verdict, Verdict::Good);
 }

@@ -11,12 +11,14 @@ mod kvm;
 )]
 pub(crate) mod kvm_answers;
 mod limits;
+mod network;
 mod userfaultfd;
 
 pub(crate) use cpuinfo::{CpuInfo, Mmu, Platform};
 pub(crate) use kernel::Kernel;
 pub(crate) use kvm_answers::{Capability, Kvm, Refusal};
 pub(crate) use limits::{Limits, Overcommit};
+pub(crate) use network::Network;
 use power::insn::Endian;
 pub(crate) use userfaultfd::Userfaultfd;
 
@@ -53,6 +55,8 @@ pub(crate) struct Host {
     pub(crate) kvm: Kvm,
     /// Memory, and what a process may have of it.
     pub(crate) limits: Limits,
+    /// What networks can be connected to.
+    pub(crate) network: Network,
 }
 
 impl Host {
@@ -65,6 +69,7 @@ impl Host {
             kernel: Kernel::look(),
             kvm: look_at_kvm(),
             limits: Limits::look(),
+            network: Network::look(),
         }
     }
 }

@@ -23,6 +23,10 @@ pub(crate) fn x86() -> Host {
             memory_file: Ok(()),
             userfaultfd: Userfaultfd::OwnFaults,
         },
+        network: Network {
+            passt: Some("/usr/bin/passt".into()),
+            tap: Ok(()),
+        },
     }
 }
 

@@ -10,6 +10,7 @@ mod modes;
 mod page_table;
 mod processors;
 mod tally;
+mod tces;
 mod terminal;
 
 use hpt::Port;
@@ -70,9 +71,14 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
         Hcall::BlockRemove => page_table::block_remove(port, cpu),
         Hcall::ResizeHptPrepare => page_table::resize_prepare(port, cpu),
         Hcall::ResizeHptCommit => page_table::resize_commit(port, cpu),
+        Hcall::GetTce => tces::get(machine, cpu),
+        Hcall::PutTce => tces::put(machine, cpu),
+        Hcall::StuffTce => tces::stuff(machine, cpu),
+        Hcall::PutTceIndirect => tces::put_indirect(machine, cpu),
         Hcall::SetSprg0 => modes::set_sprg0(cpu),
-        Hcall::SetDabr => modes::set_dabr(),
+        Hcall::SetDabr => modes::set_dabr(machine, cpu),
         Hcall::SetMode => modes::set_mode(machine, cpu),
+        Hcall::RegisterProcTbl => modes::register_process_table(machine, cpu),
         Hcall::GetCpuCharacteristics => modes::get_cpu_characteristics(machine, cpu),
         Hcall::Random => modes::random(cpu),
         Hcall::PageInit => memory::page_init(machine, cpu),

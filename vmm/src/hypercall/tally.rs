@@ -1,13 +1,22 @@
-//! How often each hypercall is made and how long it takes (`--stats`). Each processor counts for itself, so
-//! that counting costs it two looks at the clock and takes no lock.
+//! How often each hypercall is made and how long it takes (`--stats`), why processors leave the guest, and how long they run. Each
+//! processor counts for itself, so that counting costs it two looks at the clock and takes no lock.
+//!
+//! A hypercall's time is that of the clock on the wall, which costs some tens of nanoseconds to look at: what the host gives to others
+//! meanwhile is in it. To ask what the host has given to a thread is a system call. So it is asked when a
+//! processor begins to run and when it ceases to, which tells how much of all is not ours ([`Times`]).
 //!
 //! A processor's counters are written by the thread that runs it alone (a plain load and store, no step in one), and read by
 //! anybody: a sum that is read while guests run is a moment old.
 
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use power::hcall::Hcall;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::accel::Exit;
+use crate::run::Exits;
 
 /// The counters of all processors.
 pub(crate) struct Tally {
@@ -20,8 +29,12 @@ pub(crate) struct Tally {
 #[repr(align(128))]
 struct OfProcessor {
     calls: [OfCall; Hcall::ALL.len()],
+    /// Exits from the guest, by [`reason`].
+    exits: [AtomicU64; REASONS],
     /// How long it ran, until it last ceased to.
     ran_ns: AtomicU64,
+    /// What the host gave it of that.
+    cpu_ns: AtomicU64,
     /// Since when it has run, in nanoseconds after the epoch; 0: it does not run.
     runs_since_ns: AtomicU64,
 }
@@ -41,10 +54,39 @@ pub(super) struct Timed<'a> {
     began_ns: u64,
 }
 
-/// A processor that runs.
+/// A processor that runs, on the thread that runs it.
 pub(crate) struct Running<'a> {
     tally: &'a Tally,
     server: usize,
+    /// The thread's time when it began.
+    cpu_ns: u64,
+    /// A thread's clock is for that thread.
+    _stays: PhantomData<*const ()>,
+}
+
+/// How long a processor has run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// By the clock on the wall.
+    pub(crate) ran: Duration,
+    /// Of it, what the host gave to the thread that ran it, until it last ceased to run.
+    pub(crate) cpu: Duration,
+    /// It runs now.
+    pub(crate) is_running: bool,
+}
+
+const REASONS: usize = 6;
+
+/// Why a processor left the guest, as a number.
+fn reason(exit: &Exit) -> usize {
+    match exit {
+        Exit::Hypercall => 0,
+        Exit::Attention => 1,
+        Exit::Withheld { .. } => 2,
+        Exit::Load { .. } => 3,
+        Exit::Store { .. } => 4,
+        Exit::Checkstop(_) => 5,
+    }
 }
 
 /// What was counted for one hypercall.
@@ -65,7 +107,9 @@ impl Tally {
     pub(crate) fn new(processors: usize) -> Self {
         let processor = |_| OfProcessor {
             calls: std::array::from_fn(|_| OfCall::default()),
+            exits: std::array::from_fn(|_| AtomicU64::new(0)),
             ran_ns: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
             runs_since_ns: AtomicU64::new(0),
         };
         Self {
@@ -109,21 +153,63 @@ impl Tally {
     pub(crate) fn run(&self, server: usize) -> Running<'_> {
         let processor = &self.processors[server];
         processor.runs_since_ns.store(self.now_ns(), Ordering::Relaxed);
-        Running { tally: self, server }
+        Running {
+            tally: self,
+            server,
+            cpu_ns: thread_ns(),
+            _stays: PhantomData,
+        }
     }
 
     /// How long the processors have run.
     pub(crate) fn ran(&self) -> Duration {
-        let now_ns = self.now_ns();
-        let ns = self.processors.iter().map(|processor| {
-            let running = match get(&processor.runs_since_ns) {
-                0 => 0,
-                since => now_ns.saturating_sub(since),
-            };
-            get(&processor.ran_ns) + running
-        });
-        Duration::from_nanos(ns.sum())
+        (0..self.processors.len()).map(|server| self.times(server).ran).sum()
     }
+
+    /// How long processor `server` has run.
+    pub(crate) fn times(&self, server: usize) -> Times {
+        let processor = &self.processors[server];
+        let since_ns = get(&processor.runs_since_ns);
+        let is_running = since_ns != 0;
+        let running_ns = if is_running {
+            self.now_ns().saturating_sub(since_ns)
+        } else {
+            0
+        };
+        Times {
+            ran: Duration::from_nanos(get(&processor.ran_ns) + running_ns),
+            cpu: Duration::from_nanos(get(&processor.cpu_ns)),
+            is_running,
+        }
+    }
+
+    /// Processor `server` has left the guest.
+    pub(crate) fn note_exit(&self, server: usize, exit: &Exit) {
+        add(&self.processors[server].exits[reason(exit)], 1);
+    }
+
+    /// Why processors left the guest, and how often.
+    pub(crate) fn exits(&self) -> Exits {
+        let [hypercalls, attention, withheld, device_loads, device_stores, checkstops] =
+            std::array::from_fn(|reason| {
+                let of_reason = self.processors.iter().map(|processor| get(&processor.exits[reason]));
+                of_reason.sum()
+            });
+        Exits {
+            hypercalls,
+            attention,
+            withheld,
+            device_loads,
+            device_stores,
+            checkstops,
+        }
+    }
+}
+
+/// What the host has given to this thread.
+fn thread_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
 fn get(counter: &AtomicU64) -> u64 {
@@ -141,6 +227,7 @@ impl Drop for Running<'_> {
         let since_ns = get(&processor.runs_since_ns);
         processor.runs_since_ns.store(0, Ordering::Relaxed);
         add(&processor.ran_ns, self.tally.now_ns() - since_ns);
+        add(&processor.cpu_ns, thread_ns().saturating_sub(self.cpu_ns));
     }
 }
 
@@ -159,6 +246,8 @@ impl Drop for Timed<'_> {
 
 #[cfg(test)]
 mod tests {
+    use emulator::Operand;
+
     use super::*;
 
     #[test]
@@ -185,6 +274,60 @@ mod tests {
         }
         let counted = tally.counted()[0];
         assert!(Duration::from_millis(2) <= counted.longest && counted.longest <= counted.time);
+    }
+
+    #[test]
+    fn exits_are_counted_by_reason_for_all_processors_together() {
+        let tally = Tally::new(2);
+        let withheld = Exit::Withheld {
+            real: 0,
+            access: hpt::Access::Load,
+            pc: 0,
+        };
+        for (server, exit) in [
+            (0, Exit::Hypercall),
+            (1, Exit::Hypercall),
+            (1, Exit::Attention),
+            (0, withheld),
+            (1, Exit::Load { real: 0, bytes: 4 }),
+            (
+                0,
+                Exit::Store {
+                    real: 0,
+                    operand: Operand::new(&[1]),
+                },
+            ),
+            (1, Exit::Load { real: 0, bytes: 4 }),
+        ] {
+            tally.note_exit(server, &exit);
+        }
+        tally.note_exit(1, &Exit::Checkstop("why".to_owned()));
+        let expected = Exits {
+            hypercalls: 2,
+            attention: 1,
+            withheld: 1,
+            device_loads: 2,
+            device_stores: 1,
+            checkstops: 1,
+        };
+        assert_eq!(tally.exits(), expected);
+    }
+
+    #[test]
+    fn what_the_host_gives_to_others_is_not_the_processors() {
+        let tally = Tally::new(1);
+        let running = tally.run(0);
+        std::thread::sleep(Duration::from_millis(20));
+        let mut sum = 0_u64;
+        while thread_ns() < running.cpu_ns + 2_000_000 {
+            sum = std::hint::black_box(sum + 1);
+        }
+        drop(running);
+        let Times { ran, cpu, .. } = tally.times(0);
+        assert!(
+            cpu >= Duration::from_millis(2) && ran >= cpu + Duration::from_millis(18),
+            "{ran:?} {cpu:?}"
+        );
     }
 
     #[test]

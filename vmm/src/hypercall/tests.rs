@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use power::hcall::{Status, access, set_mode};
 use power::msr::Msr;
 use power::msr::lpcr;
+use power::spr::Spr;
 
 use super::*;
 use crate::accel::Partition as _;
@@ -116,6 +117,39 @@ fn the_utilization_register_runs_with_the_time_base_and_no_work_of_ours_waits() 
     assert_eq!(cpu.gprs[4], machine.partition.timebase());
     cpu.call(&machine, 0, Hcall::PollPending, []);
     cpu.assert_answer(Status::Success);
+}
+
+#[test]
+fn a_guest_of_isa_3_0_says_that_it_translates_by_the_hashed_table() {
+    let answer = |process_table, arguments: [u64; 4]| {
+        let modes = Arc::new(Modes {
+            process_table,
+            ..Modes::default()
+        });
+        let machine = machine_with(1, modes, Box::new(Paper::default()));
+        let mut cpu = Registers::default();
+        cpu.call(&machine, 0, Hcall::RegisterProcTbl, arguments);
+        cpu
+    };
+    answer(false, [0; 4]).assert_answer(Status::Function);
+    for (arguments, status) in [
+        // As Linux says it: no table, segments by the SLB.
+        ([0, 0, 0, 0], Status::Success),
+        ([0x18, 0x10_0000, 0, 4], Status::Success),
+        ([0x10, 0, 0, 0], Status::Success),
+        ([0x18, 1 << 38, 0, 0], Status::P2),
+        ([0x18, 0, 8, 0], Status::P3),
+        ([0x18, 0, 0, 25], Status::P4),
+        ([0x08, 0, 0, 0], Status::Parameter),
+        // Segments in memory, radix trees, its own flushes.
+        ([0x1a, 0, 0, 0], Status::Parameter),
+        ([0x1c, 0, 0, 0], Status::Parameter),
+        ([0x1d, 0, 0, 0], Status::Parameter),
+        ([0x01, 0, 0, 0], Status::Parameter),
+        ([u64::MAX, 0, 0, 0], Status::Parameter),
+    ] {
+        answer(true, arguments).assert_answer(status);
+    }
 }
 
 /// Whatever stands in the registers, a call answers and the machine goes on.
@@ -255,6 +289,37 @@ fn interrupts_stay_where_the_processors_can_take_them() {
         [0, set_mode::ADDRESS_TRANSLATION_MODE, 0, 0],
     );
     cpu.assert_answer(Status::Success);
+}
+
+#[test]
+fn breakpoints_are_set_where_processors_have_them_but_not_in_the_hypervisor() {
+    let modes = Arc::new(Modes {
+        breakpoints: true,
+        ..Modes::default()
+    });
+    let machine = machine_with(1, modes, Box::new(Paper::default()));
+    let mut cpu = Registers::default();
+    cpu.call(&machine, 0, Hcall::SetMode, [0, set_mode::CIABR, 0x1001, 0]);
+    cpu.assert_answer(Status::Success);
+    cpu.call(&machine, 0, Hcall::SetMode, [0, set_mode::DAWR0, 0x2000, 0x63]);
+    cpu.assert_answer(Status::Success);
+    let set = [(Spr::CIABR, 0x1001), (Spr::DAWR0, 0x2000), (Spr::DAWRX0, 0x63)];
+    assert_eq!(cpu.breakpoints, set);
+    for (arguments, status) in [
+        ([0, set_mode::CIABR, 0x1003, 0], Status::P3),
+        ([0, set_mode::CIABR, 0x1001, 1], Status::P4),
+        ([0, set_mode::DAWR0, 0x2000, 0x64], Status::P4),
+        ([1, set_mode::DAWR0, 0x2000, 0x63], Status::UnsupportedFlag(63)),
+    ] {
+        cpu.call(&machine, 0, Hcall::SetMode, arguments);
+        cpu.assert_answer(status);
+    }
+    assert_eq!(cpu.breakpoints, set);
+    // DABR: translated stores to the doubleword.
+    cpu.breakpoints.clear();
+    cpu.call(&machine, 0, Hcall::SetDabr, [0x2006]);
+    cpu.assert_answer(Status::Success);
+    assert_eq!(cpu.breakpoints, [(Spr::DAWR0, 0x2000), (Spr::DAWRX0, 0x53)]);
 }
 
 #[test]
@@ -601,3 +666,5 @@ fn where_the_processors_come_with_an_interrupt_controller_nobody_else_answers_fo
         cpu.assert_answer(Status::Hardware);
     }
 }
+
+mod tces;

@@ -23,8 +23,8 @@ pub(super) enum Event {
         /// How long it is.
         bytes: u64,
     },
-    /// Something that is not to be asked for: a page that somebody waits for, or a fork, which comes with a file descriptor that
-    /// nobody here wants. By its number.
+    /// Something that is not to be asked for, as a page that somebody waits for. By its number. Forks are none: who reads of one has got a
+    /// file descriptor by that (`descriptor.rs`).
     Unasked(u8),
 }
 

@@ -40,6 +40,11 @@ impl<'a> Buffer<'a> {
         self.token
     }
 
+    /// How many words the guest has room for, the status among them.
+    pub(super) fn outputs(&self) -> u32 {
+        self.outputs
+    }
+
     /// Guest memory, for calls whose inputs are addresses.
     pub(super) fn ram(&self) -> &GuestRam {
         self.ram

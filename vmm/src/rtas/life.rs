@@ -1,30 +1,45 @@
 //! Calls about the life of the machine and of its processors (LoPAR, RTAS Call Definition, 5.3, 6.3, 7.1, 8, 9.1).
 
+use std::time::Duration;
+
 use power::msr::{Msr, lpcr};
 use power::rtas::{CpuStoppedState, RtasStatus};
 
 use super::{Answer, Buffer};
 use crate::hypercall::{Caller, Next};
-use crate::machine::Machine;
+use crate::machine::{Machine, OnPanic, OnReboot};
 use crate::processors::Start;
 use crate::stop::Ending;
 
+/// How long a guest that has died may go on, to write down why; as long again after each store to NVRAM, up to [`LONGEST_LAST_WORDS`].
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long in all.
+const LONGEST_LAST_WORDS: Duration = Duration::from_secs(20);
+
 /// `power-off`: two masks of events that would power on again; there are none.
 pub(super) fn power_off(machine: &Machine) -> Next {
-    machine.stop.request(Ending::PowerOff);
+    if !machine.stop.hasten() {
+        machine.stop.request(Ending::PowerOff);
+    }
     Next::Stopped
 }
 
-/// `system-reboot`
+/// `system-reboot`. The main thread does it, when all processors have left the guest.
 pub(super) fn system_reboot(machine: &Machine) -> Next {
-    machine.stop.request(Ending::Reboot);
+    if !machine.stop.hasten() {
+        match machine.reactions.reboot {
+            OnReboot::Reset => machine.stop.request_reset(),
+            OnReboot::End => machine.stop.request(Ending::Reboot),
+        }
+    }
     Next::Stopped
 }
 
 /// `ibm,os-term`: address of the last words, which end with a zero byte.
 ///
-/// The manual lets the guest go on; ours ends the run. A guest that has died would spin forever, and whoever
-/// started it could not tell that from work.
+/// The manual lets the guest go on; ours ends the run, unless the user wants otherwise: a guest that has died would spin forever, and
+/// whoever started it could not tell that from work. But not at once: Linux writes its log to NVRAM afterwards.
 pub(super) fn os_term(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
     /// Linux gives at most this many.
     const MOST: u64 = 2048;
@@ -44,7 +59,10 @@ pub(super) fn os_term(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
             }
         })
         .collect::<String>();
-    machine.stop.request(Ending::Died(words.trim().to_owned()));
+    if machine.reactions.panic == OnPanic::End {
+        let died = Ending::Died(words.trim().to_owned());
+        machine.stop.request_later(died, LAST_WORDS, LONGEST_LAST_WORDS);
+    }
     RtasStatus::Success.into()
 }
 

@@ -3,9 +3,12 @@
 
 mod buffer;
 mod clock;
+mod events;
 mod interrupts;
 mod life;
+mod nvram;
 mod parameters;
+mod pci;
 
 use power::hcall::Status;
 use power::rtas::{RtasCall, RtasStatus};
@@ -29,6 +32,10 @@ pub(crate) fn call(caller: Caller<'_>, at: u64) -> Result<Next, Status> {
         RtasCall::DisplayCharacter => life::display_character(machine, &buffer),
         RtasCall::PowerOff => return Ok(life::power_off(machine)),
         RtasCall::SystemReboot => return Ok(life::system_reboot(machine)),
+        RtasCall::NvramFetch => nvram::fetch(machine, &buffer),
+        RtasCall::NvramStore => nvram::store(machine, &buffer),
+        RtasCall::GetSensorState => events::get_sensor_state(machine, &buffer),
+        RtasCall::CheckException => events::check_exception(machine, &buffer),
         RtasCall::StartCpu => life::start_cpu(machine, &buffer),
         RtasCall::StopSelf => return Ok(life::stop_self(caller)),
         RtasCall::QueryCpuStoppedState => life::query_cpu_stopped_state(machine, &buffer),
@@ -41,8 +48,14 @@ pub(crate) fn call(caller: Caller<'_>, at: u64) -> Result<Next, Status> {
         RtasCall::GetXive => interrupts::get_xive(machine, &buffer),
         RtasCall::IntOff => interrupts::int_off(machine, &buffer),
         RtasCall::IntOn => interrupts::int_on(machine, &buffer),
-        // There is nothing here that could fail and be reported.
-        RtasCall::EventScan | RtasCall::CheckException => Answer::from(RtasStatus::NoErrorsFound),
+        RtasCall::ReadPciConfig => pci::read_config(machine, &buffer),
+        RtasCall::WritePciConfig => pci::write_config(machine, &buffer),
+        RtasCall::IbmReadPciConfig => pci::ibm_read_config(machine, &buffer),
+        RtasCall::IbmWritePciConfig => pci::ibm_write_config(machine, &buffer),
+        RtasCall::ChangeMsi => pci::change_msi(machine, &buffer),
+        RtasCall::QueryInterruptSourceNumber => pci::query_interrupt_source_number(machine, &buffer),
+        // What there is interrupts, and is told by check-exception: not by both.
+        RtasCall::EventScan => Answer::from(RtasStatus::NoErrorsFound),
     };
     buffer.answer(answer.status, answer.results());
     Ok(Next::Run)

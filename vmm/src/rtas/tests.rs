@@ -6,10 +6,11 @@ use power::hcall::Hcall;
 use power::msr::{Msr, lpcr};
 
 use super::*;
-use crate::machine::{CONSOLE_INTERRUPT, Machine};
+use crate::machine::{Machine, OnPanic, OnReboot};
 use crate::offer::{Feature, Offer};
 use crate::processors::Start;
-use crate::stop::Ending;
+use crate::sources::{CONSOLE_INTERRUPT, POWER_INTERRUPT};
+use crate::stop::{Call, Ending};
 use crate::test_machine::{Paper, RAM, Registers, machine, machine_with, machine_with_irqchip};
 
 /// Where the test's buffer lies.
@@ -134,19 +135,115 @@ fn the_last_processor_to_stop_itself_ends_the_run() {
 }
 
 #[test]
-fn power_off_reboot_and_last_words_end_the_run() {
+fn a_power_off_ends_the_run_and_a_reboot_does_if_the_user_says_so() {
     let off = machine(1);
     rtas::<1>(&off, RtasCall::PowerOff, &[0, 0]);
     assert!(matches!(off.stop.take(), Some(Ending::PowerOff)));
     let reboot = machine(1);
     rtas::<1>(&reboot, RtasCall::SystemReboot, &[]);
-    assert!(matches!(reboot.stop.take(), Some(Ending::Reboot)));
-    let died = machine(1);
-    died.ram
+    assert_eq!(reboot.stop.wait(), Call::Reset);
+    assert!(!reboot.stop.is_requested());
+    let mut no_reboot = machine(1);
+    no_reboot.reactions.reboot = OnReboot::End;
+    rtas::<1>(&no_reboot, RtasCall::SystemReboot, &[]);
+    assert!(matches!(no_reboot.stop.take(), Some(Ending::Reboot)));
+}
+
+/// A machine whose guest has said that it is dead.
+fn dying(on_panic: OnPanic) -> Machine {
+    let mut machine = machine(1);
+    machine.reactions.panic = on_panic;
+    machine
+        .ram
         .write(0x2000, b"Kernel panic\x1b[31m: no init\n\0rest")
         .unwrap();
-    assert_eq!(rtas(&died, RtasCall::OsTerm, &[0x2000]), [SUCCESS]);
+    assert_eq!(rtas(&machine, RtasCall::OsTerm, &[0x2000]), [SUCCESS]);
+    assert!(!machine.stop.is_requested(), "it may write down why");
+    machine
+}
+
+#[test]
+fn a_guest_that_has_died_ends_when_it_has_had_time_for_its_last_words_or_reboots() {
+    let died = dying(OnPanic::End);
+    assert_eq!(died.stop.wait(), Call::End);
     assert!(matches!(died.stop.take(), Some(Ending::Died(words)) if words == "Kernel panic [31m: no init"));
+    // As with panic=-1: no endless round of deaths.
+    for last in [RtasCall::SystemReboot, RtasCall::PowerOff] {
+        let died = dying(OnPanic::End);
+        rtas::<1>(&died, last, &[]);
+        assert!(matches!(died.stop.take(), Some(Ending::Died(_))), "{last}");
+    }
+    let goes_on = dying(OnPanic::GoOn);
+    rtas::<1>(&goes_on, RtasCall::SystemReboot, &[]);
+    assert_eq!(goes_on.stop.wait(), Call::Reset);
+}
+
+#[test]
+fn nvram_is_stored_and_fetched_and_a_wrong_place_is_a_parameter_error() {
+    let machine = machine(1);
+    machine.ram.write(0x3000, b"some words").unwrap();
+    assert_eq!(
+        rtas(&machine, RtasCall::NvramStore, &[0x1234, 0x3000, 10]),
+        [SUCCESS, 10]
+    );
+    assert_eq!(rtas(&machine, RtasCall::NvramFetch, &[0x1236, 0x4000, 5]), [SUCCESS, 5]);
+    assert_eq!(machine.ram.read(0x4000), Some(*b"me wo\0"));
+    let end = machine.nvram.bytes() as u32;
+    for (index, at, length) in [
+        (end, 0x4000, 1),
+        (end - 4, 0x4000, 5),
+        (u32::MAX, 0x4000, 1),
+        (0, RAM as u32, 4),
+        (0, RAM as u32 - 2, 4),
+        (0, u32::MAX, u32::MAX),
+    ] {
+        for call in [RtasCall::NvramStore, RtasCall::NvramFetch] {
+            let answer = rtas(&machine, call, &[index, at, length]);
+            assert_eq!(answer, [PARAMETER, 0], "{call} {index:#x} {at:#x} {length:#x}");
+        }
+    }
+    assert_eq!(rtas(&machine, RtasCall::NvramStore, &[0, 0x3000]), [PARAMETER, 0]);
+}
+
+/// Vector, additional information, mask, critical, address and length.
+fn check(machine: &Machine, mask: u32, at: u32, length: u32) -> u32 {
+    let inputs = [0x500, POWER_INTERRUPT, mask, 0, at, length];
+    rtas::<1>(machine, RtasCall::CheckException, &inputs)[0]
+}
+
+#[test]
+fn a_wish_to_shut_down_interrupts_and_is_told_once_to_who_asks_for_it() {
+    const EPOW: u32 = 0x4000_0000;
+    let machine = machine(1);
+    let xics = machine.xics.as_ref().unwrap();
+    assert_eq!(rtas(&machine, RtasCall::SetXive, &[POWER_INTERRUPT, 0, 5]), [SUCCESS]);
+    assert_eq!(rtas(&machine, RtasCall::IntOn, &[POWER_INTERRUPT]), [SUCCESS]);
+    let _ = xics.set_cppr(0, 0xff);
+    assert_eq!(check(&machine, EPOW, 0x3000, 2048), 1);
+    assert_eq!(rtas(&machine, RtasCall::GetSensorState, &[9, 0]), [SUCCESS, 0]);
+    machine.power_events.request_shutdown();
+    assert_eq!(xics.xirr(0) & 0xff_ffff, POWER_INTERRUPT);
+    assert_eq!(rtas(&machine, RtasCall::GetSensorState, &[9, 0]), [SUCCESS, 3]);
+    // Who polls, who asks for something else, and who has no place for it leaves it there.
+    assert_eq!(rtas(&machine, RtasCall::EventScan, &[u32::MAX, 0, 0x3000, 2048]), [1]);
+    assert_eq!(check(&machine, !EPOW, 0x3000, 2048), 1);
+    assert_eq!(check(&machine, EPOW, RAM as u32 - 8, 2048), 1);
+    assert_eq!(check(&machine, EPOW, 0x3000, 2048), SUCCESS);
+    assert_eq!(machine.ram.read(0x3000), Some([6, 0x34, 0, 0x40]));
+    assert_eq!(check(&machine, EPOW, 0x3000, 2048), 1);
+    assert_eq!(rtas(&machine, RtasCall::GetSensorState, &[9, 1]), [PARAMETER]);
+    assert_eq!(rtas(&machine, RtasCall::GetSensorState, &[9003, 0]), [PARAMETER]);
+}
+
+#[test]
+fn a_log_is_cut_off_where_the_guest_s_buffer_ends() {
+    let machine = machine(1);
+    machine.ram.write(0x3000, &[0xee; 16]).unwrap();
+    machine.power_events.request_shutdown();
+    let inputs = [0x500, 0, u32::MAX, 1, 0x3000, 5, 0];
+    assert_eq!(rtas(&machine, RtasCall::CheckException, &inputs), [SUCCESS]);
+    let log: [u8; 8] = machine.ram.read(0x3000).unwrap();
+    assert_eq!((log[0], log[3], &log[5..]), (6, 0x40, &[0xee; 3][..]));
 }
 
 #[test]
@@ -251,3 +348,5 @@ fn there_are_no_errors_to_report() {
     assert_eq!(rtas(&machine, RtasCall::EventScan, &[0, 0, 0, 0]), [1]);
     assert_eq!(rtas(&machine, RtasCall::CheckException, &[0, 0, 0, 0, 0, 0]), [1]);
 }
+
+mod pci;

@@ -209,6 +209,7 @@ mod tests {
             protection: HpteR::default().protection(),
             no_execute: false,
             changed: true,
+            key: 0,
         };
         let stale = Stale {
             server: 3,

@@ -23,8 +23,12 @@ pub(super) fn ending(ending: &Ending) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ending::Reboot => {
-            say("pteg: the guest asked for a reboot, which ends it here; run it again to start it anew");
+            say("pteg: the guest asked for a reboot, which --no-reboot makes the end");
             // A kernel with panic=-1 reboots when it dies, and whoever runs tests must see that.
+            failure
+        }
+        Ending::NotReset(why) => {
+            say(&format!("pteg: the guest could not be started anew: {why}"));
             failure
         }
         Ending::AllStopped => {

@@ -1,8 +1,10 @@
 //! What a run amounts to: what was executed, which hypercalls were made, what became of the page table. Gathered here
 //! once; `words` says it, the JSON file holds it, `page` draws it.
 //!
-//! The names of the fields are those of the JSON file.
+//! The names of the fields are those of the JSON file, which `docs/statistics.md` describes.
 
+mod columns;
+mod emulation;
 mod words;
 
 use std::time::Duration;
@@ -11,19 +13,31 @@ use hpt::{Counts, Histogram, Survey};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::hypercall::Counted;
+use crate::hypercall::{Counted, Tally};
 use crate::machine::Machine;
 use crate::waits::Waited;
 
+pub(crate) use emulation::{Emulation, OfCache, Profile};
 pub(super) use words::{duration, percent};
+
+/// What the form of the JSON file is called: one more whenever a field goes or means something else.
+const VERSION: u32 = 1;
 
 /// All of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Statistics {
+    /// Of the form of this. One more whenever a field goes or means something else; new ones may come at any time.
+    pub(crate) version: u32,
     /// Since the machine was made.
     pub(crate) seconds: f64,
     /// Instructions by processor, when it last left the guest; those that the guest never started are not in it.
     pub(crate) instructions: Vec<Instructions>,
+    /// `None`: exits were not counted.
+    pub(crate) exits: Option<Exits>,
+    /// Work of emulated processors, when somebody last called them out of the guest or they slept. `None`: there are none.
+    pub(crate) emulation: Option<Emulation>,
+    /// `None`: blocks were not counted, or the run is not over.
+    pub(crate) profile: Option<Profile>,
     /// `None`: hypercalls were not timed.
     pub(crate) hypercalls: Option<Hypercalls>,
     /// What processors waited for memory that was taken away or copied.
@@ -35,10 +49,34 @@ pub(crate) struct Statistics {
 }
 
 /// What one processor has executed.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Instructions {
     pub(crate) processor: usize,
     pub(crate) executed: u64,
+    /// How long it ran, in the guest and in hypercalls, by the clock on the wall. `None`: nobody looked.
+    pub(crate) ran_seconds: Option<f64>,
+    /// Of it, what the host gave to the thread that ran it; while it runs, up to its last sleep.
+    pub(crate) cpu_seconds: Option<f64>,
+    /// Millions of instructions for each of `ran_seconds`.
+    pub(crate) mips: Option<f64>,
+    /// Millions of instructions for each of `cpu_seconds`. `None`: it is running.
+    pub(crate) cpu_mips: Option<f64>,
+}
+
+/// Why processors left the guest, and how often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Exits {
+    pub(crate) hypercalls: u64,
+    /// Somebody wanted the processor's attention.
+    pub(crate) attention: u64,
+    /// It needed memory that was withheld.
+    pub(crate) withheld: u64,
+    /// It loaded from an address that is no memory.
+    pub(crate) device_loads: u64,
+    /// It stored to an address that is no memory.
+    pub(crate) device_stores: u64,
+    /// It could neither go on nor take an interrupt.
+    pub(crate) checkstops: u64,
 }
 
 /// The hypercalls that were made.
@@ -162,11 +200,22 @@ impl Statistics {
     /// Of `machine` as it is now; the map of its table gets `cells` parts.
     pub(crate) fn gather(machine: &Machine, cells: usize) -> Self {
         let instructions = machine.instructions().into_iter();
+        let tally = machine.tally.as_ref();
+        let counts = machine.processors.work();
+        let executed = machine.executed();
+        let sums = executed.as_ref().map(|executed| &executed.sums);
         Self {
+            version: VERSION,
             seconds: machine.made.elapsed().as_secs_f64(),
             instructions: instructions
-                .map(|(processor, executed)| Instructions { processor, executed })
+                .map(|(processor, executed)| Instructions::new(processor, executed, tally))
                 .collect(),
+            exits: tally.map(Tally::exits),
+            emulation: counts.as_ref().map(|counts| Emulation::new(counts, sums)),
+            profile: executed
+                .as_ref()
+                .zip(counts.as_ref())
+                .map(|(executed, counts)| Profile::new(executed, counts)),
             hypercalls: machine
                 .tally
                 .as_ref()
@@ -187,6 +236,31 @@ impl Statistics {
 /// `part` of `whole`; nothing of nothing.
 pub(super) fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+impl Instructions {
+    fn new(processor: usize, executed: u64, tally: Option<&Tally>) -> Self {
+        let times = tally.map(|tally| tally.times(processor));
+        let ran_seconds = times.map(|times| times.ran.as_secs_f64());
+        let cpu_seconds = times.map(|times| times.cpu.as_secs_f64());
+        let mips = |seconds: &f64| (*seconds > 0.0).then(|| executed as f64 / seconds / 1e6);
+        let is_running = times.is_some_and(|times| times.is_running);
+        Self {
+            processor,
+            executed,
+            ran_seconds,
+            cpu_seconds,
+            mips: ran_seconds.as_ref().and_then(mips),
+            cpu_mips: cpu_seconds.as_ref().filter(|_| !is_running).and_then(mips),
+        }
+    }
+}
+
+impl Exits {
+    /// All of them.
+    pub(super) fn all(&self) -> u64 {
+        self.hypercalls + self.attention + self.withheld + self.device_loads + self.device_stores + self.checkstops
+    }
 }
 
 impl Hypercalls {

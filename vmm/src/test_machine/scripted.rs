@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) wire: Arc<SetWire>,
     /// When the decrementer interrupts.
     pub(crate) decrementer: Option<Instant>,
+    /// What its last load from a device has found.
+    pub(crate) answer: Vec<u8>,
     /// Called whenever somebody looks whether an interrupt waits.
     pub(crate) on_look: Option<Box<dyn Fn() + Send>>,
 }
@@ -95,6 +97,7 @@ impl Scripted {
                 msr: 0,
                 wire: Arc::clone(wire),
                 decrementer: None,
+                answer: Vec::new(),
                 on_look: None,
             },
             program,
@@ -112,6 +115,10 @@ impl Processor for Scripted {
     fn run(&mut self) -> Exit {
         self.settled = false;
         (self.program)(&mut self.state)
+    }
+
+    fn answer(&mut self, bytes: &[u8]) {
+        self.state.answer = bytes.to_vec();
     }
 
     fn gpr(&self, number: usize) -> u64 {

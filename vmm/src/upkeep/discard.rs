@@ -137,7 +137,7 @@ impl Drop for UnderWay<'_> {
 }
 
 /// The parts of `range` that lie in one piece each.
-fn pieces(range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
+pub(super) fn pieces(range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
     let (mut at, end) = (range.start, range.end);
     std::iter::from_fn(move || {
         let start = at;

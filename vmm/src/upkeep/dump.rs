@@ -1,17 +1,10 @@
 //! An image of all guest memory as it is at one moment, written while the guest runs.
 //!
-//! All stores are forbidden at one moment ([`Frames::narrow`]), and allowed again frame by frame once the frame is in the file.
+//! All stores are forbidden at one moment ([`hpt::Protection`]), and allowed again frame by frame once the frame is in the file.
 //! One thread goes through memory in the order of addresses; a processor that wants to store to a frame whose turn has
 //! not come copies that one itself, as the handler of its fault.
 //!
-//! | step | who | access | pairs with |
-//! |---|---|---|---|
-//! | C1 | whoever copies | claims the frames: bits set, Relaxed; those that were clear are its own | C1: one of the two has the frame |
-//! | C2 | the same | reads its frames and writes them to the file | rights: nobody stores there |
-//! | C3 | the same | the right to store, Release; whoever sleeps is woken | A3 of `hpt::Frames`: it stores after the copy |
-//! | C4 | the same | the count of frames that are not done, under its mutex | C5 |
-//! | H1 | a handler that finds the frame claimed | sleeps until C3 of whoever has it | C3 |
-//! | C5 | the one thread, when it has gone through memory | waits until no frame is left: a processor may be copying still | C4 |
+//! Who copies which frame, and when that is over, is in `claims.rs`.
 //!
 //! If it is given up, or the file cannot be written, the frames that are left are claimed and released without a copy: so a
 //! handler that comes late finds nothing to do, whatever is going on by then.
@@ -24,14 +17,14 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use hpt::{Abandoned, Access, FaultHandler, Frames, Patience, Right};
+use hpt::{Abandoned, Fault, FaultHandler, Giver, Patience, Right};
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
-use super::hints::runs;
+use super::claims::{Claims, TOGETHER};
 use super::image::Image;
 use super::{FRAME, Upkeep, UpkeepError, not_announced};
 use crate::memory::GuestRam;
@@ -51,16 +44,13 @@ pub(crate) struct Dumped {
     pub(crate) took: Duration,
 }
 
-/// Frames that are copied together.
-const TOGETHER: u64 = 64;
-
 impl Upkeep {
     /// Writes all memory to a new file at `path`, as it is at one moment, while the guest runs. Returns when the file is complete;
     /// it has its name only then. The file is its owner's alone: it has all that the guest knows.
     ///
     /// # Errors
     /// `BadRequest` if no file can be made there, `Conflict` if there is one, or while another dump is written or memory discarded. `NotPossible`
-    /// where stores cannot be forbidden, or when the file cannot be written. `Gone` if the run has ended. No file is left behind, and
+    /// where stores cannot be forbidden, or when the file cannot be written; `NoSpace` if that is for want of room. `Gone` if the run has ended. No file is left behind, and
     /// the guest may do everything again. If the whole program ends meanwhile, no file is left either, but on a file system without
     /// unnamed files (`image`).
     pub(crate) fn dump(&self, path: &Path) -> Result<Dumped, UpkeepError> {
@@ -84,26 +74,32 @@ impl Upkeep {
         let began = Instant::now();
         let bytes = self.ram.size().bytes();
         let copier = Arc::new(Copier::new(Arc::clone(&self.ram), image));
-        let frames = self.ram.frames();
-        frames.set_handler(Some(Arc::clone(&copier) as Arc<_>));
+        let not_protected = |error| not_announced(WHAT, error);
+        let handler = Arc::clone(&copier) as Arc<dyn FaultHandler>;
+        let protection = self.ram.frames().protect(Some(handler)).map_err(not_protected)?;
         let narrowing = Instant::now();
-        let narrowed = frames
-            .narrow(0..bytes, Right::Load, &*self.stop)
-            .map_err(|error| not_announced(WHAT, error));
+        let narrowed = protection.take(0..bytes, Right::Load, &*self.stop);
         let narrowed_after = narrowing.elapsed();
         if narrowed.is_err() {
             copier.give_up(io::ErrorKind::Interrupted.into());
         }
         // In any case: whatever is not copied is released.
-        copier.copy_all(&*self.stop);
-        frames.set_handler(None);
-        narrowed?;
+        copier.copy_all(protection.giver(), &*self.stop);
+        drop(protection);
+        narrowed.map_err(not_protected)?;
         if self.stop.is_over() {
             return Err(UpkeepError::gone(WHAT));
         }
         let image = copier.finish().map_err(|error| not_written(path, &error))?;
-        image.complete().map_err(|error| no_file(path, &error))?;
-        let released_after = copier.released.get().map(|&at| at.saturating_duration_since(narrowing));
+        image.complete().map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => no_file(path, &error),
+            // The folder was there, and one could write to it.
+            _ => not_written(path, &error),
+        })?;
+        let released_after = copier
+            .claims
+            .released()
+            .map(|at| at.saturating_duration_since(narrowing));
         let took = began.elapsed();
         let paused = match self.kernel {
             Some(_) => took,
@@ -151,7 +147,13 @@ fn no_file(path: &Path, error: &io::Error) -> UpkeepError {
 }
 
 fn not_written(path: &Path, error: &io::Error) -> UpkeepError {
-    UpkeepError::not_possible(format!("{WHAT}: writing {}: {error}", path.display()))
+    let sentence = format!("{WHAT}: writing {}: {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            UpkeepError::no_space(format!("{sentence}; make room there, or name a file elsewhere"))
+        }
+        _ => UpkeepError::not_possible(sentence),
+    }
 }
 
 /// A dump that is not done.
@@ -166,15 +168,9 @@ impl Drop for UnderWay<'_> {
 /// Copies each frame once, and lets stores to it happen after that.
 struct Copier {
     ram: Arc<GuestRam>,
-    /// A bit for each frame.
-    claimed: Box<[AtomicU64]>,
+    claims: Claims,
     /// Gone, with the first error.
     image: Mutex<Result<Arc<Image>, Option<io::Error>>>,
-    /// Frames that stores may not happen to yet.
-    left: Mutex<u64>,
-    done: Condvar,
-    /// When stores could happen again anywhere.
-    released: OnceLock<Instant>,
     written: AtomicU64,
     saved_first: AtomicU64,
 }
@@ -184,23 +180,16 @@ impl Copier {
         let frames = ram.size().bytes() / FRAME;
         Self {
             ram,
-            claimed: (0..frames.div_ceil(TOGETHER)).map(|_| AtomicU64::new(0)).collect(),
+            claims: Claims::new(frames),
             image: Mutex::new(Ok(Arc::new(image))),
-            left: Mutex::new(frames),
-            done: Condvar::new(),
-            released: OnceLock::new(),
             written: AtomicU64::new(0),
             saved_first: AtomicU64::new(0),
         }
     }
 
-    fn frames(&self) -> &Frames {
-        self.ram.frames()
-    }
-
     /// Copies what nobody has copied yet; releases it without a copy from the first error on, or when `patience` is over. Then all frames
     /// are done, and no handler has anything to do any more.
-    fn copy_all(&self, patience: &dyn Patience) {
+    fn copy_all(&self, giver: Giver<'_>, patience: &dyn Patience) {
         let end = self.ram.size().bytes();
         let mut at = 0;
         while at < end {
@@ -210,44 +199,26 @@ impl Copier {
             // What lies before was never stored to, and is zero. Somebody may store there now, but then it is claimed.
             let data = data_behind(&self.ram, at).unwrap_or(at).min(end);
             let data = data - data % FRAME;
-            self.leave_out(at..data);
+            self.leave_out(at..data, giver);
             at = data.max(at);
             let together = at..(at - at % (TOGETHER * FRAME) + TOGETHER * FRAME).min(end);
-            self.claim(&together, |own| self.save(own));
+            self.claims.claim(&together, |own| self.save(own, giver));
             at = together.end;
         }
         // They are at their last frame.
-        let left = self.left.lock().expect(UNPOISONED);
-        drop(self.done.wait_while(left, |left| *left > 0).expect(UNPOISONED));
+        self.claims.wait();
     }
 
     /// Lets stores to the frames of `range` happen that nobody has claimed.
-    fn leave_out(&self, range: Range<u64>) {
+    fn leave_out(&self, range: Range<u64>, giver: Giver<'_>) {
         if range.is_empty() {
             return;
         }
-        self.claim(&range, |own| self.release(own));
-    }
-
-    /// Claims the frames of `range`, and does `work` with those that nobody had, neighbours together.
-    fn claim(&self, range: &Range<u64>, mut work: impl FnMut(Range<u64>)) {
-        let mut at = range.start / FRAME;
-        let end = range.end / FRAME;
-        while at < end {
-            let (word, first) = (at / TOGETHER, at % TOGETHER);
-            let count = (TOGETHER - first).min(end - at);
-            let bits = (u64::MAX >> (TOGETHER - count)) << first;
-            let old = self.claimed[word as usize].fetch_or(bits, Ordering::Relaxed);
-            for run in runs(bits & !old) {
-                let start = word * TOGETHER;
-                work((start + run.start) * FRAME..(start + run.end) * FRAME);
-            }
-            at += count;
-        }
+        self.claims.claim(&range, |own| self.release(own, giver));
     }
 
     /// Copies `own` frames, then lets stores happen. After an error nothing is copied any more.
-    fn save(&self, own: Range<u64>) {
+    fn save(&self, own: Range<u64>, giver: Giver<'_>) {
         let image = match &*self.image() {
             Ok(image) => Some(Arc::clone(image)),
             Err(_) => None,
@@ -258,16 +229,11 @@ impl Copier {
                 Err(error) => self.give_up(error),
             }
         }
-        self.release(own);
+        self.release(own, giver);
     }
 
-    /// `own` frames are done: stores may happen (C3, C4).
-    fn release(&self, own: Range<u64>) {
-        let frames = (own.end - own.start) / FRAME;
-        self.frames().widen(own, Right::Store);
-        self.released.get_or_init(Instant::now);
-        *self.left.lock().expect(UNPOISONED) -= frames;
-        self.done.notify_all();
+    fn release(&self, own: Range<u64>, giver: Giver<'_>) {
+        self.claims.release(giver, own);
     }
 
     fn copy(&self, image: &Image, own: &Range<u64>) -> io::Result<u64> {
@@ -298,11 +264,11 @@ impl Copier {
 const UNPOISONED: &str = "nothing panics with it locked";
 
 impl FaultHandler for Copier {
-    fn fault(&self, real: u64, _access: Access, _patience: &dyn Patience) -> Result<(), Abandoned> {
-        let frame = real - real % FRAME;
-        self.claim(&(frame..frame + FRAME), |own| {
+    fn fault(&self, fault: &Fault, giver: Giver<'_>, _patience: &dyn Patience) -> Result<(), Abandoned> {
+        let frame = fault.real - fault.real % FRAME;
+        self.claims.claim(&(frame..frame + FRAME), |own| {
             self.saved_first.fetch_add(1, Ordering::Relaxed);
-            self.save(own);
+            self.save(own, giver);
         });
         Ok(())
     }

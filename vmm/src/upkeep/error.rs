@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Conflict,
     /// This host, or this accelerator, cannot.
     NotPossible,
+    /// The disk is full, or a share of it.
+    NoSpace,
     /// The run is over.
     Gone,
 }
@@ -37,6 +39,10 @@ impl UpkeepError {
 
     pub(super) fn not_possible(sentence: impl Into<String>) -> Self {
         Self::new(Kind::NotPossible, sentence)
+    }
+
+    pub(super) fn no_space(sentence: impl Into<String>) -> Self {
+        Self::new(Kind::NoSpace, sentence)
     }
 
     /// The run has ended in the middle of `what`.

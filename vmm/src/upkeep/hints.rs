@@ -18,14 +18,14 @@
 //! A discard of a higher number has come after A1, and spares the frame: so A2 waits for those that are under way, however many come.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use hpt::Patience;
 use power::hcall::{Status, access};
 
 use super::FRAME;
+use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
 
 /// What a guest says of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +215,7 @@ pub(super) fn joined(ranges: impl Iterator<Item = Range<u64>>) -> impl Iterator<
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use hpt::Endless;
     use proptest::prelude::*;

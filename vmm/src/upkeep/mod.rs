@@ -2,7 +2,8 @@
 //!
 //! - `discard` gives memory back to the host; `hints` knows what the guest has no use for.
 //! - `dirty` says which frames were stored to.
-//! - `dump` writes an image of all memory as it is at one moment, `image` is its file.
+//! - `dump` writes an image of all memory as it is at one moment, `image` is its file; `claims` sees to it that each frame is copied once.
+//! - `watch` says who touches which frame first.
 //! - `unmap` takes translations away and nothing else.
 //! - `error` is what a user is told.
 //!
@@ -10,6 +11,7 @@
 //! `control`'s. These calls wait, so none may be made by a processor's thread but [`Upkeep::note_usage`]; all give up when the
 //! run ends.
 
+mod claims;
 mod dirty;
 mod discard;
 mod dump;
@@ -19,6 +21,7 @@ mod image;
 #[cfg(test)]
 mod tests;
 mod unmap;
+mod watch;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,6 +34,7 @@ pub(crate) use dump::Dumped;
 pub(crate) use error::{Kind, UpkeepError};
 pub(crate) use hints::Usage;
 pub(crate) use unmap::Unmapping;
+pub(crate) use watch::{LONGEST_WATCH, MOST_SEEN, MOST_WATCHES, Seen, Toucher, Touches, WatchOrder, Watched};
 
 use crate::accel::KernelMemory;
 use crate::memory::GuestRam;
@@ -60,6 +64,8 @@ struct Busy {
     discards: usize,
     /// A dump is being written.
     dump: bool,
+    /// Watches under way.
+    watches: usize,
     tracking: Tracking,
 }
 

@@ -9,16 +9,17 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use guest_images::programs::old_mappings::{LAST_STORE, PIECE_BYTES, WAYS, WINDOW_BYTES, WINDOWS, places};
-use hpt::{Abandoned, Access, Endless, FaultHandler, Patience, Right, Why};
+use hpt::{Abandoned, Access, Accessor, Endless, Fault, FaultHandler, Giver, Patience, Right, Why};
 
 use super::image::Image;
+use super::watch::{MOST_WATCHES, Touches, WatchOrder, Watched};
 use super::{FRAME, Kind, Upkeep, UpkeepError, Which};
-use crate::accel::KernelMemory;
+use crate::accel::{KernelMemory, NotWithheld};
 use crate::machine::Machine;
 use crate::memory::GuestRam;
 use crate::stop::Ending;
@@ -147,8 +148,15 @@ fn a_dump_that_fails_leaves_no_file_and_the_guest_goes_on() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let image = Image::on(full, Path::new("full"));
     let error = upkeep.dump_to(image, Path::new("full")).unwrap_err();
-    assert_eq!(error.kind(), Kind::NotPossible);
+    assert_eq!(error.kind(), Kind::NoSpace);
     assert!(error.to_string().contains("full: No space left"), "{error}");
+    assert!(error.to_string().contains("make room"), "{error}");
+    // One that takes everything and cannot be made to keep it: no other path would help.
+    let null = File::options().write(true).open("/dev/null").unwrap();
+    let error = upkeep
+        .dump_to(Image::on(null, Path::new("null")), Path::new("null"))
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::NotPossible, "{error}");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     assert_eq!(fs::read(&taken).unwrap(), b"mine");
     guest.wait_for_stores(2);
@@ -253,19 +261,22 @@ fn what_is_unmapped_is_found_again() {
 /// Brings memory that is not there yet, as post-copy does.
 struct Pager {
     ram: Arc<GuestRam>,
-    source: Snapshot,
+    source: OnceLock<Snapshot>,
     /// Held while a frame is brought.
     bringing: Mutex<()>,
     brought: AtomicU64,
 }
 
 impl FaultHandler for Pager {
-    fn fault(&self, real: u64, _access: Access, _patience: &dyn Patience) -> Result<(), Abandoned> {
-        let frame = frame_of(real);
+    fn fault(&self, fault: &Fault, giver: Giver<'_>, _patience: &dyn Patience) -> Result<(), Abandoned> {
+        let frame = frame_of(fault.real);
         let _bringing = self.bringing.lock().unwrap();
         if self.ram.frames().right(frame) == Right::Nothing {
-            self.ram.file().write_all_at(self.source.frame(frame), frame).unwrap();
-            self.ram.frames().widen(frame..frame + FRAME, Right::Store);
+            self.ram
+                .file()
+                .write_all_at(self.source.get().unwrap().frame(frame), frame)
+                .unwrap();
+            giver.give(frame..frame + FRAME, Right::Store);
             self.brought.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
@@ -277,26 +288,217 @@ impl FaultHandler for Pager {
 fn memory_that_is_not_there_is_brought_when_it_is_touched() {
     let guest = Guest::start("");
     let ram = &guest.machine.ram;
-    ram.frames().narrow(ALL_WINDOWS, Right::Nothing, &Endless).unwrap();
     let pager = Arc::new(Pager {
         ram: Arc::clone(ram),
-        source: guest.snapshot(),
+        source: OnceLock::new(),
         bringing: Mutex::new(()),
         brought: AtomicU64::new(0),
     });
+    let bringing = pager.bringing.lock().unwrap();
+    let protection = ram.frames().protect(Some(Arc::clone(&pager) as Arc<_>)).unwrap();
+    protection.take(ALL_WINDOWS, Right::Nothing, &Endless).unwrap();
+    pager.source.get_or_init(|| guest.snapshot());
     for range in STORING.flat_map(pieces) {
         ram.file()
             .write_all_at(&vec![0xee; PIECE_BYTES as usize], range.start)
             .unwrap();
     }
-    ram.frames().set_handler(Some(Arc::clone(&pager) as Arc<_>));
+    drop(bringing);
     guest.wait_for_stores(3);
     let used = STORING.count() as u64 * 16;
     until("all frames that are used", || {
         pager.brought.load(Ordering::Relaxed) == used
     });
-    ram.frames().set_handler(None);
+    drop(protection);
     guest.passes();
+}
+
+/// A watch of `range` until all of it was touched.
+fn watch_all(upkeep: &Upkeep, range: std::ops::Range<u64>, watched: Watched) -> Touches {
+    let order = WatchOrder {
+        ranges: slice::from_ref(&range),
+        watched,
+        lasts: Duration::from_secs(600),
+        most: usize::MAX,
+    };
+    upkeep.watch(&order, &|| false).unwrap()
+}
+
+/// Each processor has its own places, so the host knows who stores where.
+#[test]
+fn a_watch_tells_which_processor_stores_first_to_each_frame() {
+    let guest = Guest::start("");
+    let upkeep = &guest.machine.upkeep;
+    for server in STORING {
+        for place in places(server).take(15) {
+            let frame = frame_of(place);
+            let touches = watch_all(upkeep, frame..frame + FRAME, Watched::Stores);
+            assert_eq!((touches.frames, touches.touched), (1, 1));
+            let [seen] = touches.seen[..] else {
+                panic!("{:?}", touches.seen)
+            };
+            assert_eq!((seen.real, seen.access), (place, Access::Store));
+            let Accessor::Processor { server: by, .. } = seen.by else {
+                panic!("{seen:?}")
+            };
+            assert_eq!(by as u64, server);
+            assert!(seen.after <= touches.took);
+        }
+    }
+    assert_eq!(guest.machine.ram.frames().right(WINDOWS), Right::Store);
+    guest.passes();
+}
+
+/// Stores are seen where the memory has changed, and nowhere else; each frame once, and the rest is counted.
+#[test]
+fn what_a_watch_has_not_told_has_not_changed() {
+    let guest = Guest::start("");
+    let upkeep = &guest.machine.upkeep;
+    for (watched, most) in [
+        (Watched::Stores, 1000),
+        (Watched::Everything, 1000),
+        (Watched::Stores, 3),
+    ] {
+        let before = guest.snapshot();
+        let rounds = AtomicBool::new(false);
+        let order = WatchOrder {
+            ranges: &[ALL_WINDOWS],
+            watched,
+            lasts: Duration::from_secs(600),
+            most,
+        };
+        let touches = thread::scope(|scope| {
+            let watch = scope.spawn(|| upkeep.watch(&order, &|| rounds.load(Ordering::Relaxed)).unwrap());
+            until("the watch", || {
+                guest.machine.ram.frames().right(WINDOWS) != Right::Store
+            });
+            guest.wait_for_stores(3);
+            rounds.store(true, Ordering::Relaxed);
+            watch.join().unwrap()
+        });
+        assert!(touches.seen.len() <= most && touches.touched < touches.frames);
+        let mut frames: Vec<u64> = touches.seen.iter().map(|seen| frame_of(seen.real)).collect();
+        if most < 1000 {
+            assert_eq!(frames.len(), most, "the others are counted");
+            continue;
+        }
+        frames.sort_unstable();
+        assert!(frames.windows(2).all(|two| two[0] < two[1]), "each once");
+        let stored: Vec<u64> = STORING
+            .flat_map(|server| places(server).take(15).map(frame_of))
+            .collect();
+        for frame in &stored {
+            assert!(frames.contains(frame), "{frame:#x} was stored to");
+        }
+        let during = guest.snapshot();
+        for frame in before.differences(&during) {
+            assert!(frames.contains(&frame), "{frame:#x} has changed");
+        }
+        let only_stores = touches.seen.iter().all(|seen| seen.access == Access::Store);
+        assert!(watched == Watched::Everything || only_stores);
+        assert!(watched == Watched::Everything || frames.iter().all(|frame| stored.contains(frame)));
+    }
+    guest.passes();
+}
+
+/// A dump copies what it needs whoever watches, and who watches sees what the dump has held up as well.
+#[test]
+fn a_dump_and_two_watches_of_the_same_frames_do_not_disturb_each_other() {
+    let guest = Guest::start("");
+    let upkeep = &guest.machine.upkeep;
+    let folder = tempfile::tempdir().unwrap();
+    let over = AtomicBool::new(false);
+    let order = |watched| WatchOrder {
+        ranges: &[ALL_WINDOWS],
+        watched,
+        lasts: Duration::from_secs(600),
+        most: 1000,
+    };
+    thread::scope(|scope| {
+        let watches = [Watched::Stores, Watched::Everything].map(|watched| {
+            let over = &over;
+            scope.spawn(move || upkeep.watch(&order(watched), &|| over.load(Ordering::Relaxed)).unwrap())
+        });
+        until("both", || upkeep.busy().watches == MOST_WATCHES);
+        let third = upkeep.watch(&order(Watched::Stores), &|| false).unwrap_err();
+        assert_eq!(third.kind(), Kind::Conflict);
+        for n in 0..4 {
+            let path = folder.path().join(n.to_string());
+            upkeep.dump(&path).unwrap();
+            assert!(is_one_moment(&File::open(&path).unwrap()), "dump {n}");
+            upkeep.discard(slice::from_ref(&ALL_WINDOWS), Which::Hinted).unwrap();
+        }
+        guest.wait_for_stores(3);
+        over.store(true, Ordering::Relaxed);
+        for watch in watches {
+            let touches = watch.join().unwrap();
+            let stored: Vec<u64> = STORING
+                .flat_map(|server| places(server).take(15).map(frame_of))
+                .collect();
+            let seen = |frame: &u64| touches.seen.iter().any(|seen| frame_of(seen.real) == *frame);
+            assert!(stored.iter().all(seen));
+        }
+    });
+    assert_eq!(upkeep.busy().watches, 0);
+    guest.passes();
+}
+
+#[test]
+fn a_store_of_this_program_is_its_own() {
+    let machine = machine(1);
+    thread::scope(|scope| {
+        let watch = scope.spawn(|| watch_all(&machine.upkeep, 0x5000..0x7000, Watched::Everything));
+        until("the watch", || machine.ram.frames().right(0x6000) == Right::Nothing);
+        assert_eq!(machine.ram.read(0x6008), Some([0; 4]));
+        machine.ram.write(0x5ff0, &[1; 32]).unwrap();
+        let touches = watch.join().unwrap();
+        let seen = touches.seen.iter().map(|seen| (seen.real, seen.access, seen.by));
+        let expected = [(0x6008, Access::Load), (0x5ff0, Access::Store)];
+        assert!(seen.eq(expected.map(|(real, access)| (real, access, Accessor::Program))));
+    });
+}
+
+#[test]
+fn a_kernel_keeps_its_processors_from_what_is_watched_and_from_nothing_afterwards() {
+    let machine = machine(1);
+    let kernel = Arc::new(Kernel::default());
+    let upkeep = upkeep_with(&machine, &kernel);
+    let withheld = || kernel.withheld.lock().unwrap().clone();
+    thread::scope(|scope| {
+        let watch = scope.spawn(|| watch_all(&upkeep, 0x5000..0x6000, Watched::Everything));
+        until("the watch", || withheld() == slice::from_ref(&(0x5000..0x6000)));
+        assert_eq!(machine.ram.frames().right(0x5000), Right::Nothing);
+        machine.ram.write(0x5000, &[1]).unwrap();
+        assert_eq!(watch.join().unwrap().touched, 1);
+    });
+    assert_eq!(withheld(), []);
+    kernel.fails.store(true, Ordering::Relaxed);
+    let order = WatchOrder {
+        ranges: slice::from_ref(&(0..FRAME)),
+        watched: Watched::Everything,
+        lasts: Duration::from_secs(600),
+        most: 1,
+    };
+    let error = upkeep.watch(&order, &|| false).unwrap_err();
+    assert!(
+        error.kind() == Kind::NotPossible && error.to_string().contains("3 pages of the host"),
+        "{error}"
+    );
+    assert_eq!((withheld(), machine.ram.frames().right(0)), (vec![], Right::Store));
+}
+
+#[test]
+fn nobody_watches_the_stores_alone_of_what_a_kernel_runs() {
+    let machine = machine(1);
+    let upkeep = upkeep_with(&machine, &Arc::default());
+    let order = WatchOrder {
+        ranges: slice::from_ref(&(0..FRAME)),
+        watched: Watched::Stores,
+        lasts: Duration::from_secs(600),
+        most: 1,
+    };
+    let error = upkeep.watch(&order, &|| false).unwrap_err();
+    assert!(error.kind() == Kind::NotPossible && error.to_string().contains("--accel emulated"));
 }
 
 /// At whatever moment: each answers, nothing hangs, no file is left.
@@ -311,7 +513,14 @@ fn the_end_of_the_run_ends_all_of_it() {
         let harvest = || upkeep.dirty_harvest().map(drop);
         let dump = || upkeep.dump(&path).map(|_| fs::remove_file(&path).unwrap());
         let unmap = || upkeep.unmap(&[ALL_WINDOWS]).map(drop);
-        let works: [&(dyn Fn() -> Result<(), UpkeepError> + Sync); 4] = [&discard, &harvest, &dump, &unmap];
+        let order = WatchOrder {
+            ranges: &[ALL_WINDOWS],
+            watched: Watched::Everything,
+            lasts: Duration::from_secs(600),
+            most: 3,
+        };
+        let watch = || upkeep.watch(&order, &|| false).map(drop);
+        let works: [&(dyn Fn() -> Result<(), UpkeepError> + Sync); 5] = [&discard, &harvest, &dump, &unmap, &watch];
         thread::scope(|scope| {
             for work in works {
                 let stop = &guest.machine.stop;
@@ -377,10 +586,12 @@ fn the_time_that_processors_take_to_let_go_is_counted() {
     });
 }
 
-/// A kernel that walks the table, and whose log is not always to be had.
+/// A kernel that walks the table, and does not always do what it is asked for.
 #[derive(Default)]
 struct Kernel {
     fails: AtomicBool,
+    /// What processors are kept from.
+    withheld: Mutex<Vec<std::ops::Range<u64>>>,
 }
 
 impl KernelMemory for Kernel {
@@ -395,6 +606,19 @@ impl KernelMemory for Kernel {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         Ok(vec![0; (RAM / rustix::param::page_size() as u64).div_ceil(64) as usize])
+    }
+
+    fn withhold(&self, ranges: &[std::ops::Range<u64>]) -> Result<(), NotWithheld> {
+        self.withheld.lock().unwrap().extend_from_slice(ranges);
+        match self.fails.load(Ordering::Relaxed) {
+            true => Err(NotWithheld::TooMany { wanted: 3, most: 2 }),
+            false => Ok(()),
+        }
+    }
+
+    fn settle(&self, ranges: &[std::ops::Range<u64>]) -> io::Result<()> {
+        self.withheld.lock().unwrap().retain(|range| !ranges.contains(range));
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use hpt::{Abandoned, Patience as _};
 
+use super::discard::pieces;
 use super::{Upkeep, UpkeepError};
 
 /// What was unmapped.
@@ -35,11 +36,12 @@ impl Upkeep {
         let ranges = self.check(WHAT, ranges)?;
         let began = Instant::now();
         if let Some(kernel) = &self.kernel {
-            for range in &ranges {
+            // Each with all processors outside: in pieces, so that they run in between.
+            for piece in ranges.iter().flat_map(pieces) {
                 if self.stop.is_over() {
                     return Err(UpkeepError::gone(WHAT));
                 }
-                kernel.unmap(range);
+                kernel.unmap(&piece);
             }
             return Ok(Unmapping {
                 took: began.elapsed(),

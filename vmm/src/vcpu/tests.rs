@@ -1,9 +1,11 @@
 //! One processor, carried by the test.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use devices::bus::Registers;
 use devices::xics::CpuLine as _;
+use emulator::Operand;
 use hpt::{Access, Endless, Right};
 use power::hcall::{Hcall, Status};
 
@@ -28,7 +30,7 @@ impl Rig {
         assert_eq!(vcpu.look(&machine, Instant::now()), Outlook::Waits);
         assert!(machine.processors.by_server(0).start(START));
         assert_eq!(vcpu.look(&machine, Instant::now()), Outlook::Runs);
-        vcpu.arrive(&machine, |_| Scripted::new(&wires[0], Box::new(program) as Program));
+        assert!(vcpu.arrive(&machine, |_| Scripted::new(&wires[0], Box::new(program) as Program)));
         Self { machine, vcpu }
     }
 
@@ -43,7 +45,7 @@ impl Rig {
     }
 
     fn arrive(&mut self) {
-        self.vcpu.arrive(&self.machine, |_| unreachable!("it is made once"));
+        assert!(self.vcpu.arrive(&self.machine, |_| unreachable!("it is made once")));
     }
 
     /// Whether the dispatch counter says that it runs.
@@ -174,11 +176,11 @@ fn a_processor_confers_to_the_one_that_it_names() {
         let mut vcpu = Vcpu::new(0);
         machine.processors.by_server(0).start(START);
         let program = move |state: &mut State| state.call(Hcall::Confer, [target, 1]);
-        vcpu.arrive(&machine, |_| Scripted::new(&wires[0], Box::new(program)));
+        assert!(vcpu.arrive(&machine, |_| Scripted::new(&wires[0], Box::new(program))));
         assert_eq!(vcpu.run(&machine, || false), named);
         assert!(vcpu.has_conferred());
         assert_eq!(vcpu.look(&machine, Instant::now()), Outlook::Runs);
-        vcpu.arrive(&machine, |_| unreachable!("it is made once"));
+        assert!(vcpu.arrive(&machine, |_| unreachable!("it is made once")));
     }
 }
 
@@ -214,15 +216,16 @@ fn memory_that_is_withheld_is_waited_for_and_then_the_processor_goes_on() {
             1 => Exit::Withheld {
                 real: 0x5000,
                 access: Access::Store,
+                pc: 0,
             },
             _ => cede(state),
         }
     });
-    let frames = Arc::clone(rig.machine.ram.frames());
-    frames.narrow(0x5000..0x6000, Right::Load, &Endless).unwrap();
+    let protection = rig.machine.ram.frames().protect(None).unwrap();
+    protection.take(0x5000..0x6000, Right::Load, &Endless).unwrap();
     thread::scope(|scope| {
         let carried = scope.spawn(|| rig.run(false));
-        frames.widen(0x5000..0x6000, Right::Store);
+        protection.give(0x5000..0x6000, Right::Store);
         assert_eq!(carried.join().unwrap(), Outlook::Waits);
     });
     let waited = rig.machine.ram.waits().read();
@@ -234,12 +237,94 @@ fn the_end_of_the_run_ends_the_wait_for_memory() {
     let mut rig = Rig::new(|_| Exit::Withheld {
         real: 0x5000,
         access: Access::Load,
+        pc: 0,
     });
-    let frames = Arc::clone(rig.machine.ram.frames());
-    frames.narrow(0x5000..0x6000, Right::Nothing, &Endless).unwrap();
+    let protection = rig.machine.ram.frames().protect(None).unwrap();
+    protection.take(0x5000..0x6000, Right::Nothing, &Endless).unwrap();
     let stop = Arc::clone(&rig.machine.stop);
     thread::scope(|scope| {
         scope.spawn(|| rig.run(false));
         stop.request(Ending::Quit);
     });
+}
+
+/// A device that has its offset in every byte, and keeps what is stored.
+#[derive(Default)]
+struct Offsets(Mutex<Vec<(u64, Vec<u8>)>>);
+
+impl Registers for Offsets {
+    fn load(&self, offset: u64, into: &mut [u8]) {
+        into.fill(offset as u8);
+    }
+
+    fn store(&self, offset: u64, from: &[u8]) {
+        self.0.lock().unwrap().push((offset, from.to_vec()));
+    }
+}
+
+#[test]
+fn what_is_no_memory_is_answered_by_a_device_or_by_nobody() {
+    const AT: u64 = 1 << 40;
+    let mut runs = 0;
+    let mut rig = Rig::new(move |state| {
+        runs += 1;
+        let store = |real| Exit::Store {
+            real,
+            operand: Operand::new(&[1, 2, 3, 4]),
+        };
+        match runs {
+            1 => Exit::Load {
+                real: AT + 0x24,
+                bytes: 2,
+            },
+            2 => {
+                assert_eq!(state.answer, [0x24; 2]);
+                Exit::Load {
+                    real: AT + 0x1000,
+                    bytes: 8,
+                }
+            }
+            3 => {
+                assert_eq!(state.answer, [0xff; 8], "nobody is there");
+                store(AT + 0xffc)
+            }
+            4 => store(AT + 0xffe),
+            _ => cede(state),
+        }
+    });
+    let device = Arc::<Offsets>::default();
+    rig.machine.bus.map(AT..AT + 0x1000, Arc::clone(&device) as _).unwrap();
+    assert_eq!(rig.run(false), Outlook::Waits);
+    assert_eq!(*device.0.lock().unwrap(), [(0xffc, vec![1, 2, 3, 4])]);
+    let exits = rig.machine.tally.as_ref().unwrap().exits();
+    assert_eq!((exits.device_loads, exits.device_stores), (2, 2));
+}
+
+/// A carrier has looked at it and is about to carry it, or carries it: in each case the machine is reset before it goes on.
+#[test]
+fn a_processor_of_a_machine_that_was_reset_is_stopped_whatever_it_did() {
+    let mut looked_at = Rig::new(cede);
+    assert_eq!(looked_at.run(false), Outlook::Waits);
+    looked_at.machine.processors.by_server(0).prod();
+    assert_eq!(looked_at.look(), Outlook::Runs);
+    looked_at.machine.processors.reset();
+    assert!(
+        !looked_at
+            .vcpu
+            .arrive(&looked_at.machine, |_| unreachable!("it is made once"))
+    );
+    assert_eq!(looked_at.look(), Outlook::Waits);
+    assert!(looked_at.machine.processors.by_server(0).start(START));
+    assert_eq!(looked_at.look(), Outlook::Runs);
+    looked_at.arrive();
+    assert!(looked_at.is_dispatched());
+
+    let mut carried = Rig::new(|_| unreachable!("it does not go into the guest"));
+    carried.machine.processors.reset();
+    assert_eq!(carried.run(false), Outlook::Waits);
+    // Started anew before its carrier has parked it.
+    let mut started = Rig::new(|_| unreachable!("not before it has arrived"));
+    started.machine.processors.reset();
+    assert!(started.machine.processors.by_server(0).start(START));
+    assert_eq!(started.run(false), Outlook::Runs);
 }

@@ -197,6 +197,33 @@ fn an_unknown_instruction_is_named_at_the_end() {
 }
 
 #[test]
+fn the_guest_has_the_processor_that_the_user_names() {
+    // What PVR says, after an instruction of ISA 3.0 on a POWER9.
+    let source = "
+        mfspr r9,287; srdi r9,r9,16; cmplwi r9,0x4e; bne eight
+        addpcis r4,0; lis r6,text9@h; ori r6,r6,text9@l; b say
+    eight: lis r6,text8@h; ori r6,r6,text8@l
+    say: li r5,7; bl print; b power_off
+        .align 3
+    text8: .ascii \"POWER8\\n         \"
+    text9: .ascii \"POWER9\\n         \"";
+    for (arguments, chip) in [
+        (&[][..], "POWER8"),
+        (&["--cpu", "power8"], "POWER8"),
+        (&["--cpu", "power9"], "POWER9"),
+    ] {
+        let expected = (Some(0), format!("{chip}\n"), String::new());
+        assert_eq!(run_guest(source, arguments), expected);
+    }
+    let said = |arguments: &[&str]| {
+        let kernel = guest("b power_off");
+        let path = kernel.path().to_str().unwrap();
+        run(&[&["run", "--mem", "16M", "--kernel", path], arguments].concat()).2
+    };
+    assert!(said(&["--cpu", "power9"]).starts_with("pteg: emulating POWER9 processors: "));
+}
+
+#[test]
 fn signals_stop_the_guest_and_set_the_status() {
     let kernel = spinning();
     for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("QUIT", 3)] {

@@ -5,6 +5,7 @@
 mod doctor;
 mod ends;
 mod guest;
+mod statistics;
 mod terminal;
 mod wrong_use;
 

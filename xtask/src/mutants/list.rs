@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Lines with `-` and `=` are what stands in the file, one after the other, and only once; those with `=` and `+` are what
-//! comes there instead. White space at the ends of a line does not count. Several `by` are allowed: one test must fail.
+//! comes there instead. White space at the ends of a line does not count. Several `by` are allowed: one test must fail. It is of the
+//! package that the file is in, unless another one stands before it: `vmm-models/loom_models::pause_model::…`.
 //! `hangs` says that a test that does not end counts as failed.
 
 /// A test: `target::path`, where the target is a file or directory of the crate's `tests`, or `lib`.
@@ -71,10 +72,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Mutant>, String> {
                 mutant.why = [&*mutant.why, rest].join(" ").trim().to_owned();
             }
             "by" => {
-                let package = mutant.file.split('/').next().unwrap_or_default().to_owned();
-                let (target, name) = rest.split_once("::").ok_or_else(|| wrong("a test is target::path"))?;
+                let own = mutant.file.split('/').next().unwrap_or_default();
+                let (package, test) = rest.split_once('/').unwrap_or((own, rest));
+                let (target, name) = test.split_once("::").ok_or_else(|| wrong("a test is target::path"))?;
                 mutant.tests.push(Test {
-                    package,
+                    package: package.to_owned(),
                     target: target.to_owned(),
                     name: name.to_owned(),
                 });
@@ -147,6 +149,11 @@ by     oracle::b
         assert_eq!((&*mutant.why, mutant.tests.len()), ("because of this", 2));
         assert!(mutant.tests[0].is_model() && !mutant.tests[1].is_model());
         assert_eq!(mutant.tests[0].package, "hpt");
+        let elsewhere = parse(&LIST.replace("oracle::b", "tests/oracle::b")).unwrap();
+        assert_eq!(
+            (&*elsewhere[0].tests[1].package, &*elsewhere[0].tests[1].target),
+            ("tests", "oracle")
+        );
         let text = "a\n    first();\n    second(Release);\nsecond(Release);\n";
         assert_eq!(
             mutant.apply(text).unwrap(),

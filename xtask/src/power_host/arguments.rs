@@ -16,8 +16,8 @@ pub enum Work {
     Shell,
     /// Run this line.
     Run(String),
-    /// Measure.
-    Bench,
+    /// Take all figures, or those whose names have this word in them.
+    Bench(Option<String>),
 }
 
 /// The arguments.
@@ -103,26 +103,26 @@ impl Arguments {
                     words.extend(rest.iter().map(|&word| word.to_owned()));
                     break;
                 }
-                word if !word.starts_with('-') && work == "test" => words.push(word.to_owned()),
+                word if !word.starts_with('-') && matches!(work, "test" | "bench") => words.push(word.to_owned()),
                 other => return Err(format!("`{other}` is not an argument of power-host {work}")),
             }
         }
         parsed.work = match (work, words.is_empty()) {
             ("test", _) if words.len() < 2 => Work::Test(words.pop()),
-            ("test", _) => return Err("power-host test takes one word at most".to_owned()),
+            ("bench", _) if words.len() < 2 => Work::Bench(words.pop()),
+            ("test" | "bench", _) => return Err(format!("power-host {work} takes one word at most")),
             ("run", false) => Work::Run(words.join(" ")),
             ("run", true) => return Err("a line to run is missing: `power-host run -- pteg doctor`".to_owned()),
             ("build", true) => Work::Build,
             ("shell", true) => Work::Shell,
-            ("bench", true) => Work::Bench,
-            ("build" | "shell" | "bench", false) => return Err(format!("power-host {work} takes no words")),
+            ("build" | "shell", false) => return Err(format!("power-host {work} takes no words")),
             _ => return Err(format!("`{work}` is nothing that power-host does: {WORKS}")),
         };
         let is_chosen = machine.is_some() || pages.is_some();
         parsed.places = match (native, all, is_chosen) {
             (false, true, false) => ALL.into(),
             (true, false, false) => vec![Place::Native],
-            (false, false, false) if parsed.work == Work::Bench => MEASURED.into(),
+            (false, false, false) if matches!(parsed.work, Work::Bench(_)) => MEASURED.into(),
             (false, false, _) => vec![Place::Emulated(
                 machine.unwrap_or(Machine::PowerNv8),
                 pages.unwrap_or(Pages::Small),
@@ -183,6 +183,9 @@ mod tests {
         let places: Vec<String> = parsed.places.iter().map(Place::to_string).collect();
         assert_eq!(places, ["powernv8-4k", "powernv8-64k"]);
         assert!(parsed.runs == 5 && parsed.is_written);
+        assert_eq!(parsed.work, Work::Bench(None));
+        let parsed = Arguments::parse(&["bench", "unmap"]).unwrap();
+        assert_eq!(parsed.work, Work::Bench(Some("unmap".to_owned())));
         let parsed = Arguments::parse(&["bench", "--pages", "64k"]).unwrap();
         assert!(parsed.places.len() == 1 && parsed.runs == RUNS && !parsed.is_written);
     }

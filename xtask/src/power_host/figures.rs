@@ -13,14 +13,18 @@ use super::{Made, emulated, made};
 use crate::output::say;
 use crate::workspace::Workspace;
 
-/// Takes every figure on every host that is wanted, and shows the comparison.
-pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode, Failed> {
+/// What pteg is built with beside the usual: the other ways that it is compared with.
+const COMPARISONS: &[&str] = &["--features", "vmm/comparisons"];
+
+/// Takes the figures with `word` in their names, or all, on every host that is wanted, and shows the comparisons.
+pub fn bench(workspace: &Workspace, arguments: &Arguments, word: Option<&str>) -> Result<ExitCode, Failed> {
     let mut said = Side::ALL.map(|_| String::new());
     for &place in &arguments.places {
         for side in &mut said {
             *side += &format!("host {place}\n");
         }
-        let figures: Vec<&Figure> = FIGURES.iter().filter(|figure| (figure.places)(place)).collect();
+        let is_wanted = |figure: &&Figure| word.is_none_or(|word| figure.name.contains(word)) && (figure.places)(place);
+        let figures: Vec<&Figure> = FIGURES.iter().filter(is_wanted).collect();
         let mut taken = |figure: &Figure, output: &str| {
             let of_it = Side::ALL
                 .into_iter()
@@ -32,7 +36,7 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode, F
             Place::Native => natively(workspace, arguments, &figures, &mut taken)?,
             Place::Emulated(machine, pages) => {
                 let cache = Cache::from_environment()?;
-                let (setup, mut root) = emulated(workspace, arguments, (machine, pages), "release")?;
+                let (setup, mut root) = emulated(workspace, arguments, (machine, pages), "release", COMPARISONS)?;
                 let mut there = Vec::new();
                 for figure in &figures {
                     root.script(figure.name, figure.command);
@@ -57,10 +61,29 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode, F
     }
     let directory = workspace.target().join("power-host/figures");
     fs::create_dir_all(&directory)?;
-    let [ours, theirs] = Side::ALL.map(|side| directory.join(format!("{side:?}.txt").to_lowercase()));
-    fs::write(&ours, &said[0])?;
-    fs::write(&theirs, &said[1])?;
-    let mut compare = vec!["costs", "--costs", text(&theirs)?, text(&ours)?];
+    let files = Side::ALL.map(|side| directory.join(format!("{side:?}.txt").to_lowercase()));
+    for (file, said) in files.iter().zip(&said) {
+        fs::write(file, said)?;
+    }
+    let [ours, theirs, unmapping] = &files;
+    let has = |side| {
+        FIGURES
+            .iter()
+            .any(|figure| figure.side == side && word.is_none_or(|word| figure.name.contains(word)))
+    };
+    let mut compare = Vec::new();
+    if has(Side::Ours) || has(Side::Theirs) {
+        compare.extend(["costs", "--costs", text(theirs)?, text(ours)?]);
+    }
+    if has(Side::Unmapping) {
+        compare.extend(["kvm-unmap", "--kvm-unmap", text(unmapping)?]);
+    }
+    if compare.is_empty() {
+        return Err(Failed(format!(
+            "no figure has `{}` in its name",
+            word.unwrap_or_default()
+        )));
+    }
     if arguments.is_written {
         compare.push("--write");
     }
@@ -92,7 +115,7 @@ fn natively(
     figures: &[&Figure],
     taken: &mut impl FnMut(&Figure, &str),
 ) -> Result<(), Failed> {
-    let Made { pteg, .. } = made(workspace, Place::Native, "release")?;
+    let Made { pteg, .. } = made(workspace, Place::Native, "release", COMPARISONS)?;
     let cache = Cache::from_environment()?;
     let directory = tempfile::tempdir()?;
     for file in figures.iter().flat_map(|figure| figure.files) {

@@ -52,7 +52,7 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
         Work::Build => build(workspace, &arguments),
         Work::Shell => shell(workspace, &arguments),
         Work::Run(line) => run(workspace, &arguments, line),
-        Work::Bench => figures::bench(workspace, &arguments),
+        Work::Bench(word) => figures::bench(workspace, &arguments, word.as_deref()),
     };
     done.unwrap_or_else(|Failed(why)| {
         eprintln!("xtask: power-host: {why}");
@@ -123,7 +123,7 @@ fn step_name(place: Place) -> &'static str {
 
 /// Runs the cases of a host as tests.
 fn cases(workspace: &Workspace, tally: &mut Tally, place: Place, word: Option<&str>, effort: Effort) -> Outcome {
-    match made(workspace, place, "debug") {
+    match made(workspace, place, "debug", &[]) {
         Ok(Made { pteg, kernel }) => {
             let mut command = workspace.cargo(&[
                 "test",
@@ -157,12 +157,14 @@ struct Made {
     kernel: Option<PathBuf>,
 }
 
-/// Makes what `place` needs, with `pteg` of a profile of cargo's.
-fn made(workspace: &Workspace, place: Place, profile: &str) -> Result<Made, Failed> {
-    let mut arguments = vec!["build", "--locked", "--package", "vmm"];
+/// Makes what `place` needs, with `pteg` of a profile of cargo's, built with `more`.
+fn made(workspace: &Workspace, place: Place, profile: &str, more: &[&'static str]) -> Result<Made, Failed> {
+    // `PROGRAMS`.
+    let mut arguments = vec!["build", "--locked", "--package", "vmm", "--package", "tests", "--bins"];
     if profile == "release" {
         arguments.push("--release");
     }
+    arguments.extend(more);
     let (mut command, results, kernel) = match place {
         Place::Native if !is_power() => {
             return Err(Failed(
@@ -192,7 +194,7 @@ fn made(workspace: &Workspace, place: Place, profile: &str) -> Result<Made, Fail
 
 fn build(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode, Failed> {
     for &place in &arguments.places {
-        let Made { pteg, kernel } = made(workspace, place, "debug")?;
+        let Made { pteg, kernel } = made(workspace, place, "debug", &[])?;
         say(&format!("{place}: {}", pteg.display()));
         if let Some(kernel) = kernel {
             say(&format!("{place}: {}", kernel.display()));
@@ -207,8 +209,9 @@ fn emulated(
     arguments: &Arguments,
     (machine, pages): (Machine, Pages),
     profile: &str,
+    more: &[&'static str],
 ) -> Result<(Setup, Root), Failed> {
-    let made = made(workspace, Place::Emulated(machine, pages), profile)?;
+    let made = made(workspace, Place::Emulated(machine, pages), profile, more)?;
     let kernel = made.kernel.expect("an emulated host has one");
     let mut setup = Setup::new(machine, kernel);
     setup.processors = arguments.processors.unwrap_or(setup.processors);
@@ -223,10 +226,10 @@ fn emulated(
 fn shell(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode, Failed> {
     let cache = Cache::from_environment()?;
     let Place::Emulated(machine, pages) = arguments.places[0] else {
-        let Made { pteg, .. } = made(workspace, Place::Native, "debug")?;
+        let Made { pteg, .. } = made(workspace, Place::Native, "debug", &[])?;
         return Ok(native("exec ${SHELL:-sh}", &pteg)?);
     };
-    let (setup, mut root) = emulated(workspace, arguments, (machine, pages), "debug")?;
+    let (setup, mut root) = emulated(workspace, arguments, (machine, pages), "debug", &[])?;
     root.interactive();
     let packed = root.pack(&cache, &Stderr::new())?;
     let status = setup.at_terminal(&packed).status()?;
@@ -239,10 +242,10 @@ fn run(workspace: &Workspace, arguments: &Arguments, line: &str) -> Result<ExitC
     let mut worst = 0;
     for &place in &arguments.places {
         let Place::Emulated(machine, pages) = place else {
-            let Made { pteg, .. } = made(workspace, place, "debug")?;
+            let Made { pteg, .. } = made(workspace, place, "debug", &[])?;
             return Ok(native(line, &pteg)?);
         };
-        let (setup, mut root) = emulated(workspace, arguments, (machine, pages), "debug")?;
+        let (setup, mut root) = emulated(workspace, arguments, (machine, pages), "debug", &[])?;
         root.script(LINE, line);
         let packed = root.pack(&cache, &Stderr::new())?;
         say(&format!("    booting {place}"));

@@ -11,11 +11,15 @@ use serde_json::Value;
 /// No processor may be held up for longer by pteg, whether it waits for memory that is withheld or is in a hypercall.
 ///
 /// What it waits for is bounded: that 16 MiB are given back to the host (a piece of a discard), that all processors have left the guest
-/// and a bit is set for each page of memory (the beginning of a dump), that 256 KiB are copied into a file; or, in a hypercall, that
+/// and a bit is set for each page of memory (the beginning of a dump or a watch), that 256 KiB are copied into a file; or, in a hypercall, that
 /// processors leave the guest. Each is milliseconds of work, and some hundred where the host has half as many processors as there are threads and
 /// writes the file to a disk. A second is far above that, and far below what Linux complains about (its watchdogs: ten seconds and more); no wait
 /// that goes with the size of memory or of the table stays below it.
 const BOUND: Duration = Duration::from_secs(1);
+
+/// The one call that is not held to it: it moves every bolted entry to the new table, with all processors outside the guest, and takes as long as there
+/// are such entries: some hundred thousand in the soak, which a host that is busy with others moves in seconds.
+const BY_SIZE: &str = "H_RESIZE_HPT_COMMIT";
 
 /// The host adds to that what it keeps a thread waiting that could run, as a [`Probe`] has seen it, for each of so many threads that are waited for one
 /// after another: the other processors.
@@ -71,12 +75,17 @@ fn judge_statistics(statistics: &Value, host: Duration) -> Option<(String, Vec<S
         .iter()
         .map(|call| Some((call["name"].as_str()?, call["longest_seconds"].as_f64()?)))
         .collect();
-    let (name, longest) = calls?.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (by_size, calls): (Vec<_>, Vec<_>) = calls?.into_iter().partition(|(name, _)| *name == BY_SIZE);
+    let (name, longest) = calls.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let by_size: String = by_size
+        .iter()
+        .map(|(name, longest)| format!(" but {name}, {longest:.6} s"))
+        .collect();
     let bound = (BOUND + WAITED_FOR * host).as_secs_f64();
     let host = host.as_secs_f64();
     let line = format!(
         "delays: a processor got no further for {delay:.6} s at most, as memory was withheld ({waits} waits, {waited:.3} s in all); the longest \
-         hypercall was {name}, {longest:.6} s; the bound is {bound:.1} s, as the host kept a thread waiting for {host:.3} s"
+         hypercall was {name}, {longest:.6} s{by_size}; the bound is {bound:.1} s, as the host kept a thread waiting for {host:.3} s"
     );
     let mut wrong = Vec::new();
     if delay > bound {
@@ -127,5 +136,18 @@ mod tests {
         assert!(wrong(3, 0.5, 1.5)[0].contains("H_ENTER took"));
         assert!(wrong(0, 0.0, 0.5)[0].contains("nothing was tried"));
         assert_eq!(judge_statistics(&json!({}), Duration::ZERO), None);
+    }
+
+    #[test]
+    fn the_move_of_a_table_takes_as_long_as_there_are_bolted_entries() {
+        let mut statistics = statistics(3, 0.25, 0.5);
+        let calls = statistics["hypercalls"]["calls"].as_array_mut().unwrap();
+        calls.push(json!({ "name": "H_RESIZE_HPT_COMMIT", "longest_seconds": 5.0 }));
+        let (line, wrong) = judge_statistics(&statistics, Duration::ZERO).unwrap();
+        assert!(
+            line.contains("H_ENTER, 0.500000 s but H_RESIZE_HPT_COMMIT, 5.000000 s;"),
+            "{line}"
+        );
+        assert_eq!(wrong, [""; 0]);
     }
 }

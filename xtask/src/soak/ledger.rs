@@ -31,6 +31,8 @@ pub(super) const MOST_OWED: u64 = 100;
 pub(super) struct Ledger {
     memory: File,
     copy: Vec<u8>,
+    /// Pages whose copy is not all zeros.
+    filled: BTreeSet<u64>,
     /// Pages that have changed, and that the last harvest did not name.
     owed: BTreeSet<u64>,
     /// What it has seen.
@@ -55,6 +57,7 @@ impl Ledger {
             memory,
             // Costs the host what the guest uses, as zeros are never written.
             copy: vec![0; usize::try_from(bytes).expect("the host has as many addresses")],
+            filled: BTreeSet::new(),
             owed: BTreeSet::new(),
             counts: Counts::default(),
         }
@@ -68,17 +71,13 @@ impl Ledger {
     /// Tracking has begun.
     pub(super) fn begin(&mut self) -> io::Result<()> {
         self.owed.clear();
-        self.each_changed(0..self.pages(), |copy, now, _| copy.copy_from_slice(now))
+        self.copy_again(0..self.pages())
     }
 
     /// The pages of `pages` that differ from their copies.
     pub(super) fn look(&mut self, pages: Range<u64>) -> io::Result<BTreeSet<u64>> {
         self.counts.looked_at += pages.end - pages.start;
-        let mut changed = BTreeSet::new();
-        self.each_changed(pages, |_, _, page| {
-            changed.insert(page);
-        })?;
-        Ok(changed)
+        self.changed(pages)
     }
 
     /// A harvest that was asked for after `changed` had been seen, and has these ranges of addresses: the pages that are lost.
@@ -95,32 +94,50 @@ impl Ledger {
         self.counts.owed += self.owed.difference(&owed_before).count() as u64;
         for range in ranges {
             let pages = range.start / PAGE..(range.end / PAGE).min(self.pages());
-            self.each_changed(pages, |copy, now, _| copy.copy_from_slice(now))?;
+            self.copy_again(pages)?;
         }
         Ok(lost)
     }
 
-    /// Calls `work` with copy, content and number of each page that differs.
-    fn each_changed(&mut self, pages: Range<u64>, mut work: impl FnMut(&mut [u8], &[u8], u64)) -> io::Result<()> {
-        const TOGETHER: u64 = 256;
-        let mut buffer = vec![0; (TOGETHER * PAGE) as usize];
-        let mut at = pages.start;
-        while at < pages.end {
-            // What was never stored to is zero here and there.
-            at = at.max(data_behind(&self.memory, at * PAGE)? / PAGE);
-            let count = pages.end.saturating_sub(at).min(TOGETHER);
-            let bytes = (count * PAGE) as usize;
-            self.memory.read_exact_at(&mut buffer[..bytes], at * PAGE)?;
-            let first = ((at * PAGE) as usize).min(self.copy.len());
-            let copies = self.copy[first..].chunks_mut(PAGE as usize);
-            for ((page, copy), now) in (at..).zip(copies).zip(buffer[..bytes].chunks(PAGE as usize)) {
-                if *copy != *now {
-                    work(copy, now, page);
-                }
+    /// Makes the copies of `pages` what the pages are.
+    fn copy_again(&mut self, pages: Range<u64>) -> io::Result<()> {
+        for page in self.changed(pages)? {
+            let first = (page * PAGE) as usize;
+            let copy = &mut self.copy[first..first + PAGE as usize];
+            self.memory.read_exact_at(copy, page * PAGE)?;
+            if copy.iter().all(|&byte| byte == 0) {
+                self.filled.remove(&page);
+            } else {
+                self.filled.insert(page);
             }
-            at += count;
         }
         Ok(())
+    }
+
+    /// The pages of `pages` that differ from their copies.
+    fn changed(&self, pages: Range<u64>) -> io::Result<BTreeSet<u64>> {
+        const TOGETHER: u64 = 256;
+        let mut buffer = vec![0; (TOGETHER * PAGE) as usize];
+        let mut changed = BTreeSet::new();
+        let mut at = pages.start;
+        while at < pages.end {
+            let data = (data_behind(&self.memory, at * PAGE)? / PAGE).min(pages.end);
+            // A hole is zeros, whoever made it.
+            changed.extend(self.filled.range(at..data));
+            let count = (pages.end - data).min(TOGETHER);
+            let now = &mut buffer[..(count * PAGE) as usize];
+            self.memory.read_exact_at(now, data * PAGE)?;
+            let copies = self.copy[(data * PAGE) as usize..].chunks(PAGE as usize);
+            let both = copies.zip(now.chunks(PAGE as usize));
+            changed.extend(
+                (data..)
+                    .zip(both)
+                    .filter(|(_, (copy, now))| copy != now)
+                    .map(|(page, _)| page),
+            );
+            at = data + count;
+        }
+        Ok(changed)
     }
 }
 
@@ -135,6 +152,8 @@ pub(super) fn data_behind(file: &File, at: u64) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::FallocateFlags;
+
     use super::*;
 
     const PAGES: u64 = 1000;
@@ -197,6 +216,18 @@ mod tests {
         assert!(ledger.look(0..600).unwrap().is_empty());
         assert!(ledger.look(601..PAGES).unwrap().is_empty());
         assert_eq!(ledger.look(600..601).unwrap(), BTreeSet::from([600]));
+    }
+
+    #[test]
+    fn a_page_that_has_become_a_hole_differs_until_a_harvest_names_it() {
+        let (file, mut ledger) = ledger();
+        let punched = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(&file, punched, 300 * PAGE, 2 * PAGE).unwrap();
+        let changed = ledger.look(0..PAGES).unwrap();
+        assert_eq!(changed, BTreeSet::from([300, 301]));
+        assert!(ledger.harvested(changed, &[range(300..301)]).unwrap().is_empty());
+        assert_eq!(ledger.look(0..PAGES).unwrap(), BTreeSet::from([301]));
+        assert_eq!(ledger.harvested(BTreeSet::new(), &[]).unwrap(), [301]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What host threads do to the guest's memory during a soak with `--upkeep`, through the control socket: discard, unmap, track and dump, at
+//! What host threads do to the guest's memory during a soak with `--upkeep`, through the control socket: discard, unmap, track, watch and dump, at
 //! random, until the run ends.
 //!
 //! Linux gets the lower part of memory ([`GUEST`]), where translations are taken away under it by pages and by gigabytes, stores are
-//! logged (`track`, with a ledger of its own), and all is dumped. What is above is nobody's: there pages are filled and whole gigabytes
+//! logged (`track`, with a ledger of its own), accesses are watched (`watch`), and all is dumped. What is above is nobody's: there pages are filled and whole gigabytes
 //! discarded by force. Below only what the guest has declared unused would go, which Linux does not do; the request is made all the same.
 
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::ledger::{PAGE, data_behind};
-use super::{client, track};
+use super::{client, track, watch};
 
 /// Flags of `pteg run`: memory, of which Linux is told the half.
 pub(super) const MEMORY: [&str; 2] = ["--mem", "4G"];
@@ -25,7 +25,8 @@ pub(super) const MEMORY: [&str; 2] = ["--mem", "4G"];
 pub(super) const GUEST_LIMIT: &str = "mem=2G";
 /// Bytes that are Linux'.
 pub(super) const GUEST: u64 = 2 << 30;
-const ALL: u64 = 4 << 30;
+/// Bytes of all of it.
+pub(super) const ALL: u64 = 4 << 30;
 
 /// No request may take longer: a bound that hangs and lost wake-ups break, not a promise of speed.
 const BOUND: Duration = Duration::from_secs(60);
@@ -81,7 +82,7 @@ impl Upkeep {
     pub(super) fn start(socket: &Path, folder: &Path) -> Self {
         let dump = folder.join(DUMP);
         let mut memory = None;
-        let works: [(&'static str, Work); 4] = [
+        let works: [(&'static str, Work); 5] = [
             (
                 "discards",
                 Box::new(move |ask, random| {
@@ -94,6 +95,7 @@ impl Upkeep {
             ),
             ("unmaps", Box::new(unmap)),
             ("dirty logs", Box::new(track::track)),
+            ("watches", Box::new(watch::watch)),
             ("dumps", Box::new(move |ask, random| dump_to(&dump, ask, random))),
         ];
         let threads = (1..).zip(works).map(|(seed, (what, work))| {
@@ -150,6 +152,8 @@ impl Done {
 /// A way to ask the run, and what has come of it.
 pub(super) struct Ask {
     socket: PathBuf,
+    /// How long an answer may take before nobody waits for it any more.
+    patience: Duration,
     pub(super) done: Done,
 }
 
@@ -157,8 +161,8 @@ impl Ask {
     /// The answer; nothing after a conflict.
     pub(super) fn post(&mut self, path: &str, body: &Value) -> Asked<Option<Value>> {
         let began = Instant::now();
-        // Nobody answers: the run is over.
-        let (status, answer) = client::post(&self.socket, path, body, 2 * BOUND).map_err(|_| End::Over)?;
+        let asked = client::post(&self.socket, path, body, self.patience);
+        let (status, answer) = asked.map_err(|error| self.unanswered(&format!("{path} {body}"), &error))?;
         self.done.longest = self.done.longest.max(began.elapsed());
         match status {
             200 => {
@@ -174,21 +178,39 @@ impl Ask {
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.info().is_none_or(|info| info["state"] == "stopping")
+    /// Why a request was not answered: the run is over, or it ought to have been.
+    fn unanswered(&self, request: &str, error: &io::Error) -> End {
+        match is_silence(error) {
+            true => End::Wrong(format!("{request}: no answer for {} s", self.patience.as_secs_f64())),
+            false if self.is_over() => End::Over,
+            false => End::Wrong(format!("{request}: no answer, and the run goes on: {error}")),
+        }
     }
 
-    fn info(&self) -> Option<Value> {
-        let (_, info) = client::get(&self.socket, "/v1/info", BOUND).ok()?;
-        Some(info)
+    fn is_over(&self) -> bool {
+        match self.info() {
+            Ok(info) => info["state"] == "stopping",
+            Err(error) => !is_silence(&error),
+        }
+    }
+
+    fn info(&self) -> io::Result<Value> {
+        let (_, info) = client::get(&self.socket, "/v1/info", self.patience)?;
+        Ok(info)
     }
 
     /// The run's memory file, found without its help.
     pub(super) fn memory(&self, write: bool) -> Asked<File> {
-        let pid = self.info().ok_or(End::Over)?["pid"].clone();
+        let info = self.info().map_err(|error| self.unanswered("/v1/info", &error))?;
+        let pid = &info["pid"];
         memory_of(&format!("/proc/{pid}/fd"), write)
             .map_err(|error| End::Wrong(format!("the memory file of process {pid}: {error}")))
     }
+}
+
+/// Whether nobody said anything in time; else somebody has hung up, or is not there.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 fn memory_of(descriptors: &str, write: bool) -> io::Result<File> {
@@ -210,6 +232,7 @@ fn repeat(socket: PathBuf, what: &'static str, seed: u64, mut work: Work) -> Don
     }
     let mut ask = Ask {
         socket,
+        patience: 2 * BOUND,
         done: Done {
             what,
             ..Done::default()
@@ -228,7 +251,7 @@ fn repeat(socket: PathBuf, what: &'static str, seed: u64, mut work: Work) -> Don
 }
 
 /// Pages, now and then gigabytes, of `within`.
-fn range(random: &mut Random, within: Range<u64>) -> Range<u64> {
+pub(super) fn range(random: &mut Random, within: Range<u64>) -> Range<u64> {
     let most = if random.below(8) == 0 { 1 << 30 } else { 256 * PAGE };
     let length = ((1 + random.below(most / PAGE)) * PAGE).min(within.end - within.start);
     let start = within.start + random.below((within.end - within.start - length) / PAGE + 1) * PAGE;
@@ -236,7 +259,7 @@ fn range(random: &mut Random, within: Range<u64>) -> Range<u64> {
 }
 
 /// As the interface has it.
-fn ranges(range: &Range<u64>) -> Value {
+pub(super) fn ranges(range: &Range<u64>) -> Value {
     json!([{ "start": range.start, "length": range.end - range.start }])
 }
 
@@ -289,6 +312,9 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
     #[test]
@@ -308,6 +334,52 @@ mod tests {
             fs::write(folder.path().join(name), "").unwrap();
         }
         assert_eq!(left_behind(folder.path()), ["socket was left behind"]);
+    }
+
+    /// A run that answers what it is, and nothing else.
+    fn run_that_only_says_what_it_is(listener: &UnixListener, state: &'static str, hangs_up: bool) {
+        let mut held = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let lines = BufReader::new(&stream).lines().map(Result::unwrap);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            if head[0].starts_with("GET /v1/info ") {
+                write!(stream, "HTTP/1.1 200 OK\r\n\r\n{}", json!({ "state": state })).unwrap();
+            } else if !hangs_up {
+                held.push(stream);
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_not_answered_is_wrong_unless_the_run_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, state, hangs_up, wrong) in [
+            ("silent", "stopping", false, Some("no answer for 0.1 s")),
+            ("hangs up", "running", true, Some("the run goes on")),
+            ("over", "stopping", true, None),
+        ] {
+            let socket = folder.path().join(name);
+            let listener = UnixListener::bind(&socket).unwrap();
+            // Until the test ends.
+            thread::spawn(move || run_that_only_says_what_it_is(&listener, state, hangs_up));
+            let mut ask = Ask {
+                socket,
+                patience: Duration::from_millis(100),
+                done: Done::default(),
+            };
+            let end = ask.post("/v1/unmap", &json!({})).unwrap_err();
+            match (end, wrong) {
+                (End::Over, None) => {}
+                (End::Wrong(said), Some(words)) => assert!(said.contains(words), "{said}"),
+                (end, _) => panic!("{name}: {end:?}"),
+            }
+        }
+        let mut ask = Ask {
+            socket: folder.path().join("nobody"),
+            patience: BOUND,
+            done: Done::default(),
+        };
+        assert_eq!(ask.post("/v1/unmap", &json!({})), Err(End::Over));
     }
 
     #[test]

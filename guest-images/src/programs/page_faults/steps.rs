@@ -56,6 +56,8 @@ pub(super) enum Outcome {
     Protection,
     /// A storage interrupt: not executable.
     NoExecute,
+    /// A storage interrupt: denied to the page's class.
+    Key,
 }
 
 /// What a store that is permitted comes to.
@@ -69,6 +71,7 @@ impl Outcome {
             Self::NotFound => 0x4000_0000,
             Self::NoExecute => 0x1000_0000,
             Self::Protection => 0x0800_0000,
+            Self::Key => 0x0020_0000,
         }
     }
 }
@@ -198,6 +201,11 @@ impl Steps {
 
     fn slbmte(&mut self, segment: &Segment, rs: u64) {
         self.0.call("slbmte", "set_segment", &[rs.into(), segment.rb().into()]);
+    }
+
+    /// Sets AMR and IAMR.
+    pub(super) fn set_authority(&mut self, amr: u64, iamr: u64) {
+        self.0.call("AMR and IAMR", "set_authority", &[amr.into(), iamr.into()]);
     }
 
     pub(super) fn drop_segment(&mut self, segment: &Segment) {

@@ -116,6 +116,20 @@ put_hex:
     mtlr    r0
     blr
 
+# Puts the text at r3 and the number r4, in decimal.
+put_count:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    std     r4,32(r1)
+    bl      put_text
+    ld      r3,32(r1)
+    bl      put_decimal
+    addi    r1,r1,64
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
+
 # Puts r3 in decimal.
 put_decimal:
     mflr    r0

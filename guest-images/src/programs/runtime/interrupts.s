@@ -140,6 +140,17 @@ postpone_decrementer:
     mtdec   r4
     blr
 
+# Sleeps for r3 ticks of the time base, or until another interrupt: H_CEDE, which enables them.
+sleep:
+    mtdec   r3
+    li      r3,0xe0
+    sc      1
+    mfmsr   r4
+    li      r5,0
+    insrdi  r4,r5,1,48
+    mtmsrd  r4
+    blr
+
 # One for every 128 bytes of low memory. Here 0x900 is the decrementer.
     .balign 8
 handlers:

@@ -65,20 +65,6 @@ expect_none:
     li      r4,0
     b       expect
 
-# The text at r3 and the number r4.
-put_count:
-    mflr    r0
-    std     r0,16(r1)
-    stdu    r1,-64(r1)
-    std     r4,32(r1)
-    bl      put_text
-    ld      r3,32(r1)
-    bl      put_decimal
-    addi    r1,r1,64
-    ld      r0,16(r1)
-    mtlr    r0
-    blr
-
 text_report:
     .asciz  "stale-translations: touched "
 text_stored:

@@ -35,7 +35,18 @@ touch_page:
     addi    r6,r6,1
     lwsync
     std     r6,BOARD_ATTEMPTS(r4)
-    b       touch_page
+    # A stale translation may last for ever: then no fault tells that it is over.
+    andi.   r0,r6,0x3ff
+    bne     touch_page
+    lwz     r0,0(r5)
+    cmpwi   r0,0
+    beq     touch_page
+    # Whoever can load from the page now, has one. The fault of the next page, which nobody enters, ends it.
+    isync
+    ld      r7,0(r3)
+    addi    r9,r9,1
+    std     r9,BOARD_STALE(r4)
+    ld      r7,0x1000(r3)
 2:  addi    r9,r9,1
     std     r9,BOARD_STALE(r4)
     b       1b

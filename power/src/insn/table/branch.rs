@@ -10,6 +10,7 @@ macro_rules! branch {
             Bcctr "bcctr" x(19, 528) [Bo, Bi, Bh] [Lk];
             Bctar "bctar" x(19, 560) [Bo, Bi, Bh] [Lk];
             Sc "sc" sc(17) [Lev] [];
+            Scv "scv" scv(17) [LevVectored] [] since Power9;
 
             Mcrf "mcrf" x(19, 0) [Bf, Bfa] [];
             Crnor "crnor" x(19, 33) [Bt, Ba, Bb] [];

@@ -1,4 +1,4 @@
-//! Fixed-point arithmetic, comparison, logic and rotation (Power ISA v2.07B, Book I, 3.3.8 to 3.3.17).
+//! Fixed-point arithmetic, comparison, logic and rotation (Power ISA v2.07B, Book I, 3.3.8 to 3.3.17; v3.0B, Book I, 3.3.9 to 3.3.19).
 
 /// Passes the rows collected so far and this file's rows on to the next list of rows.
 macro_rules! fixed {
@@ -100,6 +100,24 @@ macro_rules! fixed {
             Mtocrf "mtocrf" x_bit11(31, 144, 1) [FxmOne, Rs] [];
             Mfcr "mfcr" x_bit11(31, 19, 0) [Rt] [];
             Mfocrf "mfocrf" x_bit11(31, 19, 1) [Rt, FxmOne] [];
+
+            Addpcis "addpcis" dx(19, 2) [Rt, SiPieces] [] since Power9;
+            Addex "addex" z23(31, 170) [Rt, Ra, Rb, Cy] [] since Power9;
+            Maddhd "maddhd" va(4, 48) [Rt, Ra, Rb, Rc] [] since Power9;
+            Maddhdu "maddhdu" va(4, 49) [Rt, Ra, Rb, Rc] [] since Power9;
+            Maddld "maddld" va(4, 51) [Rt, Ra, Rb, Rc] [] since Power9;
+            Modsw "modsw" x(31, 779) [Rt, Ra, Rb] [] since Power9;
+            Moduw "moduw" x(31, 267) [Rt, Ra, Rb] [] since Power9;
+            Modsd "modsd" x(31, 777) [Rt, Ra, Rb] [] since Power9;
+            Modud "modud" x(31, 265) [Rt, Ra, Rb] [] since Power9;
+            Darn "darn" x(31, 755) [Rt, Lrandom] [] since Power9;
+            Cmprb "cmprb" x(31, 192) [Bf, L, Ra, Rb] [] since Power9;
+            Cmpeqb "cmpeqb" x(31, 224) [Bf, Ra, Rb] [] since Power9;
+            Setb "setb" x(31, 128) [Rt, Bfa] [] since Power9;
+            Mcrxrx "mcrxrx" x(31, 576) [Bf] [] since Power9;
+            Cnttzw "cnttzw" x(31, 538) [Ra, Rs] [Rc] since Power9;
+            Cnttzd "cnttzd" x(31, 570) [Ra, Rs] [Rc] since Power9;
+            Extswsli "extswsli" xs(31, 445) [Ra, Rs, Sh6] [Rc] since Power9;
         } $($rest)* }
     };
 }

@@ -83,6 +83,12 @@ macro_rules! float {
             Fcmpo "fcmpo" x(63, 32) [Bf, Fra, Frb] [];
 
             Mffs "mffs" x(63, 583) [Frt] [Rc];
+            Mffsce "mffsce" x_eo(63, 583, 1) [Frt] [] since Power9;
+            Mffscdrn "mffscdrn" x_eo(63, 583, 20) [Frt, Frb] [] since Power9;
+            Mffscdrni "mffscdrni" x_eo(63, 583, 21) [Frt, Drm] [] since Power9;
+            Mffscrn "mffscrn" x_eo(63, 583, 22) [Frt, Frb] [] since Power9;
+            Mffscrni "mffscrni" x_eo(63, 583, 23) [Frt, Rm] [] since Power9;
+            Mffsl "mffsl" x_eo(63, 583, 24) [Frt] [] since Power9;
             Mcrfs "mcrfs" x(63, 64) [Bf, Bfa] [];
             Mtfsfi "mtfsfi" x(63, 134) [BfFpscr, U, W] [Rc];
             Mtfsf "mtfsf" x(63, 711) [Flm, Frb, Lf, W] [Rc];

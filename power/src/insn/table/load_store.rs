@@ -69,6 +69,14 @@ macro_rules! load_store {
             Stwcx "stwcx." x_dot(31, 150) [Rs, Ra0, Rb] [];
             Stdcx "stdcx." x_dot(31, 214) [Rs, Ra0, Rb] [];
             Stqcx "stqcx." x_dot(31, 182) [RsPair, Ra0, Rb] [];
+
+            Lwat "lwat" x(31, 582) [Rt, Ra0, Fc] [] since Power9;
+            Ldat "ldat" x(31, 614) [Rt, Ra0, Fc] [] since Power9;
+            Stwat "stwat" x(31, 710) [Rs, Ra0, Fc] [] since Power9;
+            Stdat "stdat" x(31, 742) [Rs, Ra0, Fc] [] since Power9;
+            Copy "copy" x_bit10(31, 774) [Ra0, Rb] [] since Power9;
+            Paste "paste." x_bit10_dot(31, 902) [Ra0, Rb] [] since Power9;
+            Cpabort "cpabort" x(31, 838) [] [] since Power9;
         } $($rest)* }
     };
 }

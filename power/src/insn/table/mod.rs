@@ -1,8 +1,8 @@
-//! The instruction table: one row an instruction of POWER8 (Power ISA v2.07B, Books I to III-S, without decimal
-//! floating point and transactional memory). The decoder, the assembler and the disassembler are made from it.
+//! The instruction table: one row an instruction of POWER8 or POWER9 (Power ISA v2.07B and v3.0B, Books I to III, without
+//! decimal floating point and transactional memory). The decoder, the assembler and the disassembler are made from it.
 //!
 //! A line of the lists reads: variant, mnemonic, form with its opcode numbers, operands as the assembler writes them,
-//! and the optional bits that the instruction has.
+//! the optional bits that the instruction has, and which models have it if not all do: `since Power9` or `until Power8`.
 
 mod branch;
 mod fixed;
@@ -10,19 +10,25 @@ mod float;
 mod load_store;
 mod system;
 mod vector;
+mod vector_v3;
 mod vsx;
+mod vsx_v3;
 
 use super::form::{
-    Pattern, a, bcd, d, ds, md, mds, sc, va, vc, vx, x, x_bit6, x_bit11, x_dot, xo, xs, xx2, xx3, xx3_dm, xx3_vc, xx4,
+    Pattern, a, bcd, bcd_eo, d, dq, ds, dx, md, mds, sc, scv, va, vc, vx, vx_eo, x, x_bit6, x_bit10, x_bit10_dot,
+    x_bit11, x_bit25_free, x_dot, x_eo, x_splat, xo, xs, xx2, xx2_dc, xx2_eo, xx3, xx3_dm, xx3_vc, xx4, z23,
 };
 use super::operand::Operand;
+use crate::model::{Model, Models};
 use branch::branch;
 use fixed::fixed;
 use float::float;
 use load_store::load_store;
 use system::system;
 use vector::vector;
+use vector_v3::vector_v3;
 use vsx::vsx;
+use vsx_v3::vsx_v3;
 
 /// A bit of the word that changes what the instruction does beside its main effect, written as a suffix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +43,10 @@ pub enum Suffix {
     Lk,
     /// `a`: absolute target (bit 30).
     Aa,
+    /// `o`: rounds to odd (bit 31).
+    Ro,
+    /// `x`: reports inexactness (bit 31).
+    Ex,
 }
 
 impl Suffix {
@@ -44,7 +54,7 @@ impl Suffix {
     pub const fn mask(self) -> u32 {
         match self {
             Self::Oe | Self::Vc => 1 << 10,
-            Self::Rc | Self::Lk => 1,
+            Self::Rc | Self::Lk | Self::Ro | Self::Ex => 1,
             Self::Aa => 1 << 1,
         }
     }
@@ -52,7 +62,8 @@ impl Suffix {
     /// How it is written.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Oe => "o",
+            Self::Oe | Self::Ro => "o",
+            Self::Ex => "x",
             Self::Rc | Self::Vc => ".",
             Self::Lk => "l",
             Self::Aa => "a",
@@ -73,12 +84,24 @@ pub struct Row {
     pub operands: &'static [Operand],
     /// The suffixes that it can have, in the order in which they are written.
     pub suffixes: &'static [Suffix],
+    /// The models that have it.
+    pub models: Models,
+}
+
+/// The models that a row's end names.
+macro_rules! models {
+    () => {
+        Models::ALL
+    };
+    ($run:ident $model:ident) => {
+        Models::$run(Model::$model)
+    };
 }
 
 /// Makes the enum and the table from the rows that the lists have collected.
 macro_rules! define {
     ({ $($variant:ident $name:literal $form:ident($($number:literal),*)
-         [$($operand:ident),*] [$($suffix:ident),*];)* }) => {
+         [$($operand:ident),*] [$($suffix:ident),*] $($run:ident $model:ident)?;)* }) => {
         /// An instruction, whatever its operands and suffixes.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u16)]
@@ -99,12 +122,13 @@ macro_rules! define {
                 pattern: $form($($number),*),
                 operands: &[$(Operand::$operand),*],
                 suffixes: &[$(Suffix::$suffix),*],
+                models: models!($($run $model)?),
             },)*
         ];
     };
 }
 
-branch! { {} fixed load_store float vector vsx system define }
+branch! { {} fixed load_store float vector vector_v3 vsx vsx_v3 system define }
 
 impl Opcode {
     /// Its row of the table.
@@ -115,5 +139,10 @@ impl Opcode {
     /// The mnemonic without suffixes.
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// Whether this model has it.
+    pub fn is_of(self, model: Model) -> bool {
+        self.row().models.include(model)
     }
 }

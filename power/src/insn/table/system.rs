@@ -27,10 +27,10 @@ macro_rules! system {
 
             Rfid "rfid" x(19, 18) [] [];
             Hrfid "hrfid" x(19, 274) [] [];
-            Doze "doze" x(19, 402) [] [];
-            Nap "nap" x(19, 434) [] [];
-            Sleep "sleep" x(19, 466) [] [];
-            Rvwinkle "rvwinkle" x(19, 498) [] [];
+            Doze "doze" x(19, 402) [] [] until Power8;
+            Nap "nap" x(19, 434) [] [] until Power8;
+            Sleep "sleep" x(19, 466) [] [] until Power8;
+            Rvwinkle "rvwinkle" x(19, 498) [] [] until Power8;
             Mtmsr "mtmsr" x(31, 146) [Rs, Lmsr] [];
             Mtmsrd "mtmsrd" x(31, 178) [Rs, Lmsr] [];
             Mfmsr "mfmsr" x(31, 83) [Rt] [];
@@ -60,6 +60,13 @@ macro_rules! system {
             Msgclr "msgclr" x(31, 238) [Rb] [];
             Msgsndp "msgsndp" x(31, 142) [Rb] [];
             Msgclrp "msgclrp" x(31, 174) [Rb] [];
+
+            Wait "wait" x(31, 30) [Wc] [] since Power9;
+            Rfscv "rfscv" x(19, 82) [] [] since Power9;
+            Stop "stop" x(19, 370) [] [] since Power9;
+            Slbieg "slbieg" x(31, 466) [Rs, Rb] [] since Power9;
+            Slbsync "slbsync" x(31, 338) [] [] since Power9;
+            Msgsync "msgsync" x(31, 886) [] [] since Power9;
         } $($rest)* }
     };
 }

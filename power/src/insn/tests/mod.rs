@@ -1,5 +1,6 @@
 //! The table as a whole: against itself, and against another disassembler.
 
+mod binutils;
 mod capstone;
 mod round_trip;
 

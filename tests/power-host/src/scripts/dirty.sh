@@ -9,6 +9,7 @@ harvest() {
         dd if=$ram of=copy bs=4096 skip=$start seek=$start count=$length conv=notrunc 2>/dev/null || fail "no copy"
     done <runs
 }
+start
 pteg ctl socket dirty --start || fail "no start"
 cat $ram >copy || fail "no copy"
 looks=0

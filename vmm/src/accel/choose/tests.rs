@@ -249,6 +249,60 @@ fn the_kernels_interrupt_controller_that_cannot_be_is_an_error_that_says_what_to
     }
 }
 
+/// A POWER9 without radix trees.
+fn power9() -> Host {
+    Host {
+        cpu: CpuInfo {
+            pvr: Some(0x004e_1202),
+            ..power8().cpu
+        },
+        ..power8()
+    }
+}
+
+#[test]
+fn kvm_runs_the_machines_own_processor_and_no_other() {
+    let wish = |accel, cpu| Wish { cpu, ..wish(accel, 1) };
+    for (host, own, other) in [
+        (power8(), Model::Power8, Model::Power9),
+        (power9(), Model::Power9, Model::Power8),
+    ] {
+        for cpu in [None, Some(own)] {
+            assert_eq!(
+                choose(&wish(AccelArg::Auto, cpu), &host).unwrap().accelerator,
+                Chosen::Kvm
+            );
+        }
+        let choice = choose(&wish(AccelArg::Auto, Some(other)), &host).unwrap();
+        assert_eq!(choice.accelerator, Chosen::Emulated);
+        let begins = format!("emulating {} processors: --cpu {other} wants another", other.chip());
+        assert!(choice.why.starts_with(&begins), "{}", choice.why);
+        let said = choose(&wish(AccelArg::Kvm, Some(other)), &host)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.contains(&format!("--cpu {other}")) && said.contains("leave --cpu out"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn emulated_processors_are_what_the_user_wants_or_a_power8() {
+    for (cpu, chip) in [
+        (None, "POWER8"),
+        (Some(Model::Power8), "POWER8"),
+        (Some(Model::Power9), "POWER9"),
+    ] {
+        let wish = Wish {
+            cpu,
+            ..wish(AccelArg::Emulated, 1)
+        };
+        let why = choose(&wish, &x86()).unwrap().why;
+        assert_eq!(why, format!("emulating {chip} processors, as asked"));
+    }
+}
+
 #[test]
 fn what_only_emulated_processors_have_is_a_reason_to_emulate() {
     let wish = |accel| Wish {

@@ -1,36 +1,50 @@
 //! An emulated processor whose memory is taken away, protected and tracked by another thread while it runs.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use hpt::{Endless, Right, Why};
+use devices::bus::Registers;
+use devices::nvram::Nvram;
+use hpt::{Accessor, Endless, Fault, Right, Why};
+use power::hpte::HpteV;
 use power::insn::{Endian, assemble};
+use power::page::{PagePair, SegmentSize, Vpn};
 
 use super::*;
-use crate::machine::{Machine, Traits};
+use crate::machine::{Machine, Reactions, Traits};
 use crate::offer::Offer;
+use crate::processors::Start;
 use crate::size::Size;
 use crate::stop::Stop;
+use crate::vcpu::Vcpu;
 
 const FRAME: Range<u64> = 0x5000..0x6000;
 
 /// Counts in [`FRAME`] for ever.
 const COUNT: &str = "li 5,0x5000; li 4,0; addi 4,4,1; std 4,0(5); b .-8";
 
-/// Runs `program` on a processor, in real mode, while `meanwhile` does something to the machine.
-fn run(program: &str, meanwhile: impl FnOnce(&Machine)) {
-    let ram = Arc::new(GuestRam::new(Size::from_mib(16)).unwrap());
-    let emulated = Emulated::new(1, &ram, Order::MIN, None).unwrap();
-    let program = assemble(program, 0x4000, Endian::Big).unwrap();
-    ram.write(0x4000, &program.bytes).unwrap();
-    let traits = Traits {
-        carriers: 1,
+/// A machine without PCI, whose processors `carriers` threads carry.
+fn traits(carriers: usize) -> Traits {
+    Traits {
+        carriers,
         offer: Offer::default(),
         largest_table: Order::MIN,
         timed: false,
         duplicates: None,
-    };
+        reactions: Reactions::default(),
+        nvram: Nvram::volatile(),
+        has_pci: false,
+    }
+}
+
+/// Runs `program` on a processor, in real mode, while `meanwhile` does something to the machine.
+fn run(program: &str, meanwhile: impl FnOnce(&Machine)) {
+    let ram = Arc::new(GuestRam::new(Size::from_mib(16)).unwrap());
+    let emulated = Emulated::new(Model::Power8, 1, &ram, Order::MIN, None).unwrap();
+    let program = assemble(program, 0x4000, Endian::Big).unwrap();
+    ram.write(0x4000, &program.bytes).unwrap();
+    let traits = traits(1);
     let stop = Arc::<Stop>::default();
     let machine = Machine::new(ram, emulated.parts(), traits, Box::new(std::io::sink()), stop).unwrap();
     let mut processor = emulated.processor(0);
@@ -39,8 +53,9 @@ fn run(program: &str, meanwhile: impl FnOnce(&Machine)) {
         scope.spawn(|| {
             processor.start(0x4000, 0, Msr::from_raw(Msr::SF | Msr::ME));
             while !over.load(Ordering::Relaxed) {
-                if let Exit::Withheld { real, access } = processor.run() {
-                    let _: Result<_, _> = machine.ram.frames().wait_for(real, access, &over);
+                if let Exit::Withheld { real, access, pc } = processor.run() {
+                    let by = Accessor::Processor { server: 0, pc };
+                    let _: Result<_, _> = machine.ram.frames().wait_for(&Fault { real, access, by }, &over);
                 }
             }
         });
@@ -62,20 +77,34 @@ fn await_progress(machine: &Machine) {
     }
 }
 
+/// Linux takes an address in r5 for Open Firmware's.
+#[test]
+fn a_processor_starts_with_zeros_however_often() {
+    let ram = Arc::new(GuestRam::new(Size::from_mib(16)).unwrap());
+    let emulated = Emulated::new(Model::Power8, 1, &ram, Order::MIN, None).unwrap();
+    let mut processor = emulated.processor(0);
+    (0..32).for_each(|number| processor.set_gpr(number, 7));
+    processor.start(0x4000, 0x1234, Msr::from_raw(Msr::SF));
+    for number in 0..32 {
+        assert_eq!(processor.gpr(number), if number == 3 { 0x1234 } else { 0 }, "r{number}");
+    }
+}
+
 #[test]
 fn a_protected_frame_stays_as_it_is_until_the_right_comes_back() {
     run(COUNT, |machine| {
+        let protection = machine.ram.frames().protect(None).unwrap();
         for right in [Right::Load, Right::Nothing].repeat(10) {
             await_progress(machine);
-            machine.ram.frames().narrow(FRAME, right, &Endless).unwrap();
+            protection.take(FRAME, right, &Endless).unwrap();
             // This program's own look needs the right as well.
-            machine.ram.frames().widen(FRAME, Right::Load);
+            protection.give(FRAME, Right::Load);
             let before = count(machine);
             for _ in 0..10 {
                 thread::yield_now();
                 assert_eq!(count(machine), before);
             }
-            machine.ram.frames().widen(FRAME, Right::Store);
+            protection.give(FRAME, Right::Store);
         }
     });
 }
@@ -116,4 +145,67 @@ fn nobody_stores_to_memory_that_is_discarded() {
             drop(range);
         }
     });
+}
+
+/// A register of eight bytes that counts its loads.
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl Registers for Counter {
+    fn load(&self, offset: u64, into: &mut [u8]) {
+        let count = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        into.copy_from_slice(&count[offset as usize..][..into.len()]);
+    }
+
+    fn store(&self, offset: u64, from: &[u8]) {
+        assert_eq!((offset, from.len()), (0, 8));
+        let count = u64::from_be_bytes(from.try_into().unwrap());
+        self.0.store(count, Ordering::Relaxed);
+    }
+}
+
+/// In real mode, and through the table: its entry is one that H_ENTER takes for a device alone.
+#[test]
+fn a_processor_reaches_a_device_on_the_bus() {
+    const AT: u64 = 1 << 40;
+    // H_CEDE at the end.
+    const PROGRAM: &str = "std 6,0(5); ld 7,0(5); ld 8,0(5); li 3,0xe0; sc 1";
+    let ram = Arc::new(GuestRam::new(Size::from_mib(16)).unwrap());
+    let emulated = Emulated::new(Model::Power8, 2, &ram, Order::MIN, None).unwrap();
+    let traits = traits(2);
+    let machine = Machine::new(ram, emulated.parts(), traits, Box::new(std::io::sink()), Arc::default()).unwrap();
+    let counter = Arc::<Counter>::default();
+    let entry = |wimg: u64| {
+        let pair = PagePair::ALL[0];
+        let page = Vpn::new(1, SegmentSize::Size256M, pair.base(), 0);
+        let group = page.hash() & (Order::MIN.groups() - 1);
+        let v = HpteV::new(page, pair, false).raw();
+        machine.hpt.port().enter(0, group * 8, v, AT | wimg << 3 | 2)
+    };
+    assert!(entry(0b0101).is_err(), "nothing is there yet");
+    machine.bus.map(AT..AT + 0x1000, Arc::clone(&counter) as _).unwrap();
+    assert!(entry(0b0010).is_err(), "a device is not cached");
+    entry(0b0101).unwrap();
+    // AT, and EA.
+    let bases = ["li 5,1; sldi 5,5,40", "lis 5,0x2000"];
+    for (server, (base, translated)) in bases.into_iter().zip([0, Msr::DR]).enumerate() {
+        let mut vcpu = Vcpu::new(server);
+        // The segment's entry is valid.
+        let text = format!("lis 4,0x2800; slbmte 3,4; {base}; li 6,41; {PROGRAM}");
+        let program = assemble(&text, 0x4000, Endian::Big).unwrap();
+        machine.ram.write(0x4000, &program.bytes).unwrap();
+        assert!(machine.processors.by_server(server).start(Start {
+            pc: 0x4000,
+            r3: 1 << 12,
+            msr: Msr::from_raw(Msr::SF | Msr::ME | translated),
+        }));
+        assert!(vcpu.arrive(&machine, |server| emulated.processor(server)));
+        assert_eq!(vcpu.run(&machine, || false), None);
+        assert_eq!(
+            counter.0.load(Ordering::Relaxed),
+            43,
+            "41 was stored, and two have loaded"
+        );
+        vcpu.report(&machine);
+    }
 }

@@ -4,7 +4,8 @@
 //! - `processor` is one processor, `wire` how others reach it.
 //! - `errand` is what a processor does for us inside the guest: it flushes shadows; `prices` says when that is the better way.
 //! - `irqchip` is the kernel's interrupt controller, if that is to serve the guest; else ours moves each wire's line.
-//! - `ram` is the kernel's part where guest memory is taken away, or stores to it are noted.
+//! - `ram` is the kernel's part where guest memory is taken away, withheld (`withheld`), or stores to it are noted; `ways` has other ways to
+//!   do the first, for figures.
 //! - `shared` is what they have in common; `registers` and `segments` are what KVM has of the guest.
 //! - The page table's protocol is `hpt`'s: the kernel's walker marks late ([`hpt::Marking::LateBytes`]), and its shadows go by
 //!   real page, through KVM's own mapping of guest memory.
@@ -21,17 +22,21 @@ mod registers;
 #[expect(unsafe_code, reason = "SDR1 is an address that the kernel reads and writes at")]
 mod segments;
 mod shared;
+#[cfg(feature = "comparisons")]
+mod ways;
 mod wire;
+mod withheld;
 
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
-use devices::interrupt::Interrupt;
-use hpt::{Current, Discard, Kick, Marking, Shootdown, Table};
+use devices::interrupt::Sources;
+use devices::xics::Trigger;
+use hpt::{Current, Discard, Kick, Marking, Refused, Shootdown, Table};
 use kvm_bindings::{KVM_CAP_PPC_PAPR, kvm_ppc_smmu_info};
 use kvm_ioctls::VcpuFd;
-use kvm_ppc::{KvmMemory, PpcVcpu as _, PpcVm as _};
+use kvm_ppc::{CodeMemory, KvmMemory, PpcVcpu as _, PpcVm as _};
 use power::hcall::Hcall;
 use vmm_sys_util::errno;
 
@@ -42,12 +47,14 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::machine::Parts;
 use crate::memory::{GuestRam, MemoryError};
+use crate::terminal;
 use errand::Errands;
-use irqchip::{ConsolePin, Irqchip};
+use irqchip::{Irqchip, Pins};
 pub(crate) use processor::KvmProcessor;
 use ram::Ram;
 use shared::{Modes, Shared};
 use wire::KvmWire;
+use withheld::Withheld;
 
 /// Why KVM cannot run the guest.
 #[derive(Debug, thiserror::Error)]
@@ -116,12 +123,33 @@ pub(crate) struct Kvm {
 }
 
 /// Drops the kernel's shadows of guest memory.
-struct Shadows(Arc<KvmMemory>);
+struct Shadows {
+    memory: Arc<KvmMemory>,
+    /// The user has been told that the host refuses it.
+    told: Once,
+}
+
+impl Shadows {
+    fn new(memory: &Arc<KvmMemory>) -> Self {
+        Self {
+            memory: Arc::clone(memory),
+            told: Once::new(),
+        }
+    }
+}
 
 impl Discard for Shadows {
-    fn discard(&self, range: Range<u64>) {
-        // The kernel refuses what is no mapping of ours, and this is one.
-        self.0.discard(range).expect("guest memory stays mapped");
+    /// The kernel refuses it where memory is locked (`mlockall`). It costs time then, and nothing else.
+    fn discard(&self, range: Range<u64>) -> Result<(), Refused> {
+        self.memory.discard(range).map_err(|error| {
+            self.told.call_once(|| {
+                terminal::say(&format!(
+                    "pteg: the host does not take pages from KVM's mapping of guest memory: madvise: {error}; all processors drop \
+                     all translations each time instead, which is slower; is this process's memory locked?"
+                ));
+            });
+            Refused
+        })
     }
 }
 
@@ -135,8 +163,13 @@ impl Kick for Ring {
 }
 
 impl Kvm {
-    /// The processors of `config` on `ram`, with the kernel's interrupt controller if that is the `chosen` one.
-    pub(crate) fn new(config: &Config, ram: &GuestRam, chosen: choose::Irqchip) -> Result<Self, KvmError> {
+    /// The processors of `config` on `ram`, with the kernel's interrupt controller for these sources if that is the `chosen` one.
+    pub(crate) fn new(
+        config: &Config,
+        ram: &GuestRam,
+        chosen: choose::Irqchip,
+        triggers: &[Trigger],
+    ) -> Result<Self, KvmError> {
         kvm_ppc::catch_signal().map_err(KvmError::Signal)?;
         let kvm = kvm_ioctls::Kvm::new().map_err(refused("opening /dev/kvm"))?;
         let vm = kvm
@@ -152,7 +185,7 @@ impl Kvm {
                 .map_err(refused("taking the hypercalls of the page table over"))?;
         }
         let irqchip = match chosen {
-            choose::Irqchip::Kernel => Some(Arc::new(Irqchip::new(Arc::clone(&vm))?)),
+            choose::Irqchip::Kernel => Some(Arc::new(Irqchip::new(Arc::clone(&vm), triggers)?)),
             choose::Irqchip::Ours => None,
         };
         let (mut vcpus, mut wires) = (Vec::new(), Vec::new());
@@ -171,16 +204,18 @@ impl Kvm {
         // A kernel that cannot be asked knows nothing.
         let characteristics = shared::characteristics(&vm.cpu_char().unwrap_or_default());
         let memory = Arc::new(KvmMemory::new(ram.map_again()?));
+        let code = CodeMemory::new(ram.map_again()?);
         let kicks = wires
             .iter()
             .map(|wire| Box::new(Ring(Arc::clone(wire))) as Box<dyn Kick>);
-        let shadows = Box::new(Shadows(Arc::clone(&memory)));
+        let shadows = Box::new(Shadows::new(&memory));
         let shared = Arc::new(Shared {
             table: Current::new(Table::with_marking(config.order, Marking::LateBytes)?),
             shootdown: Arc::new(Shootdown::new(kicks.collect()).with_discard(shadows, MOST_RANGES)),
-            modes: Arc::new(Modes::new(Arc::clone(&memory), characteristics)),
+            modes: Arc::new(Modes::new(code, characteristics)),
             memory,
             errands: Errands::new().map_err(KvmError::Errands)?,
+            withheld: Withheld::default(),
         });
         let (errands, place) = shared.errands.place();
         let add = |slot, real, memory| {
@@ -193,6 +228,8 @@ impl Kvm {
             vm: Arc::clone(&vm),
             slot,
             shared: Arc::clone(&shared),
+            frames: Arc::clone(ram.frames()),
+            wires: wires.clone(),
         };
         let first = vcpus.first().expect("a guest has a processor");
         let segments = first
@@ -222,13 +259,18 @@ impl Accelerator for Kvm {
 
     fn parts(&self) -> Parts {
         let wires = self.wires.iter();
-        let pin = |irqchip: &Arc<Irqchip>| Box::new(ConsolePin(Arc::clone(irqchip))) as Box<dyn Interrupt>;
+        let pins = |irqchip: &Arc<Irqchip>| Arc::new(Pins::new(irqchip)) as Arc<dyn Sources>;
         Parts {
             wires: wires.map(|wire| Arc::clone(wire) as Arc<dyn Wire>).collect(),
             partition: Arc::clone(&self.shared.modes) as Arc<dyn Partition>,
             table: Arc::clone(&self.shared.table),
             shadow: Box::new(Arc::clone(&self.shared.shootdown)),
-            console_pin: self.irqchip.as_ref().map(pin),
+            sources: self.irqchip.as_ref().map(pins),
+            devices: self
+                .irqchip
+                .iter()
+                .map(|irqchip| Arc::clone(irqchip) as Arc<_>)
+                .collect(),
             listener: None,
             kernel: Some(Arc::clone(&self.ram) as Arc<dyn KernelMemory>),
         }

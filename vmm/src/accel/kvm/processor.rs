@@ -1,13 +1,15 @@
 //! One processor of KVM, in the hands of the thread that runs it.
 //!
 //! It is inside its seat while it is in `KVM_RUN`: there the kernel may walk the table, and use what it has found. A
-//! processor that dozes is not.
+//! processor that dozes is not, nor one that was sent out for memory that is withheld.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use emulator::Operand;
 use hpt::{OwnFlush, View};
 use kvm_bindings::{KVM_REG_PPC_HIOR, KVM_REG_PPC_LPCR_64, kvm_regs};
 use kvm_ioctls::{VcpuExit, VcpuFd};
@@ -21,6 +23,7 @@ use super::registers;
 use super::segments::Segments;
 use super::shared::Shared;
 use super::wire::KvmWire;
+use crate::accel::absent::Held;
 use crate::accel::{Exit, Partition as _, Processor};
 
 /// One processor.
@@ -38,6 +41,8 @@ pub(crate) struct KvmProcessor {
     call: Option<registers::Call>,
     /// The other registers, while somebody looks at them.
     registers: Option<Registers>,
+    /// What it was sent out for and may have to wait for still, and the address of its instruction.
+    held: Option<(Held, u64)>,
 }
 
 /// Registers of a processor, as read from the kernel.
@@ -62,6 +67,38 @@ impl KvmProcessor {
             lpcr: 0,
             call: None,
             registers: None,
+            held: None,
+        }
+    }
+
+    /// It has left the guest for no reason of the guest's: what it was sent out for.
+    fn sent_out(&mut self) -> Option<Exit> {
+        let held = match self.shared.withheld.get()?.take_out(self.server) {
+            Ok(held) => held?,
+            Err(error) => return Some(not_withheld(&error)),
+        };
+        let mut engine = lock(&self.engine);
+        let regs = engine.vcpu.get_regs();
+        let regs = engine.note("reading its registers", regs)?;
+        drop(engine);
+        self.held = Some((held, regs.pc));
+        self.still_held()
+    }
+
+    /// What it must wait for before it may enter the guest again.
+    fn still_held(&mut self) -> Option<Exit> {
+        let (held, pc) = self.held?;
+        match self.shared.withheld.get()?.lacks(&held) {
+            Ok(Some(real)) => Some(Exit::Withheld {
+                real,
+                access: held.access,
+                pc,
+            }),
+            Ok(None) => {
+                self.held = None;
+                None
+            }
+            Err(error) => Some(not_withheld(&error)),
         }
     }
 
@@ -105,22 +142,34 @@ impl KvmProcessor {
 
     /// In the guest, until it needs somebody.
     fn run_guest(&mut self, vcpu: &mut VcpuFd) -> Exit {
-        loop {
-            match vcpu.run() {
-                Ok(VcpuExit::PaprHcall) => {
-                    self.call = vcpu.papr_hcall().map(|call| registers::of_call(&call));
-                    return Exit::Hypercall;
-                }
-                // Nothing is there. On POWER that is a machine check, which KVM-PR cannot give a guest.
-                Ok(VcpuExit::MmioRead(_, data)) => data.fill(0xff),
-                Ok(VcpuExit::MmioWrite(..)) => {}
-                Ok(VcpuExit::Intr) => return Exit::Attention,
-                Err(error) if is_interruption(error) => return Exit::Attention,
-                Ok(other) => return Exit::Checkstop(format!("KVM gave it up: {other:?}")),
-                Err(error) => return Exit::Checkstop(format!("KVM_RUN: {error}")),
+        match vcpu.run() {
+            Ok(VcpuExit::PaprHcall) => {
+                self.call = vcpu.papr_hcall().map(|call| registers::of_call(&call));
+                Exit::Hypercall
             }
+            // Also where nothing is: on POWER that is a machine check, which KVM-PR cannot give a guest. The kernel does what is left
+            // of the instruction when it goes on.
+            Ok(VcpuExit::MmioRead(real, data)) => {
+                let bytes = data.len();
+                Exit::Load { real, bytes }
+            }
+            Ok(VcpuExit::MmioWrite(real, data)) => {
+                let operand = Operand::new(data);
+                Exit::Store { real, operand }
+            }
+            Ok(VcpuExit::Intr) => Exit::Attention,
+            Err(error) if is_interruption(error) => Exit::Attention,
+            Ok(other) => Exit::Checkstop(format!("KVM gave it up: {other:?}")),
+            Err(error) => Exit::Checkstop(format!("KVM_RUN: {error}")),
         }
     }
+}
+
+/// The host changes its mapping no more.
+fn not_withheld(error: &io::Error) -> Exit {
+    Exit::Checkstop(format!(
+        "KVM: its mapping of guest memory, of which some is withheld: {error}"
+    ))
 }
 
 impl Processor for KvmProcessor {
@@ -139,6 +188,7 @@ impl Processor for KvmProcessor {
 
     fn start(&mut self, pc: u64, r3: u64, msr: Msr) {
         self.wire.attach();
+        self.held = None;
         // The hypercall that it stopped in is still to be answered: the kernel takes r3 to r12 from there.
         if let Some(call) = &mut self.call {
             *call = registers::Call::default();
@@ -157,6 +207,9 @@ impl Processor for KvmProcessor {
     }
 
     fn run(&mut self) -> Exit {
+        if let Some(exit) = self.still_held() {
+            return exit;
+        }
         let (shared, engine) = (Arc::clone(&self.shared), Arc::clone(&self.engine));
         let mut engine = lock(&engine);
         let seat = shared.shootdown.seat(self.server);
@@ -164,13 +217,21 @@ impl Processor for KvmProcessor {
         // Whatever went, went with all else: single pages are dropped elsewhere.
         seat.enter(|_| must_drop = true);
         self.catch_up(&mut engine, must_drop);
-        let exit = match engine.broken() {
+        let exit = match engine.broken().or(self.wire.refusal()) {
             None => self.run_guest(&mut engine.vcpu),
             Some(why) => Exit::Checkstop(why.to_owned()),
         };
         seat.leave();
         self.wire.answer();
-        exit
+        drop(engine);
+        match exit {
+            Exit::Attention => self.sent_out().unwrap_or(exit),
+            exit => exit,
+        }
+    }
+
+    fn answer(&mut self, bytes: &[u8]) {
+        lock(&self.engine).vcpu.answer_load(bytes);
     }
 
     fn gpr(&self, number: usize) -> u64 {
@@ -218,6 +279,7 @@ impl Processor for KvmProcessor {
         if engine.broken().is_some() {
             return;
         }
+        let wakes = || wakes() || self.wire.refusal().is_some();
         let dozed = self.wire.bed.doze(&engine.vcpu, &values, wakes);
         engine.note("halting", dozed);
         drop(engine);

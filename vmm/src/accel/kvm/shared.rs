@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use hpt::{Current, Shootdown};
 use kvm_bindings::kvm_ppc_cpu_char;
-use kvm_ppc::KvmMemory;
+use kvm_ppc::{CodeMemory, KvmMemory};
 use power::hcall::cpu_characteristics;
 
 use super::errand::Errands;
+use super::withheld::Withheld;
 use crate::accel::Partition;
 
 /// What all processors share.
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) memory: Arc<KvmMemory>,
     /// What processors do for us inside the guest.
     pub(super) errands: Errands,
+    /// What of guest memory is withheld from them.
+    pub(super) withheld: Withheld,
 }
 
 /// The modes. Each processor takes them over when it enters the guest: a register of KVM's can be set only while its processor is
@@ -31,7 +34,7 @@ pub(super) struct Modes {
     lpcr: AtomicU64,
     /// Held while a part of LPCR is changed.
     changing: Mutex<()>,
-    memory: Arc<KvmMemory>,
+    memory: CodeMemory,
     /// As `H_GET_CPU_CHARACTERISTICS` tells them.
     characteristics: [u64; 2],
 }
@@ -53,7 +56,7 @@ pub(super) fn characteristics(host: &kvm_ppc_cpu_char) -> [u64; 2] {
 
 impl Modes {
     /// Those after a start.
-    pub(super) fn new(memory: Arc<KvmMemory>, characteristics: [u64; 2]) -> Self {
+    pub(super) fn new(memory: CodeMemory, characteristics: [u64; 2]) -> Self {
         Self {
             characteristics,
             lpcr: AtomicU64::new(0),

@@ -6,7 +6,11 @@
 //! takes `immediate_exit` back when it is out, and looks for reasons after that.
 //!
 //! *Waking.* The protocol is [`Bed`]'s.
+//!
+//! *The line.* The kernel has it. If it does not take a change, the guest would wait for an interrupt without end, or get one again and again: so
+//! that is noted, and the processor comes out, or wakes, and is given up.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use kvm_ppc::{Bed, ImmediateExit, Interrupter, Line, Thread};
@@ -21,6 +25,8 @@ pub(super) struct KvmWire {
     thread: AtomicI32,
     /// Where it dozes.
     pub(super) bed: Bed,
+    /// What the kernel has answered when it did not move the line.
+    refusal: OnceLock<String>,
 }
 
 impl KvmWire {
@@ -31,12 +37,23 @@ impl KvmWire {
             interrupter,
             thread: AtomicI32::new(0),
             bed: Bed::default(),
+            refusal: OnceLock::new(),
         }
+    }
+
+    /// Why the processor cannot go on, if its line is not as it should be.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        self.refusal.get().map(String::as_str)
     }
 
     /// The calling thread runs it from now on.
     pub(super) fn attach(&self) {
         self.thread.store(Thread::current().number(), Ordering::SeqCst);
+    }
+
+    /// Whether it is run by the thread with this number.
+    pub(super) fn is_run_by(&self, thread: i32) -> bool {
+        self.thread.load(Ordering::SeqCst) == thread
     }
 
     /// Takes back what rings have left. Whoever has rung has made the reason visible before.
@@ -66,7 +83,11 @@ impl Wire for KvmWire {
 
     fn set_external(&self, level: bool) {
         let line = if level { Line::High } else { Line::Low };
-        // The kernel refuses it to nobody who has a processor's descriptor.
-        let _ = self.interrupter.set(line);
+        if let Err(error) = self.interrupter.set(line) {
+            self.refusal
+                .get_or_init(|| format!("KVM: setting its external interrupt: {error}"));
+            self.ring();
+            self.wake();
+        }
     }
 }

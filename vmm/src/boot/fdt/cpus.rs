@@ -47,6 +47,9 @@ fn processor(fdt: &mut FdtWriter, server: u32, kind: &ProcessorKind, hpt_order: 
     fdt.property_u32("ibm,slb-size", kind.translation.slb_entries)?;
     fdt.property_array_u32("ibm,segment-page-sizes", &segment_page_sizes(&kind.translation))?;
     fdt.property_array_u32("ibm,processor-segment-sizes", &segment_sizes(&kind.translation))?;
+    if kind.storage_keys != [0, 0] {
+        fdt.property_array_u32("ibm,processor-storage-keys", &kind.storage_keys)?;
+    }
     fdt.property("ibm,pa-features", &kind.pa_features)?;
     // 2: VMX and VSX.
     fdt.property_u32("ibm,vmx", 2)?;

@@ -1,8 +1,9 @@
 //! Processors of a POWER machine as KVM-PR passes them on to a guest: which of them, with what pages, and what they offer.
 
+use power::model::Model;
 use power::page::PageSize;
 
-use super::{BasePages, CLOCK_HZ, EMULATED, ProcessorKind, TIMEBASE_HZ, Translation, cache};
+use super::{BasePages, CLOCK_HZ, EMULATED_POWER8, ProcessorKind, TIMEBASE_HZ, Translation, cache};
 use crate::host::Host;
 
 /// Architecture level ISA 2.07 as a logical processor version (LoPAR, Device Tree, CPU bindings, "cpu-version").
@@ -96,6 +97,16 @@ impl ProcessorKind {
             translation,
             pa_features: KVM_PR.to_vec(),
             has_decimal: true,
+            // KVM-PR's pages have no class.
+            storage_keys: [0, 0],
+        })
+    }
+
+    /// The model of a processor of this version, if it is known.
+    pub(crate) fn model_of(pvr: u32) -> Option<Model> {
+        Some(match Family::of(pvr).ok()? {
+            Family::Power9 => Model::Power9,
+            Family::Power8 | Family::Power8E | Family::Power8Nvl => Model::Power8,
         })
     }
 
@@ -136,11 +147,11 @@ impl Family {
 }
 
 /// Attributes of ISA 2.07 under KVM-PR: the same, less what KVM-PR takes writes of and forgets them (the run latch,
-/// DSCR), or reads as 0 (CFAR). A guest that does without the run latch also leaves it alone, which saves it two exits an interrupt.
+/// DSCR), or reads as 0 (CFAR), and less quadword loads and stores, which nobody has tried there. A guest that does without the run latch also leaves it alone, which saves it two exits an interrupt.
 const KVM_PR: [u8; 26] = {
-    let mut bytes = EMULATED;
+    let mut bytes = EMULATED_POWER8;
     bytes[2] &= !0b0001_0000;
     bytes[5] = 0;
-    bytes[7] &= !0b0100_0000;
+    bytes[7] &= !0b0101_0000;
     bytes
 };

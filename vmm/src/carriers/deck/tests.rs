@@ -36,7 +36,7 @@ impl Rig {
         match self.deck.look(&self.machine, carrier, wish, self.now) {
             Look::Carry { mut vcpu, leaves_work } => {
                 let (wires, program) = (&self.wires, self.program);
-                vcpu.arrive(&self.machine, |server| Scripted::new(&wires[server], program(server)));
+                assert!(vcpu.arrive(&self.machine, |server| Scripted::new(&wires[server], program(server))));
                 Some((vcpu, leaves_work))
             }
             Look::Nothing { .. } => None,

@@ -5,8 +5,12 @@ use super::*;
 
 fn some() -> Statistics {
     Statistics {
+        version: 1,
         seconds: 12.5,
         instructions: Vec::new(),
+        exits: None,
+        emulation: None,
+        profile: None,
         hypercalls: Some(Hypercalls {
             processor_seconds: 2.0,
             calls: vec![super::super::statistics::Call {

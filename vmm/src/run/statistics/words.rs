@@ -2,16 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::{Changes, Distribution, Hypercalls, Instructions, Occupancy, Statistics, Withheld, share};
+use super::{Changes, Distribution, Hypercalls, Instructions, Occupancy, Statistics, Withheld, columns, share};
 
 impl Statistics {
     /// All of it, in lines.
     pub(in crate::run) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = instructions(&self.instructions).into_iter().collect();
+        lines.extend(columns::speeds(&self.instructions));
+        lines.extend(self.exits.iter().flat_map(columns::exits));
         lines.extend(self.hypercalls.iter().flat_map(hypercalls));
         lines.extend(withheld(&self.withheld));
         lines.extend(occupancy(&self.table));
         lines.extend(changes(&self.changes));
+        let emulation = self.emulation.iter();
+        lines.extend(emulation.flat_map(|emulation| columns::emulation(emulation, self.profile.as_ref())));
         lines
     }
 }
@@ -170,7 +174,7 @@ mod tests {
 
     #[test]
     fn instructions_are_told_in_all_and_by_processor() {
-        let each = [(0, 40), (2, 2)].map(|(processor, executed)| Instructions { processor, executed });
+        let each = [(0, 40), (2, 2)].map(|(processor, executed)| Instructions::new(processor, executed, None));
         assert_eq!(
             instructions(&each).as_deref(),
             Some("instructions executed: 42 (processor 0: 40, processor 2: 2)")

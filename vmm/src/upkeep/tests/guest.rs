@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use devices::nvram::Nvram;
 use guest_images::programs::Program;
 use guest_images::programs::old_mappings::{PIECE_BYTES, WAYS, WINDOW_BYTES, WINDOWS, places};
 use hpt::Order;
 use power::insn::Endian;
+use power::model::Model;
 use power::msr::Msr;
 
 use super::super::FRAME;
@@ -20,11 +22,12 @@ use crate::accel::Accelerator as _;
 use crate::accel::emulated::Emulated;
 use crate::boot::{self, Files, KernelFile, ProcessorKind};
 use crate::carriers;
-use crate::machine::{CONSOLE_INTERRUPT, Machine, Traits};
+use crate::machine::{Machine, Reactions, Traits};
 use crate::memory::GuestRam;
 use crate::offer::Offer;
 use crate::processors::{self, Start};
 use crate::size::Size;
+use crate::sources::{CONSOLE_INTERRUPT, POWER_INTERRUPT};
 use crate::stop::{Ending, Stop};
 use crate::test_machine::Paper;
 
@@ -52,21 +55,27 @@ impl Guest {
         let order = Order::new(20).unwrap();
         let about = boot::Machine {
             processors: count as u32,
-            processor: ProcessorKind::emulated_power8(),
+            processor: ProcessorKind::emulated(Model::Power8),
             patch_sc1: false,
             hpt_order: order.log2_bytes(),
             console_interrupt: CONSOLE_INTERRUPT,
+            power_interrupt: POWER_INTERRUPT,
+            nvram_bytes: 8192,
+            pci: None,
             offer: Offer::default(),
         };
         let ram = Arc::new(GuestRam::new(Size::from_mib(128)).unwrap());
         let entry = boot::load(&files, &about, &ram).unwrap();
-        let emulated = Emulated::new(count as u32, &ram, order, None).unwrap();
+        let emulated = Emulated::new(Model::Power8, count as u32, &ram, order, None).unwrap();
         let traits = Traits {
             carriers: count as usize,
             offer: Offer::default(),
             largest_table: order,
             timed: false,
             duplicates: None,
+            reactions: Reactions::default(),
+            nvram: Nvram::volatile(),
+            has_pci: false,
         };
         let paper = Paper::default();
         let stop = Arc::new(Stop::default());
