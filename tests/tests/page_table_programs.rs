@@ -30,12 +30,12 @@ fn numbers<const N: usize>(ended: &Ended, words: [&str; N]) -> [u64; N] {
     })
 }
 
-/// A race of 200 tries: of each kind that it looks for, how many it found.
-fn race(endian: Endian, append: &str, flags: &[&str]) -> ([u64; 4], Ended) {
-    let ended = run("stale_translations", endian, &format!("tries=200 {append}"), flags);
+/// A race of so many tries: of each kind that it looks for, how many it found.
+fn race(endian: Endian, wanted: u64, append: &str, flags: &[&str]) -> ([u64; 4], Ended) {
+    let ended = run("stale_translations", endian, &format!("tries={wanted} {append}"), flags);
     // Nothing is found in pages that nobody uses.
     let [tries, useful @ ..] = numbers(&ended, ["tries", "touched", "stored", "protected"]);
-    assert_eq!(tries, 200);
+    assert_eq!(tries, wanted);
     assert!(useful.iter().all(|&tries| tries > 0), "{}", ended.output);
     (numbers(&ended, ["stale", "lost-r", "lost-c", "corrupted"]), ended)
 }
@@ -44,23 +44,22 @@ fn race(endian: Endian, append: &str, flags: &[&str]) -> ([u64; 4], Ended) {
 fn nothing_is_stale_lost_or_corrupted_when_a_page_goes_while_others_touch_it() {
     for endian in ORDERS {
         for flags in [["--smp", "2"], ["--smp", "3"]] {
-            let (found, ended) = race(endian, "", &flags);
+            let (found, ended) = race(endian, 200, "", &flags);
             assert_eq!(found, [0; 4], "{}", ended.output);
             assert_eq!(verdict(&ended), "VERDICT stale_translations: pass");
         }
     }
 }
 
-/// Each kind of mistake, made on purpose, and nothing else; but a page that was not removed may be stored to after C was read.
+/// Each kind of mistake, made on purpose, and nothing else; but a page that was not removed may be touched, and stored to,
+/// after its R and C were read.
+///
+/// One try in 16 has the mistake, and only a part of those shows it: of the 1200 about 30, on a busy host a third of that.
 #[test]
 fn the_race_finds_what_is_planted() {
     for endian in ORDERS {
         for (plant, kinds, what) in [
-            (
-                "plant=1",
-                [Some(true), Some(false), None, Some(false)],
-                "something stale",
-            ),
+            ("plant=1", [Some(true), None, None, Some(false)], "something stale"),
             ("plant=2", [Some(false), Some(true), Some(true), Some(false)], "lost R"),
             (
                 "plant=3",
@@ -73,7 +72,7 @@ fn the_race_finds_what_is_planted() {
                 "something stale",
             ),
         ] {
-            let (found, ended) = race(endian, plant, &["--smp", "2"]);
+            let (found, ended) = race(endian, 1200, plant, &["--smp", "2"]);
             let as_planted = found
                 .iter()
                 .zip(kinds)
