@@ -36,7 +36,7 @@ use crate::nets::{self, NetError};
 use crate::pci::Plug;
 use crate::peers;
 use crate::root_disk::CopyError;
-use crate::second_console::{self, ConsoleError};
+use crate::second_console::{self, ConsoleError, Log};
 use crate::socket::{Socket, SocketError};
 #[cfg(target_arch = "powerpc64")]
 use crate::sources::triggers;
@@ -207,8 +207,11 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     if config.rng {
         devices.push(Virtual::rng());
     }
+    let mut log = None;
     if let Some(path) = &config.virtio_console {
-        devices.push(second_console::open(path)?);
+        let (console, its_log) = second_console::open(path)?;
+        devices.push(console);
+        log = its_log;
     }
     let balloon = config
         .balloon
@@ -248,6 +251,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         peers,
         plugs: devices.plugs(),
         devices,
+        log,
         balloon,
     };
     match setup.choice.accelerator {
@@ -277,6 +281,8 @@ struct Setup<'a> {
     plugs: Vec<Plug>,
     /// Whose threads are to be started and ended.
     devices: VirtualDevices,
+    /// Where the second console ends, if that is a file.
+    log: Option<Log>,
     /// One of them.
     balloon: Option<GuestBalloon>,
 }
@@ -356,6 +362,9 @@ impl Setup<'_> {
             peers::serve(peers, Arc::clone(&machine)).map_err(Error::Threads)?;
         }
         let mut devices = self.devices;
+        if let Some(log) = &self.log {
+            log.begin()?;
+        }
         devices.start(&stop).map_err(Error::Device)?;
         let load = || boot::load(&self.files, &about, &self.ram);
         let outcome = drive(&machine, accelerator, entry, load, &terminal)?;
