@@ -45,6 +45,21 @@ impl Log {
     }
 }
 
+/// Whether a console could end at `path`; nobody is connected to, and no file made.
+pub(crate) fn check(path: &Path) -> Result<(), ConsoleError> {
+    let checked = match path.metadata() {
+        Ok(metadata) if metadata.is_file() => OpenOptions::new().write(true).open(path).map(drop),
+        Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            folder.map_or(Ok(()), |folder| folder.metadata().map(drop))
+        }
+        Err(error) => Err(error),
+    };
+    checked.map_err(ConsoleError::at(path))
+}
+
 /// The console that ends at `path`: a terminal, pipe or socket that is there, or else a file, which is made, and is to be begun.
 pub(crate) fn open(path: &Path) -> Result<(Virtual, Option<Log>), ConsoleError> {
     let (console, file) = open_end(path).map_err(ConsoleError::at(path))?;

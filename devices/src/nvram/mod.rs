@@ -71,18 +71,8 @@ impl Nvram {
     /// # Errors
     /// The host's; or the file is something else, and stays as it is.
     pub fn in_file(file: File) -> Result<(Self, usize), NvramError> {
-        let length = file.metadata()?.len();
-        let size = if length == 0 { BYTES as u64 } else { length };
-        let fits = size.is_multiple_of(16) && (LEAST_BYTES as u64..=MOST_BYTES as u64).contains(&size);
-        if !fits {
-            return Err(NvramError::Size(length));
-        }
-        let mut bytes = vec![0; size as usize];
-        file.read_exact_at(&mut bytes[..length as usize], 0)?;
-        let is_blank = bytes.iter().all(|&byte| byte == 0);
-        if !is_blank && !partitions::is_header(&bytes) {
-            return Err(NvramError::NotNvram);
-        }
+        let (mut bytes, is_blank) = content(&file)?;
+        let size = bytes.len() as u64;
         let lost = partitions::repair(&mut bytes);
         if lost > 0 {
             // Of full size first: should this program end here, the file is one of zeros, or half divided, and mended the next time.
@@ -90,6 +80,14 @@ impl Nvram {
             file.write_all_at(&bytes, 0)?;
         }
         Ok((Self::of(bytes, Some(file)), if is_blank { 0 } else { lost }))
+    }
+
+    /// Whether [`Self::in_file`] would take `file`, which only needs to be open for reading here.
+    ///
+    /// # Errors
+    /// The host's; or the file is something else.
+    pub fn check(file: &File) -> Result<(), NvramError> {
+        content(file).map(drop)
     }
 
     fn of(bytes: Vec<u8>, file: Option<File>) -> Self {
@@ -164,6 +162,23 @@ impl Nvram {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics with the memory locked")
     }
+}
+
+/// What is in a file that may be an NVRAM's, and whether that is nothing: all zeros, as many as there are to be.
+fn content(file: &File) -> Result<(Vec<u8>, bool), NvramError> {
+    let length = file.metadata()?.len();
+    let size = if length == 0 { BYTES as u64 } else { length };
+    let fits = size.is_multiple_of(16) && (LEAST_BYTES as u64..=MOST_BYTES as u64).contains(&size);
+    if !fits {
+        return Err(NvramError::Size(length));
+    }
+    let mut bytes = vec![0; size as usize];
+    file.read_exact_at(&mut bytes[..length as usize], 0)?;
+    let is_blank = bytes.iter().all(|&byte| byte == 0);
+    if !is_blank && !partitions::is_header(&bytes) {
+        return Err(NvramError::NotNvram);
+    }
+    Ok((bytes, is_blank))
 }
 
 /// Writes `new` over `old` at `offset` of the file: all of it, or nothing if the file does not take all.
