@@ -257,7 +257,9 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
 /// `text` with the path that is in it made to begin at `folder`, unless it begins at the root.
 pub(super) fn from_folder(arg: &Arg, text: &str, folder: &Path) -> OsString {
     let kind = arg.get_value_parser().type_id();
-    let path = if kind == TypeId::of::<PathBuf>() || kind == TypeId::of::<DiskArg>() {
+    // With options after it, a comma of the path is written twice.
+    let has_options = kind == TypeId::of::<DiskArg>();
+    let path = if has_options || kind == TypeId::of::<PathBuf>() {
         0
     } else if kind == TypeId::of::<VsockArg>() {
         text.find(',').map_or(text.len(), |comma| comma + 1)
@@ -269,8 +271,7 @@ pub(super) fn from_folder(arg: &Arg, text: &str, folder: &Path) -> OsString {
         return text.into();
     }
     let mut folder = folder.join("").into_os_string().into_vec();
-    if kind == TypeId::of::<DiskArg>() {
-        // A comma of a disk's path is written twice.
+    if has_options {
         folder = folder
             .iter()
             .flat_map(|&byte| [byte].repeat(1 + usize::from(byte == b',')))
