@@ -35,11 +35,16 @@ pub(super) fn read(source: &Source, run: &Command) -> Result<Vec<Setting>, Vec<M
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     // What would be read of the rest is a guess.
     if !errors.is_empty() {
-        let mistake = |error: &toml::de::Error| {
-            let at = error.span().map_or(0, |span| span.start);
-            source.mistake(at, format!("this is no TOML: {}", error.message()))
-        };
-        return Err(errors.iter().map(mistake).collect());
+        let start = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+        let mut errors: Vec<_> = errors
+            .iter()
+            .map(|error| (source.place(start(error)), error.message()))
+            .collect();
+        errors.sort_by_key(|(place, _)| place.position());
+        // What comes later in a line may be a consequence of the first.
+        errors.dedup_by_key(|(place, _)| place.position().0);
+        let mistake = |(place, what)| Mistake::at(place, format!("this is no TOML: {what}"));
+        return Err(errors.into_iter().map(mistake).collect());
     }
     let mut reader = Reader {
         source,

@@ -173,7 +173,7 @@ fn what_is_wrong_is_told_where_and_what_is_right() {
             &[("1:25", "bulk-remove"), ("1:34", "give text, or an array of texts")],
         ),
         ("mem = 'ü' # ü\nsmp = 0", &[("1:7", "512M"), ("2:7", "1 to 64")]),
-        ("'ü' = 1; smp = 1", &[("1:8", "no TOML")]),
+        ("'ü' = 1; smp = 1", &[("1:7", "no TOML")]),
         ("smp = 1\nsmp = 2", &[("2:1", "duplicate key")]),
         ("smp = \nmem = = 3", &[("1:7", "no TOML"), ("2:7", "no TOML")]),
         ("disk = 'x,formt=raw'", &[("1:8", "format=raw|qcow2")]),
