@@ -364,8 +364,11 @@ impl World {
         if pushed.is_err() {
             return self.reset();
         }
-        heads.into_iter().for_each(|head| self.check_given(head, 0));
-        self.check_index();
+        // Of none there is nothing to say.
+        if !heads.is_empty() {
+            heads.into_iter().for_each(|head| self.check_given(head, 0));
+            self.check_index();
+        }
     }
 }
 
