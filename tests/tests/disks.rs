@@ -9,6 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use guest_images::{Cache, Image, ImageOptions, Stderr};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tests::{Guest, PATIENCE, Turns};
@@ -20,6 +21,11 @@ const MIB: u64 = 1 << 20;
 
 /// A guest of this image with these `flags`, in whose shell its devices are there.
 fn start(image: &str, flags: &[&str]) -> Guest {
+    // pteg would tell of what it fetches, and is to say nothing.
+    let cache = Cache::from_environment().unwrap();
+    let made = Image::by_name(image).unwrap();
+    let made = made.prepare(&cache, &Stderr::new(), &ImageOptions::default());
+    made.unwrap_or_else(|error| panic!("{error}"));
     let usual = [
         "run",
         image,
