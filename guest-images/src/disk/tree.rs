@@ -1,66 +1,70 @@
-//! One root file system out of several packages: their tar streams, one after the other, in one file.
+//! One root file system out of several packages, as one tar file: their tar streams, one after the other.
 //!
 //! Debian's systems have `/bin`, `/sbin` and `/lib*` as links into `/usr`, and its packages of the time have files in both, so every
 //! path is taken there first: what unpacks the file would else replace a link by a directory.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader};
 
 use tar::{Archive, Builder, EntryType, Header};
-
-use super::deb;
-use crate::Error;
-use crate::host::Host;
 
 /// Directories that are links into `/usr`.
 const MERGED: [&str; 4] = ["bin", "lib", "lib64", "sbin"];
 
-/// Writes what the package files `debs` have to the tar file `to`: all whose path there, without a slash at its beginning, is `wanted`.
-pub(super) fn merge(host: &Host, debs: &[PathBuf], to: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), Error> {
-    let unwritable = |source| Error::Write {
-        path: to.to_owned(),
-        source,
-    };
-    let file = File::create(to).map_err(unwritable)?;
-    let mut merge = Merge::new(BufWriter::new(file));
-    for path in debs {
-        deb::read_files(host, path, |stream| merge.add(stream, &wanted))?;
-    }
-    merge.finish().map_err(unwritable)
-}
+/// What dpkg calls a file of the administrator's (a conffile) between unpacking and configuring.
+const NEW: &str = ".dpkg-new";
 
 /// The file under construction.
-struct Merge<W: io::Write> {
+pub(super) struct Tree<W: io::Write> {
     out: Builder<W>,
     directories: BTreeSet<String>,
 }
 
-impl<W: io::Write> Merge<W> {
-    fn new(out: W) -> Self {
-        Self {
+impl<W: io::Write> Tree<W> {
+    /// An empty one, but for the links into `/usr`.
+    pub(super) fn new(out: W) -> io::Result<Self> {
+        let mut tree = Self {
             out: Builder::new(out),
             directories: BTreeSet::new(),
+        };
+        for name in MERGED {
+            let mut header = header(EntryType::Symlink, 0o777, 0);
+            tree.out.append_link(&mut header, name, format!("usr/{name}"))?;
+            tree.directory(
+                &format!("usr/{name}"),
+                &mut self::header(EntryType::Directory, 0o755, 0),
+            )?;
         }
+        Ok(tree)
     }
 
-    /// Adds what is wanted of a tar stream.
-    fn add(&mut self, stream: impl io::Read, wanted: &impl Fn(&str) -> bool) -> io::Result<()> {
+    /// Adds what is `wanted` of a package's files, by their paths without a slash at the beginning; the `conffiles` among them, absolute paths, by the
+    /// names that they have until they are configured. Returns the package's paths as dpkg lists them.
+    pub(super) fn add(
+        &mut self,
+        stream: impl io::Read,
+        conffiles: &[String],
+        wanted: impl Fn(&str) -> bool,
+    ) -> io::Result<String> {
+        let mut list = String::new();
         let mut archive = Archive::new(BufReader::with_capacity(1 << 17, stream));
         for entry in archive.entries()? {
             let mut entry = entry?;
             let path = text(&entry.path_bytes())?;
-            let Some(path) = place(&path) else { continue };
+            let absolute = absolute(&path);
+            list += if absolute == "/" { "/." } else { &absolute };
+            list += "\n";
+            let Some(mut path) = place(&path) else { continue };
             if !wanted(&path) {
                 continue;
+            }
+            if conffiles.contains(&absolute) {
+                path += NEW;
             }
             let mut header: Header = entry.header().clone();
             let kind = header.entry_type();
             if kind.is_dir() {
-                if self.directories.insert(path.clone()) {
-                    self.out.append_data(&mut header, format!("{path}/"), io::empty())?;
-                }
+                self.directory(&path, &mut header)?;
             } else if matches!(kind, EntryType::Link | EntryType::Symlink) {
                 let target = entry
                     .link_name_bytes()
@@ -74,18 +78,50 @@ impl<W: io::Write> Merge<W> {
                 self.out.append_data(&mut header, path, &mut entry)?;
             }
         }
-        Ok(())
+        Ok(list)
     }
 
-    fn finish(self) -> io::Result<()> {
+    /// Adds a file of root's.
+    pub(super) fn file(&mut self, path: &str, permissions: u32, bytes: &[u8]) -> io::Result<()> {
+        let mut header = header(EntryType::Regular, permissions, bytes.len() as u64);
+        self.out.append_data(&mut header, path, bytes)
+    }
+
+    /// Ends the file.
+    pub(super) fn finish(self) -> io::Result<()> {
         let mut out = self.out.into_inner()?;
         out.flush()
     }
+
+    /// Adds a directory, once.
+    fn directory(&mut self, path: &str, header: &mut Header) -> io::Result<()> {
+        if self.directories.insert(path.to_owned()) {
+            self.out.append_data(header, format!("{path}/"), io::empty())?;
+        }
+        Ok(())
+    }
+}
+
+/// The header of something of root's.
+fn header(kind: EntryType, permissions: u32, bytes: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mode(permissions);
+    header.set_size(bytes);
+    header
 }
 
 fn text(bytes: &[u8]) -> io::Result<String> {
     let text = std::str::from_utf8(bytes).map_err(|_| io::Error::other("a path that is no UTF-8"))?;
     Ok(text.to_owned())
+}
+
+/// The path of the installed file, as the package has it: `./usr/bin/` is `/usr/bin`.
+fn absolute(path: &str) -> String {
+    let path = path.strip_prefix('.').unwrap_or(path).trim_matches('/');
+    format!("/{path}")
 }
 
 /// Where `path` is when the merged directories are links; `None` for the root and for those directories.
@@ -108,39 +144,42 @@ mod tests {
 
     use super::*;
 
-    fn header(kind: EntryType, mode: u32, owner: u64, bytes: u64) -> Header {
-        let mut header = Header::new_gnu();
-        header.set_entry_type(kind);
-        header.set_mode(mode);
+    fn owned(kind: EntryType, mode: u32, owner: u64, bytes: u64) -> Header {
+        let mut header = header(kind, mode, bytes);
         header.set_uid(owner);
         header.set_gid(owner + 1);
-        header.set_size(bytes);
         header
     }
 
     fn package() -> Vec<u8> {
         let mut out = Builder::new(Vec::new());
-        let directory = |mode| header(EntryType::Directory, mode, 0, 0);
+        let directory = |mode| owned(EntryType::Directory, mode, 0, 0);
         for (path, mode) in [("./", 0o755), ("./bin/", 0o755), ("./var/mail/", 0o2775)] {
             out.append_data(&mut directory(mode), path, io::empty()).unwrap();
         }
-        let mut file = header(EntryType::Regular, 0o4755, 33, 4);
+        let mut file = owned(EntryType::Regular, 0o4755, 33, 4);
         out.append_data(&mut file, "./bin/su", &b"text"[..]).unwrap();
-        let mut link = header(EntryType::Link, 0o755, 0, 0);
+        let mut link = owned(EntryType::Link, 0o755, 0, 0);
         out.append_link(&mut link, "./bin/other", "./bin/su").unwrap();
-        let mut link = header(EntryType::Symlink, 0o777, 0, 0);
+        let mut link = owned(EntryType::Symlink, 0o777, 0, 0);
         out.append_link(&mut link, "./lib64/ld", "../lib/ld").unwrap();
+        let mut file = owned(EntryType::Regular, 0o644, 0, 4);
+        out.append_data(&mut file, "./etc/mail", &b"conf"[..]).unwrap();
         out.into_inner().unwrap()
     }
 
     #[test]
     fn files_keep_their_owners_and_come_where_the_links_lead() {
         let mut all = Vec::new();
-        let mut merge = Merge::new(&mut all);
+        let mut tree = Tree::new(&mut all).unwrap();
         for _ in 0..2 {
-            merge.add(&package()[..], &|path| path != "usr/lib64/ld").unwrap();
+            let list = tree.add(&package()[..], &["/etc/mail".to_owned()], |path| path != "usr/lib64/ld");
+            assert_eq!(
+                list.unwrap(),
+                "/.\n/bin\n/var/mail\n/bin/su\n/bin/other\n/lib64/ld\n/etc/mail\n"
+            );
         }
-        merge.finish().unwrap();
+        tree.finish().unwrap();
         let mut archive = Archive::new(&all[..]);
         let mut found = Vec::new();
         for entry in archive.entries().unwrap() {
@@ -161,6 +200,10 @@ mod tests {
         let su = ("usr/bin/su".to_owned(), 0o4755, (33, 34), "text".to_owned());
         let other = ("usr/bin/other".to_owned(), 0o755, (0, 1), "usr/bin/su".to_owned());
         let mail = ("var/mail/".to_owned(), 0o2775, (0, 1), String::new());
-        assert_eq!(found, [mail, su.clone(), other.clone(), su, other]);
+        let conf = ("etc/mail.dpkg-new".to_owned(), 0o644, (0, 1), "conf".to_owned());
+        assert_eq!(found[0], ("bin".to_owned(), 0o777, (0, 0), "usr/bin".to_owned()));
+        assert_eq!(found[1], ("usr/bin/".to_owned(), 0o755, (0, 0), String::new()));
+        let packages = [mail, su.clone(), other.clone(), conf.clone(), su, other, conf];
+        assert_eq!(found[2 * MERGED.len()..], packages);
     }
 }
