@@ -14,33 +14,27 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use guest_images::programs::Program;
 use guest_images::workload::sockets;
-use guest_images::{Prepared, programs::Program};
+use guest_images::{Cache, Image, ImageOptions, Prepared, Stderr};
 use power::insn::Endian;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use tests::{ElfFile, Guest, PATIENCE, Turns, debian_with, load, pteg};
+use tests::{ElfFile, Guest, PATIENCE, Turns, pteg};
 
 /// Guests of a gibibyte at a time.
 static TURNS: Turns = Turns::new(2);
 
-/// What Linux needs for networks and sockets, who is needed first.
-const DRIVERS: [&str; 11] = [
-    "virtio",
-    "virtio_ring",
-    "virtio_pci_legacy_dev",
-    "virtio_pci_modern_dev",
-    "virtio_pci",
-    "failover",
-    "net_failover",
-    "virtio_net",
-    "vsock",
-    "vmw_vsock_virtio_transport_common",
-    "vmw_vsock_virtio_transport",
-];
-
-static IMAGE: LazyLock<Prepared> = LazyLock::new(|| debian_with(&DRIVERS, vec![sockets()]));
+static IMAGE: LazyLock<Prepared> = LazyLock::new(|| {
+    let options = ImageOptions {
+        extra_files: vec![sockets()],
+        ..ImageOptions::default()
+    };
+    let cache = Cache::from_environment().unwrap();
+    let image = Image::by_name("debian").unwrap();
+    image.prepare(&cache, &Stderr::new(), &options).unwrap()
+});
 
 /// `pteg` for a guest of the image with these `devices`.
 fn command(devices: &[&str]) -> Command {
@@ -61,7 +55,6 @@ fn command(devices: &[&str]) -> Command {
 fn start(command: &mut Command) -> Guest {
     let mut guest = Guest::spawn(command);
     guest.wait_for("Type exit to power off.");
-    guest.shell(&load(&DRIVERS));
     guest
 }
 
@@ -337,9 +330,7 @@ fn a_guest_on_a_tap_interface_reaches_the_host_by_several_queues() {
     guest.shell(&format!("ping -c 2 -W 10 -s 9000 {} > /dev/null", Place::ADDRESS));
     fetch_and_return(&mut guest, Place::ADDRESS, [place.listen(), place.listen()]);
     // The driver is taken away and comes back, with a new life of the card.
-    guest.shell(
-        "rmmod virtio_net && insmod /modules/virtio_net.ko && ip addr add 10.77.0.2/24 dev eth0 && ip link set eth0 up",
-    );
+    guest.shell("rmmod virtio_net && modprobe virtio_net && ip addr add 10.77.0.2/24 dev eth0 && ip link set eth0 up");
     fetch_and_return(&mut guest, Place::ADDRESS, [place.listen(), place.listen()]);
     assert_eq!(end(guest), "");
 }

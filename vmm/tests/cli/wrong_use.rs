@@ -95,6 +95,28 @@ fn a_control_socket_that_cannot_be_made_is_told_before_the_guest_starts() {
 }
 
 #[test]
+fn wrong_use_leaves_what_a_second_console_has_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    fs::write(&log, "precious").unwrap();
+    let log = log.to_str().unwrap();
+    let console = ["run", "--virtio-console", log];
+    for wrong in [
+        &["beos"][..],
+        &["--kernel", "/nowhere/kernel"],
+        &["hello", "--nvram", "/nowhere/nvram"],
+        &["hello", "--control", "/nowhere/vm.sock"],
+    ] {
+        let (status, _, stderr) = run(&[&console[..], wrong].concat());
+        assert_eq!(status, Some(2), "{stderr}");
+        assert_eq!(fs::read_to_string(log).unwrap(), "precious", "{wrong:?}");
+    }
+    let (status, _, stderr) = run(&[&console[..], &["hello"]].concat());
+    assert_eq!(status, Some(0), "{stderr}");
+    assert_eq!(fs::read_to_string(log).unwrap(), "");
+}
+
+#[test]
 fn who_asks_a_run_that_is_not_there_is_told_what_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
