@@ -58,6 +58,7 @@ fn stream<T>(
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;
 
     use super::*;
@@ -77,6 +78,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
+        // Whatever the user's umask: dpkg-deb takes no other.
+        fs::set_permissions(tree.join("DEBIAN"), fs::Permissions::from_mode(0o755)).unwrap();
         let deb = folder.path().join("some.deb");
         match Command::new("dpkg-deb").args(["--build"]).arg(&tree).arg(&deb).output() {
             Ok(output) => assert!(output.status.success(), "{output:?}"),

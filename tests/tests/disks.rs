@@ -50,7 +50,9 @@ fn end(mut guest: Guest) {
     guest.close_input();
     let ended = guest.finish();
     assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
-    assert_eq!(ended.errors, "");
+    // A busy host may take its time, of which pteg tells.
+    let mut errors = ended.errors.lines().filter(|line| !line.contains("waits for the host"));
+    assert_eq!(errors.next(), None);
 }
 
 /// Bytes without a pattern.

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test, and what its cases share")]
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::{Control, Guest, Turns};
+use tests::{Control, Guest, PATIENCE, Turns};
 
 /// Guests of 1 GiB at a time.
 static TURNS: Turns = Turns::new(2);
@@ -73,11 +73,18 @@ fn linux_gives_memory_through_its_balloon_and_takes_it_back() {
     let control = Control::new(&socket);
     let look = || serde_json::from_str::<Value>(&control.get("/v1/balloon").body).unwrap();
     // Each look makes the guest say what it has, which is work.
-    let reach = |bytes: u64| {
-        while look()["bytes"] != bytes {
+    let until = |is_so: &dyn Fn(&Value) -> bool| {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let said = look();
+            if is_so(&said) {
+                return said;
+            }
+            assert!(Instant::now() < deadline, "{said}");
             thread::sleep(Duration::from_millis(50));
         }
     };
+    let reach = |bytes: u64| until(&|said| said["bytes"] == bytes);
     let want = |bytes: u64| {
         let reply = control.post("/v1/balloon", &format!("{{\"bytes\": {bytes}}}"));
         assert_eq!(reply.status, 200, "{reply:?}");
@@ -102,8 +109,7 @@ fn linux_gives_memory_through_its_balloon_and_takes_it_back() {
     guest.shell("dd if=/dev/zero of=/tmp/all bs=1M count=300 2> /dev/null; rm /tmp/all");
     let before = free(&mut guest);
     // A slow guest has not said anything yet.
-    let said = std::iter::repeat_with(|| look()["guest"].clone()).find(|said| said["total_bytes"].is_u64());
-    let said = said.unwrap();
+    let said = until(&|said| said["guest"]["total_bytes"].is_u64())["guest"].clone();
     assert!(said["total_bytes"].as_u64().unwrap() > 400 << 20, "{said}");
     want(256 << 20);
     // What the kernel gives up of its caches meanwhile becomes free.

@@ -390,7 +390,7 @@ enum ConfigCommand {
     /// Say all that is wrong with a file, with line and column
     ///
     /// Say what is wrong with a file, each with line and column, and with what pteg run would need of this machine for it: the accelerator, disks, files and
-    /// folders. Nothing is started, made, or locked. Exit status 0: nothing is wrong; 2: something is; 1: it is right and this machine is not.
+    /// folders. Nothing is started, made, or locked. Exit status 0: nothing is wrong; 2: something is, with the file or with what it wants of this machine.
     Check {
         /// File to check. Example: vm.toml
         file: PathBuf,

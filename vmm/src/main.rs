@@ -38,6 +38,8 @@ mod second_console;
 mod size;
 mod socket;
 mod sources;
+#[cfg(test)]
+mod started;
 mod stop;
 mod sync;
 mod terminal;

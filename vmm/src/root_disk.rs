@@ -202,7 +202,9 @@ mod tests {
 
     #[test]
     fn a_child_ends_with_whoever_runs_it() {
+        let turn = crate::started::turn();
         let child = Running(Command::new("sleep").arg("1000").spawn().unwrap());
+        drop(turn);
         let id = rustix::process::Pid::from_child(&child.0);
         drop(child);
         assert_eq!(rustix::process::test_kill_process(id), Err(Errno::SRCH));

@@ -179,7 +179,7 @@ impl Error {
     }
 
     /// Whether what the user gave is wrong, or insists on what is not there.
-    pub(crate) fn is_input(&self) -> bool {
+    fn is_input(&self) -> bool {
         match self {
             Self::InFile { is_input, .. } => *is_input,
             Self::Config(_) | Self::Accelerator(_) | Self::Nvram { .. } | Self::Copy(CopyError::IsThere(_)) => true,
@@ -199,7 +199,7 @@ impl Error {
 
 /// How long processors may take to come home before they are left behind: one may hang in a write to a
 /// pipe that nobody reads.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Does what `args` ask for.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {

@@ -134,7 +134,10 @@ impl Threads {
         if self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             let work = self.handles.iter().filter(|thread| !thread.is_finished());
             let names: Vec<&str> = work.filter_map(|thread| thread.thread().name()).collect();
-            late(&names.join(", "));
+            // The last may have ended just now.
+            if !names.is_empty() {
+                late(&names.join(", "));
+            }
         }
         for thread in self.handles {
             // Its guard has told of a panic.

@@ -44,7 +44,7 @@ impl Bed {
     /// who turns it out has made it true by then. It may also return for nothing.
     ///
     /// Afterwards the vCPU has these registers, and perhaps POW, which must be taken out before it runs. Meanwhile other
-    /// threads' ioctls on it wait, but for [`Interrupter`](crate::Interrupter)'s.
+    /// threads' ioctls on it wait, but for [`Interrupter::set`](crate::Interrupter::set).
     ///
     /// # Errors
     /// What `KVM_SET_REGS` says.

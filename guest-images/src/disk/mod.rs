@@ -157,11 +157,15 @@ impl DiskImage {
         second_stage: &dyn SecondStage,
     ) -> Result<PreparedDisk, Error> {
         let name = self.directory();
+        let mut is_new = false;
         let made = cache.made(&name, progress, |archive, directory| {
             self.make(archive, directory, second_stage)?;
-            self.remove_others(cache);
+            is_new = true;
             Ok::<_, Error>(())
         })?;
+        if is_new {
+            self.remove_others(cache);
+        }
         Ok(PreparedDisk {
             kernel: made.join("vmlinux"),
             initrd: made.join("initrd.cpio"),

@@ -74,7 +74,10 @@ for script in var/lib/dpkg/info/*.preinst; do
     }
 done
 # All others rely on these without a word.
-chroot . /usr/bin/dpkg --force-unsafe-io --force-depends --configure base-passwd base-files 2>&1 | shown
+chroot . /usr/bin/dpkg --force-unsafe-io --force-depends --configure base-passwd base-files > /log 2>&1 || {
+    tail -n 5 /log
+    fail "setting up base-passwd and base-files failed"
+}
 chroot . /usr/bin/dpkg --force-unsafe-io --configure --pending 2>&1 | shown
 left="$(chroot . /usr/bin/dpkg --audit)"
 [ -z "$left" ] || fail "$left"

@@ -19,13 +19,12 @@ pub(crate) fn check(path: &Path) -> ExitCode {
     for error in &errors {
         say(&format!("pteg: {}", run::said(error)));
     }
-    // What is wrong with the file goes before what is wrong with the machine.
-    if let Some(worst) = errors.iter().max_by_key(|error| error.is_input()) {
-        return worst.exit_code();
+    if let Some(error) = errors.first() {
+        return error.exit_code();
     }
     let rest = match names_a_guest {
         true => "",
-        false => "; it names no image and no kernel, so pteg run wants one on the command line",
+        false => "; it names no image and no kernel, so what it wants of this machine was not looked at",
     };
     // Nobody is left to be told that stdout is closed.
     let _ = writeln!(std::io::stdout(), "{}: nothing is wrong{rest}", path.display());

@@ -167,6 +167,12 @@ impl Reader<'_> {
 
     /// The flag with this value, if its own parser likes it.
     fn add(&mut self, arg: &Arg, text: Option<&str>, at: usize) {
+        if let Some(text) = text.filter(|text| arg.is_positional() && text.starts_with('-')) {
+            return self.wrong(
+                at,
+                format!("`{text}` is no name of an image; a flag has a key of its own"),
+            );
+        }
         let value = text.map(|text| from_folder(arg, text, self.source.folder()));
         // First as the user wrote it, so that what is wrong is said in the user's words.
         let mut verdict = match text {

@@ -203,6 +203,7 @@ fn what_is_wrong_is_told_where_and_what_is_right() {
         ("vsock = { cid = 3 }", &[("1:9", "`path` too")]),
         ("rng = { on = true }", &[("1:7", "not a table")]),
         ("image = '-x'", &[("1:9", "-x")]),
+        ("image = '--rng'", &[("1:9", "--rng")]),
     ] {
         let said = file(text).map(decided).unwrap_err();
         let heard: Vec<&str> = said.lines().collect();

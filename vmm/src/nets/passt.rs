@@ -83,16 +83,9 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::io::Read as _;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use super::*;
-
-    /// One program is started at a time: a file that another thread's new process has open for writing, or a socket that it inherits,
-    /// would be in the way.
-    fn turn() -> MutexGuard<'static, ()> {
-        static TURN: Mutex<()> = Mutex::new(());
-        TURN.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    use crate::started::turn;
 
     /// Starts a program of this `script` in place of passt.
     fn start_script(script: &str) -> Result<UnixStream, PasstError> {

@@ -1,4 +1,4 @@
-//! What can be said of a run without one: all that would keep it from being started, as far as it can be found out without starting, making, or
+//! What can be said of a run without one: what would keep it from being started, as far as it can be found out without starting, making, or
 //! locking anything. What it would take to know more (a tap interface, passt, who has a disk, what is in a qcow2 image) is left to the run.
 
 use std::fs::{self, File};

@@ -169,6 +169,8 @@ impl World {
     fn listen(&mut self) {
         let path = &self.path;
         self.listener.get_or_insert_with(|| {
+            // A process of this number that was killed has left it.
+            let _ = std::fs::remove_file(path);
             let listener = UnixListener::bind(path).expect("nobody has it");
             listener.set_nonblocking(true).expect("a socket can be so");
             listener

@@ -1,7 +1,8 @@
 //! One processor of KVM, in the hands of the thread that runs it.
 //!
 //! It is inside its seat while it is in `KVM_RUN`: there the kernel may walk the table, and use what it has found. A
-//! processor that dozes is not, nor one that was sent out for memory that is withheld.
+//! processor that dozes is not, nor one that was sent out for memory that is withheld. What was under way at a reset is finished outside
+//! of it: the kernel is told not to enter the guest, and walks no table.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

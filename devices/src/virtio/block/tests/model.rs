@@ -217,18 +217,22 @@ fn zeros_beside_a_write_leave_what_is_written() {
         let disk = open(&options(&path, Some(CLUSTER as usize))).unwrap();
         let clusters = || (0..DISK_BYTES - CLUSTER).step_by(CLUSTER as usize);
         let begin = Barrier::new(2);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for at in clusters() {
+        // Judged when both are over, as each waits for the other.
+        let failed = std::thread::scope(|scope| {
+            let zeros = scope.spawn(|| {
+                let zero = |at: &u64| {
                     begin.wait();
-                    disk.write_zeroes(at, 4096, Space::Kept).unwrap();
-                }
+                    disk.write_zeroes(*at, 4096, Space::Kept).is_err()
+                };
+                clusters().filter(zero).count()
             });
-            for at in clusters() {
+            let write = |at: &u64| {
                 begin.wait();
-                disk.write(at + 8192, &[7; 4096]).unwrap();
-            }
+                disk.write(at + 8192, &[7; 4096]).is_err()
+            };
+            clusters().filter(write).count() + zeros.join().unwrap()
         });
+        assert_eq!(failed, 0);
         for at in clusters() {
             let mut found = [1; 12288];
             disk.read(at, &mut found).unwrap();
