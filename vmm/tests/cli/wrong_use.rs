@@ -345,6 +345,7 @@ fn a_ram_disk_that_is_missing_or_too_large_says_so() {
     large.as_file().set_len(17 << 20).unwrap();
     let large = run(&[
         "run",
+        "--config",
         "--kernel",
         kernel,
         "--mem",
@@ -403,6 +404,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     let (status, long, _) = run(&["run", "--help"]);
     assert_eq!(status, Some(0));
     for flag in [
+        "--config",
         "--kernel",
         "--initrd",
         "--append",
@@ -435,7 +437,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 21, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 22, "{long}");
     let (status, top, _) = run(&["--help"]);
     let (_, statuses) = top.split_once("Exit status:\n").expect("they are told");
     let numbers = ["0", "1", "2", "128+N"];
