@@ -10,16 +10,17 @@ use crate::{Cache, Error, ExtraFile, Image, PackageName, Progress};
 /// Where a guest finds them.
 const FOLDER: &str = "modules";
 
-/// Where they are in the cache.
-const CACHED: &str = "kernel-modules";
+/// Where they are in the cache: another place when others are kept, or a cache of before would lack them.
+const CACHED: &str = "kernel-modules-2";
 
-/// What is kept beside virtio's own: what the drivers of networks and sockets need; ext4, and what it needs.
-const OTHERS: [&str; 9] = [
+/// What is kept beside virtio's own: what the drivers of networks, sockets and shared directories need; ext4, and what it needs.
+const OTHERS: [&str; 10] = [
     "crc16",
     "crc32c_generic",
     "crc32c_vpmsum",
     "ext4",
     "failover",
+    "fuse",
     "jbd2",
     "mbcache",
     "net_failover",
@@ -99,7 +100,7 @@ mod tests {
             ("images/debian/vmlinux", "kernel"),
             ("images/debian/busybox", "busybox"),
             ("images/debian/packages", "linux-image-7 7.1\nbusybox-static 1\n"),
-            ("kernel-modules/linux-image-7/virtio_pci.ko", "module"),
+            ("kernel-modules-2/linux-image-7/virtio_pci.ko", "module"),
         ] {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
