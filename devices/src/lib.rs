@@ -14,6 +14,8 @@ mod poll;
 pub mod power_events;
 pub mod reset;
 pub mod rtc;
+#[cfg(test)]
+mod started;
 pub mod virtio;
 pub mod vty;
 pub mod xics;

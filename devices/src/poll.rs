@@ -145,6 +145,7 @@ mod tests {
         );
         (&here).read_exact(&mut [0]).unwrap();
         drop(there);
+        crate::started::wait();
         let last = poll.look().unwrap().changes;
         assert!(last[0].is_readable && last[0].is_hung_up, "{last:?}");
     }

@@ -9,7 +9,7 @@
 use std::sync::Arc as StdArc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 
-use devices::interrupt::Interrupt;
+use devices::interrupt::Sources;
 use devices::xics::{CpuLine, FIRST_SOURCE, IPI, Trigger, Xics};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -55,7 +55,7 @@ impl Machine {
 
     fn signal(&self, source: usize) {
         self.work[source].store(1, Ordering::Release);
-        self.xics.edge_pin(FIRST_SOURCE + source as u32).unwrap().raise();
+        Sources::pulse(&*self.xics, FIRST_SOURCE + source as u32);
     }
 
     fn send(&self, server: usize, priority: u64) {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use devices::interrupt::Interrupt;
+use devices::interrupt::Sources;
 use devices::xics::{CpuLine, FIRST_SOURCE, IPI, Poll, Trigger, Xics, Xive};
 use power::hcall::Status;
 use power::rtas::RtasStatus;
@@ -309,8 +309,8 @@ fn check(steps: &[Step]) {
             Step::Signal { index, up } => {
                 let number = FIRST_SOURCE + index as u32;
                 match TRIGGERS[index] {
-                    Trigger::Edge => xics.edge_pin(number).unwrap().raise(),
-                    Trigger::Level => xics.level_pin(number).unwrap().set(up),
+                    Trigger::Edge => Sources::pulse(&*xics, number),
+                    Trigger::Level => Sources::set_level(&*xics, number, up),
                 }
                 model.signal(index, up);
             }
@@ -339,12 +339,29 @@ proptest! {
 }
 
 #[test]
-fn a_pin_is_only_made_for_its_own_kind_of_source() {
-    let xics = Arc::new(Xics::new(SERVERS, &TRIGGERS, Arc::new(Lines::default())));
-    assert!(xics.edge_pin(FIRST_SOURCE).is_some());
-    assert!(xics.edge_pin(FIRST_SOURCE + 1).is_none());
-    assert!(xics.level_pin(FIRST_SOURCE + 1).is_some());
-    assert!(xics.level_pin(FIRST_SOURCE).is_none());
-    assert!(xics.edge_pin(IPI).is_none());
-    assert!(xics.edge_pin(FIRST_SOURCE + 66).is_none());
+fn a_source_of_the_other_kind_and_a_number_that_is_none_signal_nothing() {
+    let lines = Arc::new(Lines::default());
+    let xics = Xics::new(SERVERS, &TRIGGERS, Arc::clone(&lines) as Arc<dyn CpuLine>);
+    let _ = xics.set_cppr(0, 0xff);
+    for number in [FIRST_SOURCE, FIRST_SOURCE + 1] {
+        assert_eq!(xics.set_xive(number, 0, 5), RtasStatus::Success);
+        assert_eq!(xics.int_on(number), RtasStatus::Success);
+    }
+    let is_up = || lines.0[0].load(Ordering::Relaxed);
+    assert_eq!(TRIGGERS[..2], [Trigger::Edge, Trigger::Level]);
+    for number in [FIRST_SOURCE + 1, IPI, FIRST_SOURCE + 66] {
+        Sources::pulse(&xics, number);
+        assert!(!is_up(), "{number:#x}");
+    }
+    for number in [FIRST_SOURCE, IPI, FIRST_SOURCE + 66] {
+        Sources::set_level(&xics, number, true);
+        assert!(!is_up(), "{number:#x}");
+    }
+    Sources::set_level(&xics, FIRST_SOURCE + 1, true);
+    assert!(is_up());
+    assert_eq!(xics.xirr(0) & 0xff_ffff, FIRST_SOURCE + 1);
+    Sources::pulse(&xics, FIRST_SOURCE);
+    assert_eq!(xics.eoi(0, 0xff << 24 | (FIRST_SOURCE + 1)), Status::Success);
+    Sources::set_level(&xics, FIRST_SOURCE + 1, false);
+    assert!(is_up(), "the edge is still to be served");
 }

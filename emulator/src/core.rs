@@ -23,9 +23,9 @@ use crate::regs::Regs;
 use crate::reservation::Reservation;
 use crate::self_check::SelfCheck;
 use crate::shared::Shared;
-use crate::slb::Slb;
+use crate::slb::{Kept, Slb};
 use crate::special::Special;
-use crate::spr_place::{DAR, DSISR, SRR0, SRR1, SUPERVISORS};
+use crate::spr_place::{DAR, DSISR, SRR0, SRR1};
 use crate::tlb::{Context, PageCache, Tlb};
 use crate::trap::Trap;
 use crate::vsu::Vsu;
@@ -214,11 +214,13 @@ impl Core {
         self.msr
     }
 
-    /// Makes the registers what they are after a system reset, but for those that programs compute with and the SLB, which are
-    /// left to them: nothing that was asked of the processor before goes on.
+    /// Makes the registers and the SLB what they are in a new processor: nothing that was asked of this one goes on, and nothing that it
+    /// had is to be seen.
     pub(crate) fn reset(&mut self) {
+        self.regs = Regs::default();
+        self.vsu = Vsu::default();
         self.special.reset();
-        SUPERVISORS.for_each(|register| self.regs[register] = 0);
+        self.slb_invalidate_all(Kept::None);
         self.set_authority(Spr::AMR, 0);
         self.set_watchpoint(Some(0), Some(0));
         self.set_instruction_breakpoint(0);

@@ -84,8 +84,8 @@ impl Cpu {
         }
     }
 
-    /// Ends everything that was asked of the processor before, as a system reset does: breakpoints, keys, doorbells, events. Registers that
-    /// programs compute with stay.
+    /// Makes the processor as a new one, which is more than a system reset does: no breakpoint, key, doorbell or event of before goes on, and
+    /// whoever is started next finds no value of before in a register or the SLB. What it has counted stays.
     pub fn reset(&mut self) {
         self.core.reset();
     }

@@ -23,9 +23,6 @@ pub(crate) const TAR: Reg = 72;
 /// their block.
 pub(crate) const CFAR: Reg = 73;
 
-/// All of these, which a reset clears.
-pub(crate) const SUPERVISORS: std::ops::RangeInclusive<Reg> = SRR0..=CFAR;
-
 /// The bits of XER that exist: `mtxer` is an operation of its own.
 pub(crate) const fn xer(model: Model) -> u64 {
     match model {

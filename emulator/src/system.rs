@@ -184,8 +184,9 @@ pub(crate) fn slbmte(core: &mut Core, word: Word) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `tlbiel`: the supervisor's own where the partition translates by a hashed table. Linux ends a processor with it. What this processor holds of the table is never more
-/// than the table says, whoever changes it, so there is nothing to drop.
+/// `tlbiel`: the supervisor's own where the partition translates by a hashed table (Power ISA v3.0B, Book III, 5.9.3.3). Linux ends a
+/// processor with it. What this processor holds of the table is never more than the table says, whoever changes it, so there is nothing to
+/// drop, whatever RIC, PRS and R name.
 pub(crate) fn tlbiel(_: &mut Core, _: Word) -> Result<(), Fault> {
     Ok(())
 }

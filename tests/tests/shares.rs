@@ -140,7 +140,7 @@ fn a_guest_and_its_host_see_what_the_other_does_until_the_server_dies() {
     guest.shell("mkdir /share /theirs && mount -t virtiofs share /share && mount -t virtiofs theirs /theirs");
 
     assert_eq!(guest.shell("cat /share/hello"), "hello from the host\n");
-    assert_eq!(guest.shell("ls /share"), "big\nfolder\nhello\n");
+    assert_eq!(guest.shell("ls -1 /share"), "big\nfolder\nhello\n");
     let said = guest.shell("sha256sum < /share/big");
     assert_eq!(said.split_whitespace().next().unwrap(), sum(&ours.join("big")));
     guest.shell("cp /share/big /share/copy && echo hello from the guest > /share/new && sync");
@@ -174,7 +174,7 @@ fn a_guest_and_its_host_see_what_the_other_does_until_the_server_dies() {
     let all = servers(ours);
     assert!(!all.is_empty(), "virtiofsd runs");
     // One may end before its turn, with another one.
-    all.iter().for_each(|pid| drop(kill_process(*pid, Signal::KILL)));
+    all.iter().for_each(|pid| _ = kill_process(*pid, Signal::KILL));
     guest.wait_for_error("pteg: share share: virtiofsd: it has hung up");
     let said = guest.shell("cat /share/another 2>&1 || true");
     assert!(said.contains("Input/output error"), "{said}");

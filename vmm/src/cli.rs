@@ -3,13 +3,14 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use power::model::Model;
 
+use crate::config_file::{self, Mistake, Origins, Source};
 use crate::ctl::{self, CtlArgs};
 use crate::disks::DiskArg;
 use crate::doctor;
@@ -92,6 +93,11 @@ pub(crate) enum Command {
     #[command(after_help = CTL_EXAMPLES)]
     Ctl(CtlArgs),
 
+    /// Check a file for pteg run --config
+    ///
+    /// Check a file with flags for pteg run --config, as TOML: docs/configuration.md says how it is written.
+    Config(ConfigArgs),
+
     /// Say what this machine can do for guests, and what to change
     ///
     /// Say what this machine can do for guests: a line for each finding, with what to change where something is to be
@@ -107,6 +113,9 @@ impl Command {
             Self::Run(args) => run::run(*args),
             Self::Image(args) => root_disk::make(&args),
             Self::Ctl(args) => Ok(ctl::run(&args)),
+            Self::Config(ConfigArgs {
+                command: ConfigCommand::Check { file },
+            }) => Ok(config_file::check(&file)),
             Self::Doctor(args) => doctor::run(&args).map_err(run::Error::Doctor),
         }
     }
@@ -120,6 +129,18 @@ pub(crate) struct RunArgs {
     /// Name of the image to start. An image that is not on this machine yet is fetched first and kept in the
     /// cache directory. Without a name (and without --kernel) the images are listed. Example: debian
     pub(crate) image: Option<String>,
+
+    /// File with these flags, as TOML
+    ///
+    /// File with flags of this page: a key for each, with the same name (smp = 4), and image for the image's name. What the command line gives goes before
+    /// it; flags that may be repeated add up, the file's first. Paths in it begin at its folder. docs/configuration.md says more; pteg config check
+    /// checks one. Default: none. Example: --config vm.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Which of these are from that file.
+    #[arg(skip)]
+    pub(crate) origins: Origins,
 
     /// Kernel to start instead of an image: a ppc64 ELF file
     ///
@@ -365,6 +386,26 @@ pub(crate) struct RunArgs {
     pub(crate) share: Vec<ShareArg>,
 }
 
+/// The command of `pteg config`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+/// What is to be done with a file.
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say all that is wrong with a file, with line and column
+    ///
+    /// Say what is wrong with a file, each with line and column, and with what pteg run would need of this machine for it: the accelerator, disks, files and
+    /// folders. Nothing is started, made, or locked. Exit status 0: nothing is wrong; 2: something is; 1: it is right and this machine is not.
+    Check {
+        /// File to check. Example: vm.toml
+        file: PathBuf,
+    },
+}
+
 /// The flags of `pteg doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
@@ -430,36 +471,56 @@ fn within(text: &str, least: u32, most: u32, what: &str) -> Result<u32, String> 
 
 /// A command line that asks for a page of help, or that is wrong.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    error: clap::Error,
-    /// The command whose help says more.
-    command: &'static str,
+pub(crate) enum Answer {
+    /// The command line itself.
+    Line {
+        /// What the library says.
+        error: clap::Error,
+        /// The command whose help says more.
+        command: &'static str,
+    },
+    /// The file that it names.
+    File(Vec<Mistake>),
 }
 
 impl Answer {
     /// Prints the page on stdout, or one sentence on stderr; returns the exit status that goes with it.
     pub(crate) fn print(&self) -> ExitCode {
-        if !self.error.use_stderr() {
-            // Nobody is left to be told that stdout is closed.
-            let _ = write!(std::io::stdout(), "{}", self.error.render().ansi_if_terminal());
-            return ExitCode::SUCCESS;
+        match self {
+            Self::Line { error, .. } if !error.use_stderr() => {
+                // Nobody is left to be told that stdout is closed.
+                let _ = write!(std::io::stdout(), "{}", error.render().ansi_if_terminal());
+                return ExitCode::SUCCESS;
+            }
+            _ => terminal::say(&self.said()),
         }
-        terminal::say(&self.sentence());
         ExitCode::from(2)
     }
 
-    /// The library's several paragraphs as one sentence in this program's form.
-    fn sentence(&self) -> String {
-        if self.error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            return self.error.to_string();
+    /// One sentence in this program's form, or one for each mistake in a file.
+    pub(crate) fn said(&self) -> String {
+        match self {
+            Self::Line { error, .. } if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                error.to_string()
+            }
+            Self::Line { error, command } => {
+                format!("pteg: {} (pteg {command} --help says more)", sentence(error))
+            }
+            Self::File(mistakes) => {
+                let lines: Vec<String> = mistakes.iter().map(|mistake| format!("pteg: {mistake}")).collect();
+                lines.join("\n")
+            }
         }
-        let text = self.error.to_string();
-        let first = text.split("\n\n").next().unwrap_or_default();
-        let words: Vec<&str> = first.split_whitespace().collect();
-        let sentence = words.join(" ");
-        let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
-        format!("pteg: {sentence} (pteg {} --help says more)", self.command)
     }
+}
+
+/// The library's several paragraphs as one sentence.
+pub(crate) fn sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let sentence = words.join(" ");
+    sentence.strip_prefix("error: ").unwrap_or(&sentence).to_owned()
 }
 
 /// Help in colour where the reader is a terminal.
@@ -480,32 +541,94 @@ impl AnsiIfTerminal for clap::builder::StyledStr {
 
 /// Reads the program's arguments.
 pub(crate) fn parse() -> Result<Command, Answer> {
-    parse_from(std::env::args_os().collect())
+    parse_from(&std::env::args_os().collect::<Vec<_>>())
 }
 
-fn parse_from(words: Vec<OsString>) -> Result<Command, Answer> {
+/// What `pteg run --config` makes of the file at `path` alone.
+pub(crate) fn of_file(path: &Path) -> Result<RunArgs, Answer> {
+    let mut flag = OsString::from("--config=");
+    flag.push(path);
+    match parse_from(&["pteg".into(), "run".into(), flag])? {
+        Command::Run(args) => Ok(*args),
+        other => unreachable!("it was asked to run, not {other:?}"),
+    }
+}
+
+fn parse_from(words: &[OsString]) -> Result<Command, Answer> {
+    let parsed = Cli::try_parse_from(words).map(|cli| cli.command);
+    let given = match &parsed {
+        Ok(Command::Run(_)) => lenient(words),
+        // The file may have what is missing.
+        Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => lenient(words),
+        _ => None,
+    };
+    let path = given.as_ref().and_then(|given| given.get_one::<PathBuf>("config"));
+    let (Some(path), Some(given)) = (path, &given) else {
+        return parsed.map_err(|error| answer(error, words));
+    };
+    let source = Source::read(path).map_err(|mistake| Answer::File(vec![mistake]))?;
+    with_file(words, given, &source)
+}
+
+/// What `words`, which run a guest, and `source` say together.
+#[cfg(test)]
+pub(crate) fn parse_with(words: &[OsString], source: &Source) -> Result<Command, Answer> {
+    with_file(words, &lenient(words).expect("they run a guest"), source)
+}
+
+/// The user's `words`, which say `given` to run a guest, with what `source` adds.
+fn with_file(words: &[OsString], given: &ArgMatches, source: &Source) -> Result<Command, Answer> {
+    let run = run_definition();
+    let merged = config_file::merge(source, &run, given).map_err(Answer::File)?;
+    let (program, rest) = words.split_at(2.min(words.len()));
+    let all = [program, &merged.words, rest].concat();
+    match Cli::try_parse_from(all).map(|cli| cli.command) {
+        Ok(Command::Run(mut args)) => {
+            args.origins = merged.origins;
+            Ok(Command::Run(args))
+        }
+        Ok(other) => Ok(other),
+        Err(error) => Err(match merged.explain(&run, &error) {
+            Some(mistake) => Answer::File(vec![mistake]),
+            None => answer(error, words),
+        }),
+    }
+}
+
+/// What `words` say to `run`, even if something is missing.
+fn lenient(words: &[OsString]) -> Option<ArgMatches> {
+    let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).ok()?;
+    matches.subcommand_matches("run").cloned()
+}
+
+/// The definition of `pteg run`.
+pub(crate) fn run_definition() -> clap::Command {
+    let mut all = Cli::command();
+    all.build();
+    all.find_subcommand("run").expect("it is one of them").clone()
+}
+
+fn answer(error: clap::Error, words: &[OsString]) -> Answer {
     let named = words.get(1).and_then(|word| word.to_str());
-    let command = ["ctl", "doctor", "image"]
+    let command = ["config", "ctl", "doctor", "image"]
         .into_iter()
         .find(|&command| named == Some(command));
-    let answer = |error| Answer {
+    Answer::Line {
         error,
         command: command.unwrap_or("run"),
-    };
-    Cli::try_parse_from(words).map(|cli| cli.command).map_err(answer)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     fn run_args(args: &[&str]) -> Result<RunArgs, String> {
         let args = ["pteg", "run"].iter().chain(args);
-        match parse_from(args.map(OsString::from).collect()) {
+        match parse_from(&args.map(OsString::from).collect::<Vec<_>>()) {
             Ok(Command::Run(args)) => Ok(*args),
             Ok(other) => panic!("{other:?}"),
-            Err(answer) => Err(answer.sentence()),
+            Err(answer) => Err(answer.said()),
         }
     }
 

@@ -152,17 +152,22 @@ pub(crate) enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The flag whose value is wrong.
+    pub(crate) fn flag(&self) -> &'static str {
+        match self {
+            Self::MemoryStep(_) | Self::MemoryOfHost { .. } => "mem",
+            Self::TableOfHost { .. } => "hpt-order",
+            Self::KernelHcalls => "kernel-hcalls",
+            Self::NoProfile => "no-profile",
+            Self::Threads { .. } => "threads",
+        }
+    }
+}
+
 impl Config {
     /// Checks `args` on a machine with `host` bytes of memory. `None` when no guest is named.
     pub(crate) fn new(args: RunArgs, host: Size) -> Result<Option<Self>, ConfigError> {
-        let guest = match (args.image, args.kernel) {
-            (_, Some(kernel)) => Guest::Kernel {
-                kernel,
-                initrd: args.initrd,
-            },
-            (Some(name), None) => Guest::Image(name),
-            (None, None) => return Ok(None),
-        };
         let host_mib = host.bytes() >> 20;
         let memory = args.mem;
         if memory < MEMORY_STEP || !memory.bytes().is_multiple_of(MEMORY_STEP.bytes()) {
@@ -197,6 +202,15 @@ impl Config {
         if args.kernel_hcalls && args.accel != AccelArg::Kvm {
             return Err(ConfigError::KernelHcalls);
         }
+        // Last: what is wrong is told to who names no guest, too.
+        let guest = match (args.image, args.kernel) {
+            (_, Some(kernel)) => Guest::Kernel {
+                kernel,
+                initrd: args.initrd,
+            },
+            (Some(name), None) => Guest::Image(name),
+            (None, None) => return Ok(None),
+        };
         let mut hidden = args.hide;
         if args.kernel_hcalls {
             // Ours would change the table under the kernel's.
@@ -258,10 +272,13 @@ mod tests {
     use power::hcall::Hcall;
 
     use super::*;
+    use crate::config_file::Origins;
 
     fn args(mem: &str, hpt_order: Option<u32>) -> RunArgs {
         RunArgs {
             image: Some("debian".into()),
+            config: None,
+            origins: Origins::default(),
             kernel: None,
             initrd: None,
             append: String::new(),

@@ -34,6 +34,9 @@ pub(crate) struct DiskArg {
 const OPTIONS: &str = "the options are format=raw|qcow2, readonly, serial=S, queues=N, \
     cache=writeback|none|writethrough, discard=on|off and iommu=on|off";
 
+/// Their names; there are no others.
+pub(crate) const OPTION_NAMES: [&str; 7] = ["format", "readonly", "serial", "queues", "cache", "discard", "iommu"];
+
 impl FromStr for DiskArg {
     type Err = String;
 
@@ -62,12 +65,25 @@ impl FromStr for DiskArg {
 }
 
 impl DiskArg {
+    /// How its image is to be used.
+    fn options(&self) -> Options {
+        Options {
+            path: self.path.clone(),
+            format: self.format,
+            access: self.access,
+            caching: self.caching,
+        }
+    }
+
     /// Sets one option.
     fn set(&mut self, word: &str) -> Result<(), String> {
         match word.split_once('=').unwrap_or((word, "")) {
+            (name, _) if !OPTION_NAMES.contains(&name) => return Err(format!("`{word}`: {OPTIONS}")),
             ("format", "raw") => self.format = Some(Format::Raw),
             ("format", "qcow2") => self.format = Some(Format::Qcow2),
             ("readonly", "") if word == "readonly" => self.access = Access::ReadOnly,
+            ("readonly", "on") => self.access = Access::ReadOnly,
+            ("readonly", "off") => self.access = Access::ReadWrite,
             ("serial", serial) => {
                 let is_right = serial.len() <= SERIAL_BYTES && serial.bytes().all(|byte| byte.is_ascii_graphic());
                 if !is_right {
@@ -111,7 +127,24 @@ pub(crate) fn split(text: &str) -> Vec<String> {
 /// A disk that cannot be.
 #[derive(Debug, thiserror::Error)]
 #[error("--disk")]
-pub(crate) struct DiskError(#[from] OpenError);
+pub(crate) struct DiskError {
+    number: usize,
+    #[source]
+    why: OpenError,
+}
+
+impl DiskError {
+    /// Which of the disks it is; the first has the number 0.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+}
+
+/// Whether each of the images could be one, as far as that can be said without a lock on it.
+pub(crate) fn check(disks: &[DiskArg]) -> impl Iterator<Item = Result<(), DiskError>> {
+    let each = disks.iter().enumerate();
+    each.map(|(number, arg)| disk::check(&arg.options()).map_err(|why| DiskError { number, why }))
+}
 
 /// Opens and locks the images, in the guest's order.
 ///
@@ -120,12 +153,7 @@ pub(crate) struct DiskError(#[from] OpenError);
 pub(crate) fn open(disks: &[DiskArg]) -> Result<Vec<Virtual>, DiskError> {
     let each = disks.iter().enumerate();
     let devices = each.map(|(number, arg)| {
-        let disk = disk::open(&Options {
-            path: arg.path.clone(),
-            format: arg.format,
-            access: arg.access,
-            caching: arg.caching,
-        })?;
+        let disk = disk::open(&arg.options()).map_err(|why| DiskError { number, why })?;
         let traits = Traits {
             serial: arg.serial.clone(),
             queues: arg.queues,
@@ -183,6 +211,8 @@ mod tests {
             ("AB-1", 4, Caching::Direct)
         );
         assert!(!one.discard && one.is_translated);
+        assert_eq!(disk("x,readonly=on").access, Access::ReadOnly);
+        assert_eq!(disk("x,readonly,readonly=off").access, Access::ReadWrite);
     }
 
     #[test]

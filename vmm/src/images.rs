@@ -48,6 +48,15 @@ fn names() -> impl Iterator<Item = &'static str> {
         .chain(Program::ALL.map(|program| program.name))
 }
 
+/// Whether there is a guest `name`; some need that it `has_disk`.
+pub(crate) fn check(name: &str, has_disk: bool) -> Result<(), ImageError> {
+    match DiskImage::by_name(name) {
+        Some(image) if !has_disk => Err(ImageError::NeedsDisk { name: image.name }),
+        _ if names().any(|known| known == name) => Ok(()),
+        _ => Err(ImageError::Unknown { name: name.to_owned() }),
+    }
+}
+
 /// Makes the guest `name` ready, fetching what is not here yet; `append` is added to its command line.
 /// The second value keeps temporary files until the run is over. Some images need that the guest `has_disk`.
 pub(crate) fn prepare(name: &str, append: &str, has_disk: bool) -> Result<(Files, Option<Prepared>), ImageError> {

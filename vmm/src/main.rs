@@ -1,6 +1,6 @@
 //! `pteg`: launches ppc64 (PAPR, "pseries") guests and owns their hashed page table.
 //!
-//! This crate is the program: what the user says (`cli`, `config`), what the guest finds when it starts
+//! This crate is the program: what the user says (`cli`, `config_file`, `config`), what the guest finds when it starts
 //! (`boot`), what it may ask for (`hypercall`, `rtas`), the threads that run its processors (`carriers`, `vcpu`,
 //! `accel`) and the terminal in front of it (`terminal`). The table, the devices and the software
 //! processor are crates of their own.
@@ -12,6 +12,7 @@ mod boot;
 mod carriers;
 mod cli;
 mod config;
+mod config_file;
 mod control;
 mod ctl;
 mod disks;
@@ -64,12 +65,6 @@ fn report(result: Result<ExitCode, run::Error>) -> ExitCode {
         Ok(code) => return code,
         Err(error) => error,
     };
-    let mut line = format!("pteg: {error}");
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        line.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    terminal::say(&line);
+    terminal::say(&format!("pteg: {}", run::said(&error)));
     error.exit_code()
 }

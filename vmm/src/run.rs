@@ -1,5 +1,6 @@
 //! `pteg run`: puts the machine together, starts it, waits for its end and says how it ended.
 
+mod check;
 mod checks;
 mod page;
 mod report;
@@ -26,17 +27,18 @@ use crate::boot::{self, BootError, Files, KernelFile, ProcessorKind};
 use crate::carriers;
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
+use crate::config_file::Origins;
 use crate::control;
 use crate::disks::{self, DiskError};
 use crate::host::Host;
 use crate::images::{self, ImageError};
 use crate::machine::{Machine, Traits};
 use crate::memory::{GuestRam, MemoryError};
-use crate::nets::{self, NetError};
+use crate::nets::{self, CardError};
 use crate::pci::Plug;
 use crate::peers;
 use crate::root_disk::CopyError;
-use crate::second_console::{self, ConsoleError};
+use crate::second_console::{self, ConsoleError, Log};
 use crate::shares::{self, ShareError};
 use crate::socket::{Socket, SocketError};
 #[cfg(target_arch = "powerpc64")]
@@ -46,6 +48,7 @@ use crate::stop::{Call, Ending, Stop};
 use crate::terminal::{self, Terminal};
 use crate::virtio::{Virtual, VirtualDevices};
 
+pub(crate) use check::check;
 use checks::Checks;
 use page::{PageFile, Requests};
 use report_file::{ReportError, ReportFile};
@@ -96,7 +99,7 @@ pub(crate) enum Error {
     Console(#[from] ConsoleError),
     /// A network card.
     #[error(transparent)]
-    Net(#[from] NetError),
+    Net(#[from] CardError),
     /// A shared directory.
     #[error(transparent)]
     Share(#[from] ShareError),
@@ -133,12 +136,57 @@ pub(crate) enum Error {
     /// A file that could not be written in the end.
     #[error(transparent)]
     Report(ReportError),
+    /// One of these, about what a file gives with `--config`.
+    #[error("{said}")]
+    InFile {
+        /// Where, and what is wrong there, with its causes.
+        said: String,
+        /// Whether it is the file that is wrong.
+        is_input: bool,
+    },
 }
 
 impl Error {
     /// 2 for an input that is wrong or insists on what is not there, 1 for a machine that cannot.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        let is_input = match self {
+        ExitCode::from(if self.is_input() { 2 } else { 1 })
+    }
+
+    /// The same, with the place in a file where the value stands that it is about.
+    pub(crate) fn placed(self, origins: &Origins) -> Self {
+        let place = self.value().and_then(|(flag, number)| origins.find(flag, number));
+        match place {
+            Some(place) => Self::InFile {
+                said: format!("{place}: {}", said(&self)),
+                is_input: self.is_input(),
+            },
+            None => self,
+        }
+    }
+
+    /// The flag that it is about, by its long name or as `image`, and which of its values.
+    fn value(&self) -> Option<(&str, usize)> {
+        let once = |flag: &'static str| (flag.trim_start_matches('-'), 0);
+        Some(match self {
+            Self::Config(error) => once(error.flag()),
+            Self::Accelerator(error) => once(error.flag()),
+            Self::Image(ImageError::Unknown { .. } | ImageError::NeedsDisk { .. }) => once("image"),
+            Self::Nvram { .. } => once("nvram"),
+            Self::Disk(error) => ("disk", error.number()),
+            Self::Net(error) => ("net", error.number()),
+            Self::Share(error) => ("share", error.number()),
+            Self::Console(_) => once("virtio-console"),
+            Self::Boot(error) => once(error.flag()?),
+            Self::Socket(error) => once(error.flag()),
+            Self::ReportPath(error) => once(error.flag()?),
+            _ => return None,
+        })
+    }
+
+    /// Whether what the user gave is wrong, or insists on what is not there.
+    pub(crate) fn is_input(&self) -> bool {
+        match self {
+            Self::InFile { is_input, .. } => *is_input,
             Self::Config(_) | Self::Accelerator(_) | Self::Nvram { .. } | Self::Copy(CopyError::IsThere(_)) => true,
             Self::Copy(CopyError::Write { .. }) => false,
             Self::Image(ImageError::NoDisk { .. } | ImageError::NeedsDisk { .. }) => true,
@@ -150,8 +198,7 @@ impl Error {
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
             Self::Listener(_) | Self::Device(_) => false,
             Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Serve(_) | Self::Report(_) => false,
-        };
-        ExitCode::from(if is_input { 2 } else { 1 })
+        }
     }
 }
 
@@ -161,13 +208,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Does what `args` ask for.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
-    match Config::new(args, config::host_memory())? {
-        Some(config) => start(&config),
-        None => {
-            images::list(&mut io::stdout()).map_err(Error::List)?;
-            Ok(ExitCode::SUCCESS)
-        }
-    }
+    let origins = args.origins.clone();
+    let done = match Config::new(args, config::host_memory()) {
+        Ok(Some(config)) => start(&config),
+        Ok(None) => images::list(&mut io::stdout())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Error::List),
+        Err(error) => Err(error.into()),
+    };
+    done.map_err(|error| error.placed(&origins))
 }
 
 /// The files that the user wants.
@@ -212,8 +261,11 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     if config.rng {
         devices.push(Virtual::rng());
     }
+    let mut log = None;
     if let Some(path) = &config.virtio_console {
-        devices.push(second_console::open(path)?);
+        let (console, its_log) = second_console::open(path)?;
+        devices.push(console);
+        log = its_log;
     }
     let balloon = config
         .balloon
@@ -253,6 +305,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         peers,
         plugs: devices.plugs(),
         devices,
+        log,
         balloon,
     };
     match setup.choice.accelerator {
@@ -282,6 +335,8 @@ struct Setup<'a> {
     plugs: Vec<Plug>,
     /// Whose threads are to be started and ended.
     devices: VirtualDevices,
+    /// Where the second console ends, if that is a file.
+    log: Option<Log>,
     /// One of them.
     balloon: Option<GuestBalloon>,
 }
@@ -361,6 +416,9 @@ impl Setup<'_> {
             peers::serve(peers, Arc::clone(&machine)).map_err(Error::Threads)?;
         }
         let mut devices = self.devices;
+        if let Some(log) = &self.log {
+            log.begin()?;
+        }
         devices.start(&stop).map_err(Error::Device)?;
         let load = || boot::load(&self.files, &about, &self.ram);
         let outcome = drive(&machine, accelerator, entry, load, &terminal)?;

@@ -22,16 +22,55 @@ pub(crate) struct ConsoleError {
     source: io::Error,
 }
 
-/// The console that ends at `path`: a terminal, pipe or socket that is there, or else a file, which is made, or begun anew.
-pub(crate) fn open(path: &Path) -> Result<Virtual, ConsoleError> {
-    let console = open_end(path).map_err(|source| ConsoleError {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(Virtual::named("console", Arc::new(console)))
+impl ConsoleError {
+    fn at(path: &Path) -> impl Fn(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self {
+            path: path.clone(),
+            source,
+        }
+    }
 }
 
-fn open_end(path: &Path) -> io::Result<Console> {
+/// A file that a console ends in, with what it held before the run.
+pub(crate) struct Log {
+    path: PathBuf,
+    file: File,
+}
+
+impl Log {
+    /// Begins it anew. For a run that starts: what ends before that, as wrong use does, loses nothing.
+    pub(crate) fn begin(&self) -> Result<(), ConsoleError> {
+        self.file.set_len(0).map_err(ConsoleError::at(&self.path))
+    }
+}
+
+/// Whether a console could end at `path`; nobody is connected to, and no file made.
+pub(crate) fn check(path: &Path) -> Result<(), ConsoleError> {
+    let checked = match path.metadata() {
+        Ok(metadata) if metadata.is_file() => OpenOptions::new().write(true).open(path).map(drop),
+        Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            folder.map_or(Ok(()), |folder| folder.metadata().map(drop))
+        }
+        Err(error) => Err(error),
+    };
+    checked.map_err(ConsoleError::at(path))
+}
+
+/// The console that ends at `path`: a terminal, pipe or socket that is there, or else a file, which is made, and is to be begun.
+pub(crate) fn open(path: &Path) -> Result<(Virtual, Option<Log>), ConsoleError> {
+    let (console, file) = open_end(path).map_err(ConsoleError::at(path))?;
+    let log = file.map(|file| Log {
+        path: path.to_owned(),
+        file,
+    });
+    Ok((Virtual::named("console", Arc::new(console)), log))
+}
+
+fn open_end(path: &Path) -> io::Result<(Console, Option<File>)> {
     let kind = match path.metadata() {
         Ok(metadata) => Some(metadata.file_type()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -40,20 +79,22 @@ fn open_end(path: &Path) -> io::Result<Console> {
     if kind.is_some_and(|kind| kind.is_socket()) {
         let stream = UnixStream::connect(path)?;
         stream.set_nonblocking(true)?;
-        return Ok(Console::new(File::from(OwnedFd::from(stream)), Way::Both));
+        return Ok((Console::new(File::from(OwnedFd::from(stream)), Way::Both), None));
     }
     // It does not become this program's own terminal, and nobody waits for the other end of a pipe.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(flags);
     if kind.is_some_and(|kind| kind.is_char_device()) {
-        return Ok(Console::new(options.read(true).open(path)?, Way::Both));
+        return Ok((Console::new(options.read(true).open(path)?, Way::Both), None));
     }
     if kind.is_some_and(|kind| kind.is_fifo()) {
         // Open for reading as well, it needs nobody at its other end; but what would be read is what was written.
-        return Ok(Console::new(options.read(true).open(path)?, Way::Out));
+        return Ok((Console::new(options.read(true).open(path)?, Way::Out), None));
     }
-    Ok(Console::new(options.create(true).truncate(true).open(path)?, Way::Out))
+    let file = options.create(true).truncate(false).open(path)?;
+    let log = file.metadata()?.is_file().then(|| file.try_clone()).transpose()?;
+    Ok((Console::new(file, Way::Out), log))
 }
 
 #[cfg(test)]
@@ -67,7 +108,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "old").unwrap();
-        assert!(open(&file).is_ok());
+        let (_console, log) = open(&file).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"old", "the run may not start");
+        log.unwrap().begin().unwrap();
         assert_eq!(std::fs::read(&file).unwrap(), b"");
         let new = folder.path().join("new");
         assert!(open(&new).is_ok() && new.exists());

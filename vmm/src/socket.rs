@@ -35,6 +35,13 @@ pub(crate) struct SocketError {
     why: Why,
 }
 
+impl SocketError {
+    /// The flag that asks for it.
+    pub(crate) fn flag(&self) -> &'static str {
+        self.flag
+    }
+}
+
 /// Why not.
 #[derive(Debug, thiserror::Error)]
 enum Why {
@@ -84,11 +91,25 @@ impl Socket {
         })
     }
 
+    /// Whether one could be made at `path`; none is.
+    pub(crate) fn check(flag: &'static str, path: &Path) -> Result<(), SocketError> {
+        let checked = || match (address(path)?, fs::symlink_metadata(path)) {
+            (_, Ok(metadata)) if !metadata.file_type().is_socket() => Err(Why::File),
+            (_, Ok(_)) => Ok(()),
+            (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                fs::metadata(folder_of(path)).map(drop).map_err(Why::Path)
+            }
+            (_, Err(error)) => Err(Why::Path(error)),
+        };
+        checked().map_err(|why| SocketError {
+            flag,
+            path: path.to_owned(),
+            why,
+        })
+    }
+
     fn make(path: &Path) -> Result<Self, Why> {
-        if path.as_os_str().len() > MOST_PATH_BYTES {
-            return Err(Why::TooLong(path.as_os_str().len()));
-        }
-        let address = SocketAddrUnix::new(path)?;
+        let address = address(path)?;
         // Two runs that find the socket of a third one dead: only one may replace it.
         let _turn = lock_folder(path);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -148,6 +169,15 @@ fn listen_in(folder: &OwnedFd) -> io::Result<NamedTempFile<OwnedFd>> {
 fn new_socket() -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+/// The address that `path` is, if it is not too long for one.
+fn address(path: &Path) -> Result<SocketAddrUnix, Why> {
+    let bytes = path.as_os_str().len();
+    if bytes > MOST_PATH_BYTES {
+        return Err(Why::TooLong(bytes));
+    }
+    Ok(SocketAddrUnix::new(path)?)
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -125,6 +125,12 @@ impl Stop {
         }
     }
 
+    /// When the run is to end, if it is to end later.
+    #[cfg(test)]
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.lock().later.as_ref().map(|later| later.at)
+    }
+
     /// If the run is to end later, it ends now; whether it was to.
     pub(crate) fn hasten(&self) -> bool {
         let later = self.lock().later.take();

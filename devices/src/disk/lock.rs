@@ -78,6 +78,7 @@ mod tests {
 
     use super::Access::{ReadOnly, ReadWrite};
     use super::*;
+    use crate::started;
 
     fn open(path: &Path, access: Access) -> File {
         let is_written = access == ReadWrite;
@@ -99,6 +100,7 @@ mod tests {
             assert_eq!(lock(&other, second).unwrap(), together, "{first:?}, {second:?}");
             drop(other);
             drop(held);
+            started::wait();
             let other = open(image.path(), second);
             assert!(lock(&other, second).unwrap(), "a lock goes with its file");
         }
@@ -113,7 +115,7 @@ mod tests {
         let qemu_io = |command: &str, more: &[&str]| {
             let mut qemu = std::process::Command::new("qemu-io");
             qemu.args(["-f", "raw", "-c", command]).args(more).arg(path);
-            qemu.output().map(|output| {
+            started::output(&mut qemu).map(|output| {
                 String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
             })
         };
@@ -127,6 +129,7 @@ mod tests {
         assert!(qemu_io("read 0 4k", &["-r"]).unwrap().contains("read 4096/4096"));
         assert!(qemu_io("write 0 4k", &[]).unwrap().contains("lock"));
         drop(reader);
+        started::wait();
         let writer = open(image.path(), ReadWrite);
         assert!(lock(&writer, ReadWrite).unwrap());
         assert!(qemu_io("write 0 4k", &[]).unwrap().contains("lock"));

@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub use buffer::{BUFFER_BYTES, Buffer};
 pub use faults::{Activity, Faults};
 pub use format::Format;
-pub use open::{Access, Caching, OpenError, Options, open};
+pub use open::{Access, Caching, OpenError, Options, check, open};
 pub use qcow2::Qcow2;
 pub use raw::Raw;
 

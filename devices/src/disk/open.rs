@@ -204,8 +204,51 @@ pub fn open(options: &Options) -> Result<Arc<dyn Disk>, OpenError> {
     Ok(disk)
 }
 
+/// Whether [`open`] could open an image, as far as that can be said without a lock: not who has it, nor what is in a qcow2 image.
+///
+/// # Errors
+/// It could not.
+pub fn check(options: &Options) -> Result<(), OpenError> {
+    let Options { path, format, .. } = options;
+    let read = |source| OpenError::Open {
+        path: path.clone(),
+        source,
+    };
+    let mut file = open_unlocked(path, options.access, options.caching)?;
+    let format = match format {
+        Some(format) => *format,
+        None => File::open(path).and_then(|file| Format::detect(&file)).map_err(read)?,
+    };
+    if options.caching == Caching::Direct {
+        direct_block(&file, path)?;
+    }
+    let bytes = file.seek(SeekFrom::End(0)).map_err(read)?;
+    if format == Format::Raw && (bytes == 0 || !bytes.is_multiple_of(SECTOR)) {
+        return Err(OpenError::Size {
+            path: path.clone(),
+            bytes,
+        });
+    }
+    Ok(())
+}
+
 /// Opens and locks the file of an image, or of one that is behind it.
 pub(super) fn open_file(path: &Path, access: Access, caching: Caching) -> Result<File, OpenError> {
+    let file = open_unlocked(path, access, caching)?;
+    match lock(&file, access) {
+        Ok(true) => Ok(file),
+        Ok(false) => Err(OpenError::InUse {
+            path: path.to_owned(),
+            holders: holders(&file),
+        }),
+        Err(source) => Err(OpenError::Lock {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn open_unlocked(path: &Path, access: Access, caching: Caching) -> Result<File, OpenError> {
     let error = |source| OpenError::Open {
         path: path.to_owned(),
         source,
@@ -219,30 +262,19 @@ pub(super) fn open_file(path: &Path, access: Access, caching: Caching) -> Result
     if caching == Caching::Direct {
         how.custom_flags(OFlags::DIRECT.bits() as i32);
     }
-    let file = match how.open(path) {
-        Ok(file) => file,
+    match how.open(path) {
+        Ok(file) => Ok(file),
         Err(source) if caching == Caching::Direct && source.kind() == io::ErrorKind::InvalidInput => {
-            return Err(OpenError::DirectBlocks {
+            Err(OpenError::DirectBlocks {
                 path: path.to_owned(),
                 bytes: 0,
                 most: LARGEST_BLOCK,
-            });
+            })
         }
         Err(source) if access == Access::ReadWrite && is_readable(path, &source) => {
-            return Err(OpenError::NotWritable { path: path.to_owned() });
+            Err(OpenError::NotWritable { path: path.to_owned() })
         }
-        Err(source) => return Err(error(source)),
-    };
-    match lock(&file, access) {
-        Ok(true) => Ok(file),
-        Ok(false) => Err(OpenError::InUse {
-            path: path.to_owned(),
-            holders: holders(&file),
-        }),
-        Err(source) => Err(OpenError::Lock {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(error(source)),
     }
 }
 

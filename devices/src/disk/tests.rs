@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::*;
+use crate::started;
 
 fn options(path: &Path) -> Options {
     Options {
@@ -28,11 +29,8 @@ fn raw(directory: &tempfile::TempDir, bytes: u64) -> PathBuf {
 
 /// Runs `qemu-img`; whether there is one.
 fn qemu_img(directory: &tempfile::TempDir, arguments: &[&str]) -> bool {
-    match Command::new("qemu-img")
-        .current_dir(directory.path())
-        .args(arguments)
-        .output()
-    {
+    let mut command = Command::new("qemu-img");
+    match started::output(command.current_dir(directory.path()).args(arguments)) {
         Ok(output) => {
             assert!(output.status.success(), "{output:?}");
             true
@@ -68,6 +66,7 @@ fn a_format_that_was_found_out_cannot_be_changed_by_the_guest() {
     disk.write(512, &header).unwrap();
     disk.write(0, &[1; 512]).unwrap();
     drop(disk);
+    started::wait();
     let given = Options {
         format: Some(Format::Raw),
         ..options(&path)
@@ -75,6 +74,7 @@ fn a_format_that_was_found_out_cannot_be_changed_by_the_guest() {
     let disk = open(&given).unwrap();
     disk.write(0, &header).unwrap();
     drop(disk);
+    started::wait();
     let disk = open(&given).unwrap();
     let mut first = [0; 512];
     disk.read(0, &mut first).unwrap();
@@ -117,6 +117,7 @@ fn an_image_in_use_is_refused_with_who_has_it() {
     };
     assert!(error(&reader).contains("in use"));
     drop(first);
+    started::wait();
     let readers = [open(&reader).unwrap(), open(&reader).unwrap()];
     assert!(error(&options(&path)).contains("in use"));
     drop(readers);

@@ -244,6 +244,7 @@ mod tests {
         there.write_all(&[0, 0, 0, 14]).unwrap();
         there.write_all(&[1; 14]).unwrap();
         drop(there);
+        crate::started::wait();
         let mut buffer = new_buffer();
         assert_eq!(stream.receive(&mut buffer).unwrap(), Some(HEADER + 14));
         assert_eq!(

@@ -2,7 +2,8 @@
 //! outlive a reboot, and with a file also the run.
 //!
 //! What is durable: a store is one write to the file before the guest is told of it. So whatever ends this program, at any time, loses
-//! no store that the guest has seen done, and leaves no other one half there but for the last. Should the *host* go down, what it had
+//! no store that the guest has seen done, and leaves no other one half there but for the last. A store that the file does not take as a whole is
+//! taken back. Should the *host* go down, what it had
 //! not written yet is lost: [`Nvram::sync`] has it written.
 //!
 //! `partitions` knows how it is divided.
@@ -11,7 +12,7 @@ mod partitions;
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, MutexGuard};
 
 use power::rtas::RtasStatus;
@@ -70,18 +71,8 @@ impl Nvram {
     /// # Errors
     /// The host's; or the file is something else, and stays as it is.
     pub fn in_file(file: File) -> Result<(Self, usize), NvramError> {
-        let length = file.metadata()?.len();
-        let size = if length == 0 { BYTES as u64 } else { length };
-        let fits = size.is_multiple_of(16) && (LEAST_BYTES as u64..=MOST_BYTES as u64).contains(&size);
-        if !fits {
-            return Err(NvramError::Size(length));
-        }
-        let mut bytes = vec![0; size as usize];
-        file.read_exact_at(&mut bytes[..length as usize], 0)?;
-        let is_blank = bytes.iter().all(|&byte| byte == 0);
-        if !is_blank && !partitions::is_header(&bytes) {
-            return Err(NvramError::NotNvram);
-        }
+        let (mut bytes, is_blank) = content(&file)?;
+        let size = bytes.len() as u64;
         let lost = partitions::repair(&mut bytes);
         if lost > 0 {
             // Of full size first: should this program end here, the file is one of zeros, or half divided, and mended the next time.
@@ -89,6 +80,14 @@ impl Nvram {
             file.write_all_at(&bytes, 0)?;
         }
         Ok((Self::of(bytes, Some(file)), if is_blank { 0 } else { lost }))
+    }
+
+    /// Whether [`Self::in_file`] would take `file`, which only needs to be open for reading here.
+    ///
+    /// # Errors
+    /// The host's; or the file is something else.
+    pub fn check(file: &File) -> Result<(), NvramError> {
+        content(file).map(drop)
     }
 
     fn of(bytes: Vec<u8>, file: Option<File>) -> Self {
@@ -137,7 +136,7 @@ impl Nvram {
         let Some(place) = place else {
             return RtasStatus::ParameterError;
         };
-        if let Some(Err(refused)) = file.as_ref().map(|file| file.write_all_at(bytes, index.into())) {
+        if let Some(Err(refused)) = file.as_ref().map(|file| replace(file, place, bytes, index.into())) {
             if !std::mem::replace(has_failed, true) {
                 *error = Some(refused);
             }
@@ -163,6 +162,49 @@ impl Nvram {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics with the memory locked")
     }
+}
+
+/// What is in a file that may be an NVRAM's, and whether that is nothing: all zeros, as many as there are to be.
+fn content(file: &File) -> Result<(Vec<u8>, bool), NvramError> {
+    let length = file.metadata()?.len();
+    let size = if length == 0 { BYTES as u64 } else { length };
+    let fits = size.is_multiple_of(16) && (LEAST_BYTES as u64..=MOST_BYTES as u64).contains(&size);
+    if !fits {
+        return Err(NvramError::Size(length));
+    }
+    let mut bytes = vec![0; size as usize];
+    file.read_exact_at(&mut bytes[..length as usize], 0)?;
+    let is_blank = bytes.iter().all(|&byte| byte == 0);
+    if !is_blank && !partitions::is_header(&bytes) {
+        return Err(NvramError::NotNvram);
+    }
+    Ok((bytes, is_blank))
+}
+
+/// Writes `new` over `old` at `offset` of the file: all of it, or nothing if the file does not take all.
+///
+/// # Errors
+/// The file's. Should it refuse even what it had before, the error says so: then a part of `new` is there.
+fn replace(file: &impl FileExt, old: &[u8], new: &[u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    let refused = loop {
+        if done == new.len() {
+            return Ok(());
+        }
+        match file.write_at(&new[done..], offset + done as u64) {
+            Ok(0) => break io::ErrorKind::WriteZero.into(),
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break error,
+        }
+    };
+    // What was written has its space in the file, so a file that is full takes this.
+    file.write_all_at(&old[..done], offset).map_err(|again| {
+        io::Error::other(format!(
+            "{refused}; and what was there could not be put back, so the file has a part of the new: {again}"
+        ))
+    })?;
+    Err(refused)
 }
 
 fn range(index: u32, length: u32) -> std::ops::Range<usize> {
@@ -232,6 +274,47 @@ mod tests {
         }
         let (_path, open) = file(&[0; 8192]);
         assert_eq!(Nvram::in_file(open).unwrap().0.bytes(), 8192);
+    }
+
+    /// A file on a host that has room for so many writes of 4 bytes.
+    struct Full {
+        bytes: Mutex<[u8; 16]>,
+        room: Mutex<usize>,
+    }
+
+    impl FileExt for Full {
+        fn read_at(&self, _into: &mut [u8], _offset: u64) -> io::Result<usize> {
+            unreachable!("nobody reads")
+        }
+
+        fn write_at(&self, from: &[u8], offset: u64) -> io::Result<usize> {
+            let (mut room, mut bytes) = (self.room.lock().unwrap(), self.bytes.lock().unwrap());
+            let count = from.len().min(4);
+            let place = offset as usize..offset as usize + count;
+            // As a file system that is full: what has its space already is written.
+            if bytes[place.clone()].contains(&0) {
+                *room = room.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+            }
+            bytes[place].copy_from_slice(&from[..count]);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_store_that_the_file_takes_a_part_of_leaves_what_was_there() {
+        let new = *b"newer words ....";
+        for room in 0..5 {
+            let file = Full {
+                bytes: Mutex::new([0; 16]),
+                room: Mutex::new(room),
+            };
+            let done = replace(&file, &[0; 16], &new, 0).map_err(|error| error.kind());
+            let bytes = *file.bytes.lock().unwrap();
+            match room {
+                4 => assert_eq!((done, bytes), (Ok(()), new)),
+                _ => assert_eq!((done, bytes), (Err(io::ErrorKind::StorageFull), [0; 16]), "{room}"),
+            }
+        }
     }
 
     #[test]

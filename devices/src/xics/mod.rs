@@ -4,16 +4,15 @@
 //! - `presenter`: one per server (processor), what it is offered and at what priority;
 //! - `source`: one per interrupt source, where it goes and how far its interrupt has come;
 //! - `controller`: the two together, with the locks (of `sync`) and their order;
-//! - `pin`: what a device holds.
+//! - `sources`: what a device sees of it.
 
 mod controller;
-mod pin;
 mod presenter;
 mod source;
+mod sources;
 mod sync;
 
 pub use controller::{CpuLine, Poll, Xics, Xive};
-pub use pin::{EdgePin, LevelPin};
 pub use source::Trigger;
 
 /// The interrupt number of inter-processor interrupts.

@@ -95,6 +95,8 @@ mod tests {
             (0x7c7a_02a6, "mfspr r3,srr0"),
             (0x7c00_04ac, "sync"),
             (0x7c20_04ac, "sync 1"),
+            (0x7c00_1a24, "tlbiel r3"),
+            (0x7c8a_1a24, "tlbiel r3,r4,2,1,0"),
             (0xf01f_f7bd, "xxsel vs32,vs63,vs30,vs62"),
             (0x1043_2406, "vcmpequb. v2,v3,v4"),
             (0xfc81_110c, "mtfsfi 1,1,1"),

@@ -241,6 +241,12 @@ operands! {
     Strm Unsigned [(9, 10)] 0 None;
     /// Hint of `slbia`.
     Ih Unsigned [(8, 10)] 0 Some(0);
+    /// What an invalidation reaches beside the entries of the table.
+    Ric Unsigned [(12, 13)] 0 Some(0);
+    /// Whether an invalidation is of what a process, or the partition, translates.
+    Prs Unsigned [(14, 14)] 0 Some(0);
+    /// Whether an invalidation is of a radix tree, and not of a hashed table.
+    Radix Unsigned [(15, 15)] 0 Some(0);
     /// Whether `rfebb` enables events, as it does when this is left out.
     S Unsigned [(20, 20)] 0 Some(1);
     /// Entry of the branch history.

@@ -119,6 +119,16 @@ pub(crate) enum ChooseError {
     NoXics,
 }
 
+impl ChooseError {
+    /// The flag that wants it.
+    pub(crate) const fn flag(&self) -> &'static str {
+        match self {
+            Self::Kvm(_) => "accel",
+            Self::NoKvm(_) | Self::NoXics => "irqchip",
+        }
+    }
+}
+
 /// What keeps KVM from running the guest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Obstacle {

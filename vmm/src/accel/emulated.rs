@@ -150,7 +150,6 @@ pub(crate) struct EmulatedProcessor {
 impl Processor for EmulatedProcessor {
     fn start(&mut self, pc: u64, r3: u64, msr: Msr) {
         self.cpu.reset();
-        (0..32).for_each(|number| self.cpu.set_gpr(number, 0));
         self.cpu.start(pc, r3, msr);
     }
 

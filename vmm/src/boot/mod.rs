@@ -25,6 +25,7 @@ use power::insn::Endian;
 
 use crate::memory::GuestRam;
 use crate::offer::Offer;
+use crate::size::Size;
 
 /// What to load.
 #[derive(Debug)]
@@ -98,6 +99,25 @@ pub(crate) enum BootError {
     /// No randomness.
     #[error("reading randomness from the host")]
     Seed(#[source] io::Error),
+}
+
+impl BootError {
+    /// The flag whose value is wrong.
+    pub(crate) fn flag(&self) -> Option<&'static str> {
+        match self {
+            Self::Kernel(_) => Some("kernel"),
+            Self::Initrd { .. } => Some("initrd"),
+            Self::Layout(_) => Some("mem"),
+            Self::Tree(_) => Some("append"),
+            Self::Seed(_) => None,
+        }
+    }
+}
+
+/// Whether a guest with `memory` could start this kernel, and has this initial RAM disk.
+pub(crate) fn check(kernel: &Path, initrd: Option<&Path>, memory: Size) -> Result<(), BootError> {
+    Kernel::open(kernel, memory)?;
+    initrd.map_or(Ok(()), |path| Initrd::open(path).map(drop))
 }
 
 /// Registers of the first processor.

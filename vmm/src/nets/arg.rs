@@ -46,6 +46,9 @@ const WAYS: &str = "give user or tap=NAME first, such as user,hostfwd=tcp:2222-2
 const OPTIONS: &str = "the options of user are hostfwd=tcp|udp:[ADDRESS:]PORT-GUESTPORT, those of tap=NAME queues=N, and of both \
     mac=XX:XX:XX:XX:XX:XX and iommu=on|off";
 
+/// Their names; there are no others.
+pub(crate) const OPTION_NAMES: [&str; 4] = ["hostfwd", "queues", "mac", "iommu"];
+
 impl FromStr for NetArg {
     type Err = String;
 
@@ -76,6 +79,7 @@ impl NetArg {
     /// Sets one option.
     fn set(&mut self, word: &str) -> Result<(), String> {
         match (&mut self.way, word.split_once('=').unwrap_or((word, ""))) {
+            (_, (name, _)) if !OPTION_NAMES.contains(&name) => return Err(format!("`{word}`: {OPTIONS}")),
             (_, ("mac", address)) => {
                 let address = mac::parse(address);
                 self.mac = Some(address.ok_or_else(|| {

@@ -5,6 +5,8 @@ mod mac;
 mod passt;
 mod vsock;
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,8 +18,8 @@ use devices::virtio::Fittings;
 use devices::virtio::net::{Host, Net};
 use tap_device::{Queue, Queues, TUN};
 
-pub(crate) use arg::NetArg;
 use arg::Way;
+pub(crate) use arg::{NetArg, OPTION_NAMES};
 pub(crate) use passt::PROGRAM as PASST;
 use passt::PasstError;
 pub(crate) use vsock::{VsockArg, vsock};
@@ -53,14 +55,39 @@ pub(crate) enum NetError {
     Host(#[source] io::Error),
 }
 
+/// The same, and which card.
+#[derive(Debug)]
+pub(crate) struct CardError {
+    number: usize,
+    why: NetError,
+}
+
+impl CardError {
+    /// Which of the cards it is; the first has the number 0.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+}
+
+impl fmt::Display for CardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(f)
+    }
+}
+
+impl Error for CardError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.why.source()
+    }
+}
+
 /// Connects the cards, in the guest's order.
 ///
 /// # Errors
 /// What one of them is to be connected to is not there, or not for this user.
-pub(crate) fn open(nets: &[NetArg]) -> Result<Vec<Virtual>, NetError> {
-    nets.iter()
-        .enumerate()
-        .map(|(number, arg)| connect(number, arg))
+pub(crate) fn open(nets: &[NetArg]) -> Result<Vec<Virtual>, CardError> {
+    let each = nets.iter().enumerate();
+    each.map(|(number, arg)| connect(number, arg).map_err(|why| CardError { number, why }))
         .collect()
 }
 

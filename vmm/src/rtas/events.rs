@@ -7,7 +7,8 @@ use super::{Answer, Buffer};
 use crate::machine::Machine;
 
 /// `check-exception`: vector, additional information, event mask, critical, address and length of the log; a seventh input is more
-/// of the second. The description of an event is at hand, so a critical call gets all of it.
+/// of the second. The description of an event is at hand, so a critical call gets all of it. What does not fit into the buffer is cut off, and the event is
+/// told all the same, as the manual wants it (3.2, R1-3 and R1-5): its kind stands in the first bytes.
 pub(super) fn check_exception(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
     let inputs = buffer
         .inputs()

@@ -4,6 +4,7 @@ use power::rtas::RtasStatus;
 
 use super::{Answer, Buffer};
 use crate::machine::Machine;
+use crate::memory::{By, NotCopied};
 use crate::terminal::say;
 
 /// `nvram-fetch`: index, address, length; returns how many bytes were put there.
@@ -19,11 +20,13 @@ pub(super) fn fetch(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
 /// `nvram-store`: index, address, length; returns how many bytes were stored.
 pub(super) fn store(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
     let stored = buffer.inputs().and_then(|[index, at, length]| {
-        let bytes = bytes(machine, buffer, at, length).ok_or(RtasStatus::ParameterError)?;
-        // Somebody who has died is writing why.
-        machine.stop.put_off(super::life::LAST_WORDS);
+        let bytes = bytes(machine, buffer, at, length)?;
         match machine.nvram.store(index, &bytes) {
-            RtasStatus::Success => Ok(length),
+            RtasStatus::Success => {
+                // Somebody who has died is writing why.
+                machine.stop.put_off(super::life::LAST_WORDS);
+                Ok(length)
+            }
             status => Err(status),
         }
     });
@@ -35,11 +38,22 @@ pub(super) fn store(machine: &Machine, buffer: &Buffer<'_>) -> Answer {
     answer(stored)
 }
 
-/// The `length` bytes at `at`, if there are so many in NVRAM and in RAM.
-fn bytes(machine: &Machine, buffer: &Buffer<'_>, at: u32, length: u32) -> Option<Vec<u8>> {
-    let fits = length as usize <= machine.nvram.bytes() && machine.ram.contains(at.into(), length.into());
-    let read = |n| buffer.ram().read(u64::from(at) + u64::from(n)).map(|[byte]| byte);
-    fits.then(|| (0..length).map_while(read).collect())
+/// The `length` bytes at `at`.
+///
+/// # Errors
+/// A parameter error if there are not so many in NVRAM and in RAM; a hardware error if the run ends before they may be read, so that
+/// nothing else is stored in their place.
+fn bytes(machine: &Machine, buffer: &Buffer<'_>, at: u32, length: u32) -> Result<Vec<u8>, RtasStatus> {
+    // Before there is room for them: a guest may ask for gigabytes.
+    if length as usize > machine.nvram.bytes() {
+        return Err(RtasStatus::ParameterError);
+    }
+    let mut bytes = vec![0; length as usize];
+    match buffer.ram().copy_out(at.into(), &mut bytes, By::Program) {
+        Ok(()) => Ok(bytes),
+        Err(NotCopied::NoRam) => Err(RtasStatus::ParameterError),
+        Err(NotCopied::Over) => Err(RtasStatus::HardwareError),
+    }
 }
 
 fn answer(done: Result<u32, RtasStatus>) -> Answer {

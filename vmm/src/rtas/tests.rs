@@ -205,6 +205,27 @@ fn nvram_is_stored_and_fetched_and_a_wrong_place_is_a_parameter_error() {
     assert_eq!(rtas(&machine, RtasCall::NvramStore, &[0, 0x3000]), [PARAMETER, 0]);
 }
 
+#[test]
+fn only_a_store_that_is_done_puts_the_end_of_a_dead_guest_off() {
+    use std::time::Duration;
+    let machine = machine(1);
+    let hour = Duration::from_secs(3600);
+    machine.stop.request_later(Ending::Died("it".into()), hour, 2 * hour);
+    let due = machine.stop.due();
+    assert!(due.is_some());
+    let end = machine.nvram.bytes() as u32;
+    for (index, at, length) in [(end, 0x4000, 1), (0, RAM as u32, 4), (0, 0x4000, u32::MAX)] {
+        assert_eq!(
+            rtas(&machine, RtasCall::NvramStore, &[index, at, length]),
+            [PARAMETER, 0]
+        );
+    }
+    assert_eq!(rtas(&machine, RtasCall::NvramStore, &[0, 0x3000]), [PARAMETER, 0]);
+    assert_eq!(machine.stop.due(), due);
+    assert_eq!(rtas(&machine, RtasCall::NvramStore, &[0, 0x3000, 4]), [SUCCESS, 4]);
+    assert_ne!(machine.stop.due(), due);
+}
+
 /// Vector, additional information, mask, critical, address and length.
 fn check(machine: &Machine, mask: u32, at: u32, length: u32) -> u32 {
     let inputs = [0x500, POWER_INTERRUPT, mask, 0, at, length];
@@ -244,6 +265,8 @@ fn a_log_is_cut_off_where_the_guest_s_buffer_ends() {
     assert_eq!(rtas(&machine, RtasCall::CheckException, &inputs), [SUCCESS]);
     let log: [u8; 8] = machine.ram.read(0x3000).unwrap();
     assert_eq!((log[0], log[3], &log[5..]), (6, 0x40, &[0xee; 3][..]));
+    // The manual has an event that was cut off as one that was told (LoPAR, RTAS Call Definition, 3.2, R1-3 and R1-5).
+    assert_eq!(rtas(&machine, RtasCall::CheckException, &inputs), [1]);
 }
 
 #[test]

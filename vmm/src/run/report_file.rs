@@ -48,6 +48,17 @@ pub(crate) enum ReportError {
     },
 }
 
+impl ReportError {
+    /// The flag that it is about.
+    pub(super) fn flag(&self) -> Option<&'static str> {
+        match self {
+            Self::Path { flag, .. } => Some(flag),
+            Self::Same(_) => Some("--stats-json"),
+            Self::Write { .. } => None,
+        }
+    }
+}
+
 impl ReportFile {
     /// The file at `path`, which the user gave with `flag`. Leaves nothing behind where there is no such file yet.
     pub(super) fn new(flag: &'static str, path: &Path) -> Result<Self, ReportError> {

@@ -10,6 +10,9 @@ use crate::disks::split;
 /// The tag of a share that the user gives none.
 const USUAL_TAG: &str = "share";
 
+/// The names of its options; there are no others.
+pub(crate) const OPTION_NAMES: [&str; 2] = ["tag", "readonly"];
+
 /// A directory that is to be shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShareArg {
@@ -35,6 +38,8 @@ impl FromStr for ShareArg {
         for word in words {
             match word.split_once('=') {
                 None if word == "readonly" => arg.is_read_only = true,
+                Some(("readonly", "on")) => arg.is_read_only = true,
+                Some(("readonly", "off")) => arg.is_read_only = false,
                 Some(("tag", tag)) if is_tag(tag) => tag.clone_into(&mut arg.tag),
                 Some(("tag", _)) => {
                     return Err(format!(
@@ -69,6 +74,7 @@ mod tests {
             is_read_only,
         };
         assert_eq!("a/b".parse(), Ok(share("a/b", "share", false)));
+        assert_eq!("a,readonly=on,readonly=off".parse(), Ok(share("a", "share", false)));
         assert_eq!("a,,b,readonly,tag=x.y-z_1".parse(), Ok(share("a,b", "x.y-z_1", true)));
     }
 
@@ -80,7 +86,7 @@ mod tests {
             (",readonly", "give a directory"),
             ("x,", "tag=TAG and readonly"),
             ("x,ro", "tag=TAG and readonly"),
-            ("x,readonly=on", "tag=TAG and readonly"),
+            ("x,readonly=maybe", "tag=TAG and readonly"),
             ("x,tag=", "1 to 36"),
             ("x,tag=a b", "1 to 36"),
             ("x,iommu=on", "never behind"),

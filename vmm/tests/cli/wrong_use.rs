@@ -95,6 +95,28 @@ fn a_control_socket_that_cannot_be_made_is_told_before_the_guest_starts() {
 }
 
 #[test]
+fn wrong_use_leaves_what_a_second_console_has_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    fs::write(&log, "precious").unwrap();
+    let log = log.to_str().unwrap();
+    let console = ["run", "--virtio-console", log];
+    for wrong in [
+        &["beos"][..],
+        &["--kernel", "/nowhere/kernel"],
+        &["hello", "--nvram", "/nowhere/nvram"],
+        &["hello", "--control", "/nowhere/vm.sock"],
+    ] {
+        let (status, _, stderr) = run(&[&console[..], wrong].concat());
+        assert_eq!(status, Some(2), "{stderr}");
+        assert_eq!(fs::read_to_string(log).unwrap(), "precious", "{wrong:?}");
+    }
+    let (status, _, stderr) = run(&[&console[..], &["hello"]].concat());
+    assert_eq!(status, Some(0), "{stderr}");
+    assert_eq!(fs::read_to_string(log).unwrap(), "");
+}
+
+#[test]
 fn who_asks_a_run_that_is_not_there_is_told_what_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -400,6 +422,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
         "--disk",
         "--net",
         "--vsock",
+        "--share",
         "--rng",
         "--balloon",
         "--virtio-console",
@@ -413,7 +436,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 21, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 22, "{long}");
     let (status, top, _) = run(&["--help"]);
     let (_, statuses) = top.split_once("Exit status:\n").expect("they are told");
     let numbers = ["0", "1", "2", "128+N"];

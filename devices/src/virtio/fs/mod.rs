@@ -94,9 +94,9 @@ impl Device for Fs {
     }
 
     fn load_config(&self, offset: u64, into: &mut [u8]) {
-        for (at, byte) in (offset..).zip(into) {
-            let known = usize::try_from(at).ok().and_then(|at| self.config.get(at));
-            *byte = known.copied().unwrap_or(0);
+        let rest = usize::try_from(offset).ok().and_then(|at| self.config.get(at..));
+        for (byte, known) in into.iter_mut().zip(rest.unwrap_or_default()) {
+            *byte = *known;
         }
     }
 

@@ -56,7 +56,7 @@ impl Session {
         let session = Self::new(socket.try_clone()?, process)?;
         let deadline = Deadline::new(socket.try_clone()?, patience)?;
         let told = session.tell(Frontend::from_stream(socket, QUEUES as u64));
-        match deadline.is_met() {
+        match deadline.end() {
             true => told.map(|()| session),
             false => Err(SessionError::Silent(patience)),
         }
@@ -141,7 +141,7 @@ impl Deadline {
     }
 
     /// All has been said: whether that was in time.
-    fn is_met(self) -> bool {
+    fn end(self) -> bool {
         drop(self.met);
         self.watch.join().expect("waiting does not panic")
     }

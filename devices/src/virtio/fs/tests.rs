@@ -227,7 +227,7 @@ proptest! {
             let answer: Vec<u8> = (0..room - room / 3).map(|at| (at / 7) as u8 ^ number as u8).collect();
             bench.server.answer(1, one, &answer);
         }
-        for (_, (number, rest, _)) in &expected {
+        for (number, rest, _) in expected.values() {
             let one = got.iter().find(|one| usize::from(one.bytes[8]) == *number).unwrap();
             prop_assert!(one.bytes[IN_HEADER..] == rest[..]);
         }
@@ -295,6 +295,7 @@ fn after_the_server_is_gone_everything_is_an_error() {
     let got = bench.server.take(1).unwrap();
     bench.server.answer(1, &got, &[9; 20]);
     bench.server.socket = None;
+    crate::started::wait();
     bench.settle();
     assert_eq!(bench.used().bytes[..20], [9; 20]);
     for unique in 1..3 {
@@ -315,10 +316,10 @@ fn a_server_that_lies_is_gone() {
     let lies: [(&str, Lie); 6] = [
         ("index", |server, _| server.count_used(1, 200)),
         ("does not have", |server, got| {
-            server.say_used(1, u32::from(got.head) + 1, 16)
+            server.say_used(1, u32::from(got.head) + 1, 16);
         }),
         ("does not have", |server, got| {
-            server.say_used(1, u32::from(got.head) + 2, 16)
+            server.say_used(1, u32::from(got.head) + 2, 16);
         }),
         ("does not have", |server, _| server.say_used(1, u32::MAX, 16)),
         ("room", |server, got| server.say_used(1, got.head.into(), 4097)),

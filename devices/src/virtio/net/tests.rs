@@ -91,6 +91,7 @@ impl Bench {
 
     /// The device's thread does all that there is to do.
     fn settle(&mut self) {
+        crate::started::wait();
         for _ in 0..4 {
             (0..3).for_each(|queue| self.worker().kicked(queue).unwrap());
             self.worker().ready(0).unwrap();

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::packet::{Credit, HEADER, Header, NO_RECEIVE, NO_SEND, Operation, STREAM};
 use super::*;
+use crate::started;
 use crate::virtio::testing::{Driver, Memory};
 
 const CID: u32 = 52;
@@ -64,6 +65,7 @@ impl Bench {
     }
 
     fn settle(&mut self) {
+        started::wait();
         for _ in 0..4 {
             self.worker.kicked(0).unwrap();
             self.worker.ready(0).unwrap();
@@ -152,6 +154,7 @@ fn connected(bench: &mut Bench, port: u32) -> UnixStream {
 /// What there is to be read now, and whether it is all.
 fn drain(program: &mut UnixStream) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
+    started::wait();
     let is_all = program.read_to_end(&mut bytes).is_ok();
     (bytes, is_all)
 }

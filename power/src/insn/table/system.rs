@@ -54,7 +54,7 @@ macro_rules! system {
             Mfsr "mfsr" x(31, 595) [Rt, Sr] [];
             Mfsrin "mfsrin" x(31, 659) [Rt, Rb] [];
             Tlbie "tlbie" x(31, 306) [Rb, RsOpt] [];
-            Tlbiel "tlbiel" x(31, 274) [Rb] [];
+            Tlbiel "tlbiel" x(31, 274) [Rb, RsOpt, Ric, Prs, Radix] [];
             Tlbsync "tlbsync" x(31, 566) [] [];
             Msgsnd "msgsnd" x(31, 206) [Rb] [];
             Msgclr "msgclr" x(31, 238) [Rb] [];

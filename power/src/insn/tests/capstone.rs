@@ -57,6 +57,8 @@ fn is_form_unknown_to_capstone(row: &Row, word: u32) -> bool {
     match row.opcode {
         Opcode::Mtfsb0 | Opcode::Mtfsb1 => word.record(),
         Opcode::Slbia => word.ih() != 0,
+        // RS, RIC, PRS and R are of ISA 3.0.
+        Opcode::Tlbiel => word.bits(6, 15) != 0,
         _ => row.suffixes.contains(&Suffix::Oe) && word.oe(),
     }
 }

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use super::rig::{DISCARD, FLUSH, IN, OK, OUT, Rig, WRITE_ZEROES, inline, pool, range, ring};
 use crate::disk::{Access, Caching, Format, Options, open};
+use crate::started;
 use crate::virtio::block::StartEngine;
 
 /// Requests of a batch are carried out at once, each in an area of its own.
@@ -162,7 +163,7 @@ fn options(path: &Path, cluster: Option<usize>) -> Options {
 
 /// What `qemu-img` says; `None` where there is none.
 fn qemu_img(arguments: &[&str]) -> Option<String> {
-    match Command::new("qemu-img").args(arguments).output() {
+    match started::output(Command::new("qemu-img").args(arguments)) {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
             // 3: clusters that nobody uses, which is what a killed process may leave.
