@@ -123,12 +123,6 @@ impl<'a> Repository<'a> {
         }
     }
 
-    /// The names of the files that [`Self::fetch_all`] downloads.
-    pub(crate) fn resolve(&self, packages: &[&str]) -> Result<Vec<String>, Error> {
-        self.update(Freshness::OfToday)?;
-        Ok(self.plan(packages)?.into_iter().map(|(name, _)| name).collect())
-    }
-
     /// The files that an installation of `packages` needs, and their sizes in bytes.
     fn plan(&self, packages: &[&str]) -> Result<Vec<(String, u64)>, Error> {
         let mut files = Vec::new();

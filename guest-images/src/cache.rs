@@ -209,7 +209,8 @@ mod tests {
         drop(lock);
         assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
         drop(child);
-        other.try_lock().unwrap();
+        // It waits for a process that another test is just starting, which has the file until it has become its program.
+        other.lock().unwrap();
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The images by name, and how each is made: a kernel package, BusyBox, and an initramfs of ours.
+//! The images by name, and how each is made: a kernel package, of which some modules are kept, BusyBox, and an initramfs of ours.
 
 use std::env;
 use std::fs;
@@ -11,8 +11,8 @@ use tempfile::{NamedTempFile, TempPath};
 use crate::apt::{Repository, discard};
 use crate::cache::Lock;
 use crate::package::{Package, Wanted};
-use crate::root;
 use crate::{Cache, Console, Error, ImageOptions, Init, Progress};
+use crate::{modules, root};
 
 /// The architecture of every guest, in Debian's words: little-endian 64-bit POWER.
 pub(crate) const GUEST: &str = "ppc64el";
@@ -108,23 +108,6 @@ impl Image {
         })
     }
 
-    /// The suite that the kernel is from.
-    pub(crate) fn suite(&self) -> &'static str {
-        self.suite
-    }
-
-    /// The package that the kernel is from, made if need be.
-    pub(crate) fn kernel_package(&self, cache: &Cache, progress: &dyn Progress) -> Result<String, Error> {
-        let parts = match self.cached(cache) {
-            Some(parts) => parts,
-            None => self.make(cache, progress)?,
-        };
-        // Kernel first: each line is a package and its version.
-        let packages = read(&parts.join("packages"))?;
-        let packages = String::from_utf8_lossy(&packages);
-        Ok(packages.split_whitespace().next().unwrap_or_default().to_owned())
-    }
-
     /// Where the parts are kept, below the cache. A colon would be special in many a shell and variable.
     fn directory(&self) -> PathBuf {
         Path::new("images").join(self.name.replace(':', "-"))
@@ -133,7 +116,7 @@ impl Image {
     /// The directory of the parts, if they are all there.
     fn cached(&self, cache: &Cache) -> Option<PathBuf> {
         let directory = cache.root().join(self.directory());
-        ["vmlinux", "busybox"]
+        ["vmlinux", MODULES, "busybox"]
             .iter()
             .all(|part| directory.join(part).exists())
             .then_some(directory)
@@ -147,15 +130,7 @@ impl Image {
             return Ok(directory);
         }
         cache.make_directory(&lock, &self.directory(), |directory| {
-            let kernel = directory.join("vmlinux");
-            let wanted = Wanted {
-                begins: "boot/vmlinux-",
-                to: &kernel,
-                mode: 0o644,
-            };
-            let series = Some("linux-image-");
-            let linux = part(cache, &lock, progress, self.suite, (self.kernel, series), &wanted)?;
-            check_kernel(&kernel)?;
+            let linux = self.make_kernel(cache, &lock, progress, directory)?;
 
             let busybox = directory.join("busybox");
             let wanted = Wanted {
@@ -168,11 +143,49 @@ impl Image {
             let versions = [linux, shell]
                 .map(|it| format!("{} {}\n", it.name, it.version))
                 .concat();
-            let path = directory.join("packages");
-            fs::write(&path, versions).map_err(|source| Error::Write { path, source })
+            write(&directory.join("packages"), versions.as_bytes())
         })
     }
+
+    /// Takes the kernel and the modules out of their package, and tells which package that was.
+    fn make_kernel(
+        &self,
+        cache: &Cache,
+        lock: &Lock,
+        progress: &dyn Progress,
+        directory: &Path,
+    ) -> Result<Package, Error> {
+        let repository = Repository::open(cache, lock, progress, self.suite, GUEST)?;
+        let package = repository.fetch(self.kernel, Some("linux-image-"))?;
+        take_kernel(&package, cache, progress, directory)?;
+        discard(&package);
+        Ok(package)
+    }
 }
+
+/// Makes `vmlinux` and [`MODULES`] in `directory` out of a kernel's package.
+pub(crate) fn take_kernel(
+    package: &Package,
+    cache: &Cache,
+    progress: &dyn Progress,
+    directory: &Path,
+) -> Result<(), Error> {
+    let kernel = directory.join("vmlinux");
+    let wanted = Wanted {
+        begins: "boot/vmlinux-",
+        to: &kernel,
+        mode: 0o644,
+    };
+    package.extract(&cache.host, &wanted, progress)?;
+    check_kernel(&kernel)?;
+    let tree = directory.join("tree");
+    package.unpack(&cache.host, &tree, progress)?;
+    write(&directory.join(MODULES), &modules::archive(&tree)?)?;
+    fs::remove_dir_all(&tree).map_err(|source| Error::Write { path: tree, source })
+}
+
+/// The file of the modules in an image's directory: an archive of an initramfs. With other modules in it, it has another number, and is made anew.
+pub(crate) const MODULES: &str = "modules-1.cpio";
 
 /// Takes one file out of a package for guests, and tells which package that was.
 fn part(
@@ -192,7 +205,7 @@ fn part(
 /// The initramfs without changes, kept beside the other parts.
 fn usual_initrd(parts: &Path) -> Result<PathBuf, Error> {
     let usual = ImageOptions::default();
-    // Named by all that this version puts into it, except BusyBox, which stays what it is: so nothing
+    // Named by all that this version puts into it, except BusyBox and the modules, which stay what they are: so nothing
     // large is read to find that it is there.
     let mut hasher = DefaultHasher::new();
     root::archive(&[], &usual)?.hash(&mut hasher);
@@ -202,9 +215,12 @@ fn usual_initrd(parts: &Path) -> Result<PathBuf, Error> {
             path: path.clone(),
             source,
         };
-        let archive = root::archive(&read(&parts.join("busybox"))?, &usual)?;
+        let archives = [
+            read(&parts.join(MODULES))?,
+            root::archive(&read(&parts.join("busybox"))?, &usual)?,
+        ];
         let mut file = NamedTempFile::new_in(parts).map_err(unwritable)?;
-        file.write_all(&archive).map_err(unwritable)?;
+        file.write_all(&archives.concat()).map_err(unwritable)?;
         file.as_file().sync_all().map_err(unwritable)?;
         file.persist(&path).map_err(|error| unwritable(error.error))?;
     }
@@ -213,6 +229,7 @@ fn usual_initrd(parts: &Path) -> Result<PathBuf, Error> {
 
 /// An initramfs for one caller alone; what is in the archive `before` stands first, so that the caller's own replaces it.
 fn own_initrd(parts: &Path, options: &ImageOptions, before: Option<PathBuf>) -> Result<TempPath, Error> {
+    let modules = read(&parts.join(MODULES))?;
     let archive = root::archive(&read(&parts.join("busybox"))?, options)?;
     let mut before = match before {
         Some(path) => Some(fs::File::open(&path).map_err(|source| Error::Read { path, source })?),
@@ -226,6 +243,7 @@ fn own_initrd(parts: &Path, options: &ImageOptions, before: Option<PathBuf>) -> 
         if let Some(before) = &mut before {
             io::copy(before, &mut file)?;
         }
+        file.write_all(&modules)?;
         file.write_all(&archive)?;
         Ok(file.into_temp_path())
     });
@@ -253,8 +271,20 @@ pub(crate) fn check_kernel(path: &Path) -> Result<(), Error> {
     Err(Error::NotAKernel { path: path.to_owned() })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes a part of a finished image, which is trusted for good: it must not be empty after a power failure.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let written = fs::File::create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(|source| Error::Write {
         path: path.to_owned(),
         source,
     })
@@ -270,8 +300,9 @@ mod tests {
     fn filled_cache(directory: &Path) -> Cache {
         let image = directory.join("images/debian");
         fs::create_dir_all(&image).unwrap();
-        fs::write(image.join("vmlinux"), "kernel").unwrap();
-        fs::write(image.join("busybox"), "busybox").unwrap();
+        for (name, text) in [("vmlinux", "kernel"), ("busybox", "busybox"), (MODULES, "modules!")] {
+            fs::write(image.join(name), text).unwrap();
+        }
         let mut cache = Cache::at(directory).unwrap();
         cache.host.search_path = Some("/nonexistent".into());
         cache
@@ -295,7 +326,8 @@ mod tests {
         let image = Image::by_name("debian").unwrap();
         let prepared = image.prepare(&cache, &Silent, &ImageOptions::default()).unwrap();
         assert_eq!(fs::read(&prepared.kernel).unwrap(), b"kernel");
-        assert!(contains(&fs::read(&prepared.initrd).unwrap(), root::INIT));
+        let initrd = fs::read(&prepared.initrd).unwrap();
+        assert!(initrd.starts_with(b"modules!") && contains(&initrd, root::INIT));
         assert_eq!(prepared.append, "console=hvc0");
     }
 
@@ -328,27 +360,29 @@ mod tests {
         };
         let prepared = image.prepare(&cache, &Silent, &options).unwrap();
         let initrd = fs::read(&prepared.initrd).unwrap();
-        for text in [root::INIT, "echo mine", "opt/data", "some data"] {
+        for text in [root::INIT, "echo mine", "opt/data", "some data", "modules!"] {
             assert!(contains(&initrd, text), "{text}");
         }
         assert!(prepared.append.contains("pteg.console=pipe"));
         let path = prepared.initrd.clone();
         drop(prepared);
         assert!(!path.exists());
-        assert_eq!(fs::read_dir(directory.path().join("images/debian")).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(directory.path().join("images/debian")).unwrap().count(), 3);
     }
 
     #[test]
     fn an_image_that_lost_a_part_is_fetched_again() {
         let directory = tempfile::tempdir().unwrap();
         let cache = filled_cache(directory.path());
-        fs::remove_file(directory.path().join("images/debian/busybox")).unwrap();
-        let image = Image::by_name("debian").unwrap();
-        let error = image.prepare(&cache, &Silent, &ImageOptions::default()).unwrap_err();
-        assert!(
-            matches!(error, Error::MissingProgram { .. } | Error::NoKeyring { .. }),
-            "{error:?}"
-        );
+        for part in ["busybox", MODULES] {
+            fs::remove_file(directory.path().join("images/debian").join(part)).unwrap();
+            let image = Image::by_name("debian").unwrap();
+            let error = image.prepare(&cache, &Silent, &ImageOptions::default()).unwrap_err();
+            assert!(
+                matches!(error, Error::MissingProgram { .. } | Error::NoKeyring { .. }),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]

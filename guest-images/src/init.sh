@@ -11,6 +11,17 @@ busybox mount -t devpts devpts /dev/pts
 busybox --install -s /bin
 cd /root
 
+# Drivers for the devices on a bus, by what these call themselves; none is loaded for nothing.
+drivers() {
+    for device in "/sys/bus/$1/devices"/*/modalias; do
+        [ ! -e "$device" ] || modprobe -q "$(cat "$device")"
+    done
+}
+drivers pci
+drivers virtio
+# From here on the kernel finds file systems and protocols by itself.
+echo /bin/modprobe > /proc/sys/kernel/modprobe
+
 # A program at the other end of the console: no echo, plain line ends, no line editing.
 case " $(cat /proc/cmdline) " in
 *" pteg.console=pipe "*) stty -echo -onlcr ;;

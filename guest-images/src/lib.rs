@@ -10,6 +10,7 @@
 mod apt;
 mod archive;
 mod cache;
+mod deb;
 mod disk;
 mod error;
 mod host;

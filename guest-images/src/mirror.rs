@@ -4,6 +4,7 @@
 //! `PTEG_DEBIAN_MIRROR` overrides it. A wrong guess here does no harm beyond a failed download: what
 //! is fetched must be signed with Debian's keys.
 
+use std::net::IpAddr;
 use std::process::Command;
 
 use crate::Error;
@@ -36,10 +37,37 @@ impl Mirror {
         Ok(known.unwrap_or_else(|| self.security()))
     }
 
-    /// The lines of a deb822 source for a whole system. A name and password for the mirror stay with their user.
+    /// The lines of a deb822 source for a whole system. A name and password for the mirror stay with their user; if no other machine can ask the mirror,
+    /// the source is one to be filled in.
     pub(crate) fn system_source(&self, suites: &str, keyring: &str) -> String {
+        let (before, uri) = if self.is_for_others() {
+            (String::new(), self.without_user())
+        } else {
+            let why = "# The mirror that made this disk was its host's alone: put another one here, and remove the next line.\nEnabled: no\n";
+            (why.to_owned(), "http://mirror.invalid/debian".to_owned())
+        };
+        format!("{before}Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {keyring}\n")
+    }
+
+    /// Whether other machines can ask it: it is on a network, and not on this machine.
+    fn is_for_others(&self) -> bool {
         let uri = self.without_user();
-        format!("Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {keyring}\n")
+        let Some(rest) = ["http://", "https://", "ftp://"]
+            .iter()
+            .find_map(|scheme| uri.strip_prefix(scheme))
+        else {
+            return false;
+        };
+        let host = rest.split('/').next().unwrap_or_default();
+        let name = match host.strip_prefix('[') {
+            Some(address) => address.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let is_this_machine = name.parse().map_or_else(
+            |_| name == "localhost" || name.ends_with(".localhost"),
+            |address: IpAddr| address.is_loopback() || address.is_unspecified(),
+        );
+        !name.is_empty() && !is_this_machine
     }
 
     /// The URI without what stands before an `@` of its host.
@@ -338,10 +366,31 @@ mod tests {
             ),
             ("https://mirror.example/debian", "https://mirror.example/debian"),
             ("http://me@mirror.example", "http://mirror.example"),
-            ("file:/srv/debian", "file:/srv/debian"),
         ] {
             let source = Mirror::parse(uri).unwrap().system_source("suite", "key");
             assert!(source.contains(&format!("URIs: {written}\n")), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_that_only_its_host_has_is_left_to_be_filled_in() {
+        let source = |uri| Mirror::parse(uri).unwrap().system_source("suite", "key");
+        for own in [
+            "file:/srv/debian",
+            "copy:/srv/debian",
+            "mirror+file:/etc/mirrors.list",
+            "http://localhost:3142/debian",
+            "http://me@127.0.0.1/debian",
+            "http://[::1]:80/debian",
+            "http:///debian",
+        ] {
+            let source = source(own);
+            assert!(source.contains("\nEnabled: no\n"), "{own}: {source}");
+            assert!(!source.contains(own), "{source}");
+        }
+        for others in ["http://mirror.example:3142/debian", "https://[2001:db8::1]/debian"] {
+            let source = source(others);
+            assert!(!source.contains("Enabled") && source.contains(others), "{source}");
         }
     }
 }

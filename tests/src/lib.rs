@@ -1,7 +1,7 @@
 //! The program as a user sees it: what the tests in `tests/` have in common.
 //!
 //! [`Guest`] is a running `pteg` with both ends of its standard streams, [`Pty`] a terminal to run one in,
-//! [`Control`] a client of its control socket, [`debian_with_modules`] an image for guests with devices, [`Turns`] keeps the large guests from running all at once.
+//! [`Control`] a client of its control socket, [`Turns`] keeps the large guests from running all at once.
 
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,6 @@ mod binary;
 mod control;
 mod file;
 mod guest;
-mod modules;
 mod output;
 mod pty;
 mod turns;
@@ -18,7 +17,6 @@ pub use binary::pteg;
 pub use control::{Control, Reply, read as read_reply};
 pub use file::{ElfFile, write_program};
 pub use guest::{Ended, Guest};
-pub use modules::{debian_with, debian_with_modules, load};
 pub use output::PATIENCE;
 pub use pty::Pty;
 pub use turns::Turns;

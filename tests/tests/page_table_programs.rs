@@ -54,9 +54,10 @@ fn nothing_is_stale_lost_or_corrupted_when_a_page_goes_while_others_touch_it() {
 /// Each kind of mistake, made on purpose, and nothing else; but a page that was not removed may be touched, and stored to,
 /// after its R and C were read.
 ///
-/// One try in 16 has the mistake, and only a part of those shows it: of the 1200 about 30, on a busy host a third of that.
+/// One try in 16 has the mistake, only a part of those shows it, and how large a part is the host's affair: whoever finds none tries again.
 #[test]
 fn the_race_finds_what_is_planted() {
+    const RACES: u32 = 20;
     for endian in ORDERS {
         for (plant, kinds, what) in [
             ("plant=1", [Some(true), None, None, Some(false)], "something stale"),
@@ -72,17 +73,23 @@ fn the_race_finds_what_is_planted() {
                 "something stale",
             ),
         ] {
-            let (found, ended) = race(endian, 1200, plant, &["--smp", "2"]);
-            let as_planted = found
-                .iter()
-                .zip(kinds)
-                .all(|(&tries, kind)| kind.is_none_or(|kind| kind == (tries > 0)));
-            assert!(as_planted, "{plant}: {}", ended.output);
-            let last = verdict(&ended);
-            assert!(
-                last.starts_with("VERDICT stale_translations: fail") && last.contains(what),
-                "{last}"
-            );
+            let is_found = (0..RACES).any(|_| {
+                let (found, ended) = race(endian, 1200, plant, &["--smp", "2"]);
+                let of_kind = |wanted| found.iter().zip(kinds).filter(move |(_, kind)| *kind == Some(wanted));
+                assert!(
+                    of_kind(false).all(|(&tries, _)| tries == 0),
+                    "{plant}: {}",
+                    ended.output
+                );
+                let is_found = of_kind(true).all(|(&tries, _)| tries > 0);
+                let last = verdict(&ended);
+                assert!(
+                    !is_found || last.starts_with("VERDICT stale_translations: fail") && last.contains(what),
+                    "{last}"
+                );
+                is_found
+            });
+            assert!(is_found, "{plant}");
         }
     }
 }

@@ -16,8 +16,14 @@ fn passes(name: &str, endian: Endian, flags: &[&str]) {
         false => &[],
     };
     let mut guest = Guest::start([&["run", "--kernel", path], &exactly[..], processors, flags].concat());
-    if name == "echo" {
-        guest.send("\x04");
+    match name {
+        "echo" => guest.send("\x04"),
+        // Each is for one life.
+        "lives" => ["r", "r", "\x04"].into_iter().for_each(|typed| {
+            guest.wait_for("waits");
+            guest.send(typed);
+        }),
+        _ => {}
     }
     guest.close_input();
     let ended = guest.finish();

@@ -5,27 +5,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use guest_images::{Prepared, programs::Program};
+use guest_images::programs::Program;
 use power::insn::Endian;
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{ElfFile, Ended, Guest, PATIENCE, debian_with_modules, load, pteg};
-
-/// What Linux needs for a share, who is needed first.
-const DRIVERS: [&str; 7] = [
-    "virtio",
-    "virtio_ring",
-    "virtio_pci_legacy_dev",
-    "virtio_pci_modern_dev",
-    "virtio_pci",
-    "fuse",
-    "virtiofs",
-];
-
-static IMAGE: LazyLock<Prepared> = LazyLock::new(|| debian_with_modules(&DRIVERS));
+use tests::{ElfFile, Ended, Guest, PATIENCE, pteg};
 
 /// A guest that says hello and ends, with `share`.
 fn say_hello(share: &str) -> Ended {
@@ -121,22 +107,27 @@ fn a_guest_and_its_host_see_what_the_other_does_until_the_server_dies() {
     fs::write(ours.join("big"), noise(9 << 20)).unwrap();
     fs::write(theirs.join("file"), "as it was\n").unwrap();
 
-    let append = format!("quiet {} pteg.console=pipe", IMAGE.append);
-    let paths = [&IMAGE.kernel, &IMAGE.initrd].map(|path| path.to_str().unwrap());
     let shares = [
         ours.to_str().unwrap().to_owned(),
         format!("{},tag=theirs,readonly", theirs.display()),
     ];
-    let mut command = pteg(["run", "--accel", "emulated", "--smp", "2", "--append", &append]);
+    let mut command = pteg([
+        "run",
+        "debian",
+        "--accel",
+        "emulated",
+        "--smp",
+        "2",
+        "--append",
+        "quiet pteg.console=pipe",
+    ]);
     command
-        .args(["--kernel", paths[0], "--initrd", paths[1]])
         .args(["--share", &shares[0], "--share", &shares[1]])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut guest = Guest::spawn(&mut command);
     guest.wait_for("Type exit to power off.");
-    guest.shell(&load(&DRIVERS));
     guest.shell("mkdir /share /theirs && mount -t virtiofs share /share && mount -t virtiofs theirs /theirs");
 
     assert_eq!(guest.shell("cat /share/hello"), "hello from the host\n");
@@ -167,7 +158,7 @@ fn a_guest_and_its_host_see_what_the_other_does_until_the_server_dies() {
     assert_eq!(fs::read_dir(theirs).unwrap().count(), 1);
 
     // The driver is taken away and comes back, with a new life of each device.
-    guest.shell("umount /share /theirs && rmmod virtiofs && insmod /modules/virtiofs.ko");
+    guest.shell("umount /share /theirs && rmmod virtiofs && modprobe virtiofs");
     guest.shell("mount -t virtiofs share /share && mount -t virtiofs theirs /theirs");
     assert_eq!(guest.shell("cat /share/folder/renamed"), "hello from the guest\n");
 

@@ -222,6 +222,7 @@ impl Processors {
         // Release: who sees the number finds them stopped, or started since.
         self.resets.fetch_add(1, Ordering::Release);
         self.all.iter().for_each(|processor| processor.wire.wake());
+        self.all.iter().for_each(|processor| processor.wire.forget_interrupts());
     }
 
     /// How often they were reset: what a processor did before that is void.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 
 use clap::Args;
@@ -129,30 +129,42 @@ impl SecondStage for ThisProgram {
             .arg(stage.initrd)
             .args(["--append", stage.append]);
         command.arg("--mem").arg(format!("{}M", stage.memory_mib));
+        command.arg("--smp").arg(stage.processors.to_string());
         command.arg("--disk").arg(disk(stage.disk, "format=raw")?);
         command.arg("--disk").arg(disk(stage.seed, "format=raw,readonly")?);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| error.to_string())?;
-        let mut stderr = child.stderr.take().expect("it is piped");
+        let mut child = Running(command.spawn().map_err(|error| error.to_string())?);
+        let mut stderr = child.0.stderr.take().expect("it is piped");
         let complaints = thread::spawn(move || {
             let mut text = String::new();
             let _ = stderr.read_to_string(&mut text);
             text
         });
-        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let stdout = BufReader::new(child.0.stdout.take().expect("it is piped"));
         for bytes in stdout.split(b'\n') {
             line(&String::from_utf8_lossy(&bytes.map_err(|error| error.to_string())?));
         }
-        let status = child.wait().map_err(|error| error.to_string())?;
+        let status = child.0.wait().map_err(|error| error.to_string())?;
         let complaints = complaints.join().unwrap_or_default();
         if status.success() {
             return Ok(());
         }
         let last = complaints.lines().last().unwrap_or("it said nothing");
         Err(last.strip_prefix("pteg: ").unwrap_or(last).to_owned())
+    }
+}
+
+/// A child that does not outlive this value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // After its end there is nothing left to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -186,6 +198,14 @@ mod tests {
         assert!(about.blocks() * 512 < 1 << 20, "{} blocks", about.blocks());
         assert!(matches!(copy(&from, &to), Err(CopyError::IsThere(_))));
         assert!(copy(&from, &directory.path().join("none/to")).is_err());
+    }
+
+    #[test]
+    fn a_child_ends_with_whoever_runs_it() {
+        let child = Running(Command::new("sleep").arg("1000").spawn().unwrap());
+        let id = rustix::process::Pid::from_child(&child.0);
+        drop(child);
+        assert_eq!(rustix::process::test_kill_process(id), Err(Errno::SRCH));
     }
 
     #[test]

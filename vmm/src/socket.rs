@@ -230,6 +230,15 @@ mod tests {
 
     use super::*;
 
+    /// Leaves a socket that nobody listens at: not even a process that another test is just starting, which has it until it has become its
+    /// program.
+    fn leave_dead(path: &Path) {
+        drop(UnixListener::bind(path).unwrap());
+        while UnixStream::connect(path).is_ok() {
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn only_its_user_may_connect_and_the_file_goes_away() {
         let folder = tempfile::tempdir().unwrap();
@@ -246,7 +255,7 @@ mod tests {
     fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        drop(UnixListener::bind(&path).unwrap());
+        leave_dead(&path);
         assert!(fs::symlink_metadata(&path).is_ok());
         let _living = Socket::make(&path).unwrap();
         assert!(matches!(Socket::make(&path), Err(Why::Taken)));
@@ -381,7 +390,7 @@ mod tests {
     fn of_many_runs_that_find_a_dead_socket_one_gets_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        drop(UnixListener::bind(&path).unwrap());
+        leave_dead(&path);
         let taken = AtomicU32::new(0);
         let begin = std::sync::Barrier::new(8);
         let sockets: Vec<Socket> = std::thread::scope(|scope| {

@@ -20,7 +20,7 @@ struct Target {
 }
 
 /// The targets, the usual one first.
-const TARGETS: [Target; 2] = [
+const TARGETS: [Target; 5] = [
     Target {
         name: "hypercalls",
         of: "hpt",
@@ -29,11 +29,23 @@ const TARGETS: [Target; 2] = [
         name: "disks",
         of: "devices",
     },
+    Target {
+        name: "queues",
+        of: "devices",
+    },
+    Target {
+        name: "configuration",
+        of: "devices",
+    },
+    Target {
+        name: "packets",
+        of: "devices",
+    },
 ];
 
-/// Seconds in `cargo xtask test`.
+/// Seconds of new inputs in `cargo xtask test`.
 const SHORT: u64 = 30;
-/// Seconds of the command without `--seconds`.
+/// Seconds of the command without `--seconds` and `--inputs`.
 const USUAL: u64 = 300;
 
 /// What LLVM's coverage pass is to count; no sanitizer, which a stable compiler does not have.
@@ -41,21 +53,37 @@ const COVERAGE: &str = "--cfg fuzzing -D warnings -Cpasses=sancov-module -Cllvm-
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks";
 
+/// When to stop looking.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// After so many seconds.
+    Seconds(u64),
+    /// After so many inputs, those that were there before among them, which are all tried.
+    Inputs(u64),
+}
+
+/// Has glibc keep what is freed, up to 256 MiB, and take more in steps of 16 MiB.
+const KEEP_MEMORY: &str =
+    "glibc.malloc.trim_threshold=268435456:glibc.malloc.mmap_threshold=33554432:glibc.malloc.top_pad=16777216";
+
 /// What to do with a target.
 #[derive(Debug, PartialEq, Eq)]
 enum Work {
-    /// Look for inputs that fail, for so many seconds.
-    Seconds(u64),
+    /// Look for inputs that fail.
+    Look(End),
     /// Play these files, step by step.
     Replay(PathBuf),
     /// Make the kept corpus the smallest that reaches as much as all inputs found so far.
     Keep,
 }
 
-/// The short run over every target.
+/// The inputs that are kept, of every target, and new ones of the usual one for a while. New ones of the others are looked for on purpose, so
+/// that a check that passes passes again.
 pub fn short(workspace: &Workspace, tally: &mut Tally) -> Outcome {
-    for target in &TARGETS {
-        match fuzz(workspace, target, &Work::Seconds(SHORT), tally) {
+    let kept = TARGETS.iter().map(|target| (target, Work::Look(End::Inputs(0))));
+    let new = (&TARGETS[0], Work::Look(End::Seconds(SHORT)));
+    for (target, work) in kept.chain([new]) {
+        match fuzz(workspace, target, &work, tally) {
             Outcome::Passed => {}
             other => return other,
         }
@@ -78,16 +106,13 @@ pub fn command(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
 
 fn parse(arguments: &[&str]) -> Result<(&'static Target, Work), String> {
     let mut target = &TARGETS[0];
-    let mut work = Work::Seconds(USUAL);
+    let mut work = Work::Look(End::Seconds(USUAL));
     let mut rest = arguments.iter();
     while let Some(&argument) = rest.next() {
         let mut value = || rest.next().ok_or_else(|| format!("`{argument}` needs a value"));
         match argument {
-            "--seconds" => {
-                let text = value()?;
-                let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
-                work = Work::Seconds(seconds.ok_or_else(|| format!("`{text}` is not a number of seconds"))?);
-            }
+            "--seconds" => work = Work::Look(End::Seconds(positive(value()?, "seconds")?)),
+            "--inputs" => work = Work::Look(End::Inputs(positive(value()?, "inputs")?)),
             "--replay" => work = Work::Replay(value()?.into()),
             "--keep" => work = Work::Keep,
             name => {
@@ -100,6 +125,11 @@ fn parse(arguments: &[&str]) -> Result<(&'static Target, Work), String> {
         }
     }
     Ok((target, work))
+}
+
+fn positive(text: &str, of: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("`{text}` is not a number of {of}"))
 }
 
 fn fuzz(workspace: &Workspace, target: &Target, work: &Work, tally: &mut Tally) -> Outcome {
@@ -119,14 +149,20 @@ fn fuzz(workspace: &Workspace, target: &Target, work: &Work, tally: &mut Tally) 
     let mut fuzzer = Command::new(program);
     // The frames are the fuzzer's; the message says enough.
     fuzzer.env("RUST_BACKTRACE", "0");
+    // The next input takes as much memory as the last one: it need not go back to the kernel in between.
+    fuzzer.env("GLIBC_TUNABLES", KEEP_MEMORY);
     // Else what fails lands in the current directory.
     fuzzer.arg(format!("-artifact_prefix={}/", failed.display()));
     match work {
-        Work::Seconds(seconds) => {
+        Work::Look(end) => {
+            let end = match end {
+                End::Inputs(inputs) => format!("-runs={inputs}"),
+                End::Seconds(seconds) => format!("-max_total_time={seconds}"),
+            };
             let before = files(&failed);
             // The first directory is where new inputs go.
             fuzzer.args([&found, &kept]).args([
-                &*format!("-max_total_time={seconds}"),
+                &*end,
                 "-max_len=4096",
                 "-timeout=20",
                 "-rss_limit_mb=1024",
@@ -245,17 +281,24 @@ mod tests {
 
     #[test]
     fn arguments_in_any_order_are_understood() {
-        assert_eq!(parse(&[]), Ok((&TARGETS[0], Work::Seconds(USUAL))));
+        assert_eq!(parse(&[]), Ok((&TARGETS[0], Work::Look(End::Seconds(USUAL)))));
         assert_eq!(
             parse(&["--seconds", "7", "hypercalls"]),
-            Ok((&TARGETS[0], Work::Seconds(7)))
+            Ok((&TARGETS[0], Work::Look(End::Seconds(7))))
         );
         assert_eq!(
             parse(&["hypercalls", "--replay", "x"]),
             Ok((&TARGETS[0], Work::Replay("x".into())))
         );
-        assert_eq!(parse(&["disks"]), Ok((&TARGETS[1], Work::Seconds(USUAL))));
+        for target in &TARGETS {
+            assert_eq!(parse(&[target.name]), Ok((target, Work::Look(End::Seconds(USUAL)))));
+        }
+        assert_eq!(
+            parse(&["--inputs", "10000000", "queues"]),
+            Ok((&TARGETS[2], Work::Look(End::Inputs(10_000_000))))
+        );
         assert!(parse(&["--seconds", "0"]).unwrap_err().contains("`0`"));
+        assert!(parse(&["--inputs", "many"]).unwrap_err().contains("`many`"));
         assert!(parse(&["--seconds"]).unwrap_err().contains("needs a value"));
         assert!(parse(&["nothing"]).unwrap_err().contains("hypercalls"));
     }

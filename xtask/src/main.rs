@@ -41,10 +41,12 @@ Commands:
   miri   Only the tests of the page table under Miri, where a nightly toolchain has it
 
 Long ones, which are part of no check:
-  fuzz     [--seconds N] [--keep] [TARGET]: throw random hypercalls at the page table (`hypercalls`), random drivers at a block
-           device (`disks`). Default: 300 seconds of `hypercalls`; `test` has 30 of each. An input that fails is kept, and the last
-           lines say where; `--replay FILE` plays it step by step. `--keep` makes the corpus in the tree the smallest set of inputs
-           that reaches what all inputs found so far reach
+  fuzz     [--seconds N | --inputs N] [--keep] [TARGET]: throw random hypercalls at the page table (`hypercalls`), random drivers at
+           queues (`queues`), at block devices (`disks`), at network cards and sockets (`packets`), and random accesses at PCI's configuration
+           space, BARs and virtio registers (`configuration`). Default: 300 seconds of `hypercalls`; `test` has
+           30, and the inputs that are kept of each. An input that
+           fails is kept, and the last lines say where; `--replay FILE` plays it step by step. `--keep` makes the corpus in the tree the
+           smallest set of inputs that reaches what all inputs found so far reach
   differential [--cpu power8|power9] [--millions N] [--seed S] [--threads T]: run random programs of all problem-state instructions here and under
            QEMU's user emulation, and compare registers and memory after each. Default: 100 million instructions from seed 1
            on, on as many threads as there are processors. A difference is printed with its seed and the least program

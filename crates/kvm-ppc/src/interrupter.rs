@@ -1,10 +1,13 @@
-//! A vCPU's external interrupt, from any thread.
+//! A vCPU's external interrupt, from any thread, and what the kernel's interrupt controller has for it.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use kvm_bindings::{KVM_INTERRUPT_SET_LEVEL, KVM_INTERRUPT_UNSET, kvm_interrupt};
+use kvm_bindings::{
+    KVM_INTERRUPT_SET_LEVEL, KVM_INTERRUPT_UNSET, KVM_REG_PPC_ICP_MFRR_SHIFT, KVM_REG_PPC_ICP_PPRI_SHIFT,
+    KVM_REG_PPC_ICP_STATE, kvm_interrupt, kvm_one_reg,
+};
 use kvm_ioctls::VcpuFd;
 use vmm_sys_util::ioctl::ioctl_with_ref;
 
@@ -48,6 +51,21 @@ impl Interrupter {
         };
         // SAFETY: the number names the type that the kernel reads, and `interrupt` is one.
         let answer = unsafe { ioctl_with_ref(&*self.vcpu, requests::KVM_INTERRUPT(), &interrupt) };
+        checked(answer).map(drop)
+    }
+
+    /// Has the vCPU's presenter in the kernel's interrupt controller forget what it has and what it was sent: nothing pending, nothing in
+    /// service, no message, every priority masked, as when it was made. `KVM_SET_ONE_REG`, which waits until no other thread is in an ioctl of the vCPU's.
+    pub fn reset_presenter(&self) -> Result<()> {
+        let least = u64::from(u8::MAX);
+        let state = least << KVM_REG_PPC_ICP_MFRR_SHIFT | least << KVM_REG_PPC_ICP_PPRI_SHIFT;
+        let register = kvm_one_reg {
+            id: KVM_REG_PPC_ICP_STATE,
+            addr: (&raw const state).expose_provenance() as u64,
+        };
+        // SAFETY: the number names the type that the kernel reads, and `register` is one; at `addr` it reads the 8 bytes that `id` says, which
+        // are `state`'s.
+        let answer = unsafe { ioctl_with_ref(&*self.vcpu, requests::KVM_SET_ONE_REG(), &register) };
         checked(answer).map(drop)
     }
 }

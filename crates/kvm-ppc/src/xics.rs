@@ -43,7 +43,7 @@ impl KernelXics {
     }
 
     /// Makes `vcpu`, which has not run, the server `server`: from here on the kernel answers its interrupt hypercalls, and
-    /// [`Interrupter`](crate::Interrupter) is not for it.
+    /// [`Interrupter::set`](crate::Interrupter::set) is not for it.
     pub fn connect(&self, vcpu: &VcpuFd, server: u32) -> Result<()> {
         // A descriptor is not negative.
         let device = self.device.as_raw_fd() as u64;

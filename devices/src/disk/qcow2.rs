@@ -24,14 +24,14 @@ use super::{Access, BUFFER_BYTES, Buffer, Caching, Disk, Grain, SECTOR, Space};
 /// Backing files, one behind the other.
 const DEEPEST: usize = 32;
 
-/// Bytes of a discard that are looked up at a time.
-const DISCARD_STEP: usize = 64 << 20;
+/// Bytes of a discard, or of zeros, for which the image is had alone at a time.
+const STEP: usize = 64 << 20;
 
 const UNPOISONED: &str = "an engine asks for nothing more after a panic";
 
 /// A qcow2 disk.
 pub struct Qcow2 {
-    /// Whoever reads or writes shares it; a discard, which takes space away from under them, has it alone.
+    /// Whoever reads or writes shares it. A discard, which takes space away from under them, has it alone, and so has who makes zeros.
     image: RwLock<FormatAccess<Storage>>,
     /// The same file, to give space back.
     file: File,
@@ -91,7 +91,7 @@ impl Qcow2 {
         bytes: u64,
         then: impl Fn(&mut FormatAccess<Storage>, u64, u64) -> io::Result<()>,
     ) -> io::Result<()> {
-        for (at, bytes) in super::pieces(at, bytes, DISCARD_STEP) {
+        for (at, bytes) in super::pieces(at, bytes, STEP) {
             let mut image = self.image.write().expect(UNPOISONED);
             // The holes come first: once the tables let go of a cluster it may be anything's.
             self.punch(&image, at, bytes as u64)?;
@@ -143,7 +143,12 @@ impl Disk for Qcow2 {
 
     fn write_zeroes(&self, at: u64, bytes: u64, space: Space) -> io::Result<()> {
         let done = match space {
-            Space::Kept => self.shared().write_zeroes(at, bytes),
+            // Alone: where a cluster is zero but for the range, `imago` makes all of it zeros, and what was written to the rest since it looked
+            // would be gone.
+            Space::Kept => super::pieces(at, bytes, STEP).try_for_each(|(at, bytes)| {
+                let image = self.image.write().expect(UNPOISONED);
+                image.write_zeroes(at, bytes as u64)
+            }),
             Space::Released => self.release(at, bytes, FormatAccess::discard_to_zero),
         };
         match done {

@@ -22,6 +22,7 @@ use std::os::fd::RawFd;
 pub use chain::Chain;
 pub use kick::Kick;
 pub use queue::{Broken, Layout, Queue};
+pub use runner::Turns;
 pub use transport::{Configuration, Fittings, Transport};
 
 pub mod balloon;

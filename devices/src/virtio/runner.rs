@@ -9,11 +9,18 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps as _};
+use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberId, SubscriberOps as _};
 
 use super::transport::{Phase, Shared};
 use super::{Broken, Layout, Transport, Worker};
 use crate::dma::{Dma, DmaError};
+
+/// What a device's thread does, for whoever lends it one.
+pub struct Turns {
+    shared: Arc<Shared>,
+    manager: EventManager<Runner>,
+    runner: SubscriberId,
+}
 
 impl Transport {
     /// Starts the device's thread; `guard` is dropped when that ends.
@@ -21,23 +28,50 @@ impl Transport {
     /// # Errors
     /// The host has no thread or no descriptors left.
     pub fn run(&self, guard: impl Send + 'static) -> io::Result<JoinHandle<()>> {
-        let shared = Arc::clone(&self.shared);
-        let mut manager = EventManager::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+        let mut turns = self.turns()?;
         thread::Builder::new()
-            .name(shared.fittings.name.clone())
+            .name(self.shared.fittings.name.clone())
             .spawn(move || {
                 let _guard = guard;
-                let runner = manager.add_subscriber(Runner {
-                    shared: Arc::clone(&shared),
-                    life: None,
-                });
-                while !shared.is_over() {
-                    manager.run().expect("an event descriptor can be waited for");
+                while !turns.shared.is_over() {
+                    turns.take(None);
                 }
-                if let Ok(mut runner) = manager.remove_subscriber(runner) {
-                    runner.stop();
-                }
+                turns.end();
             })
+    }
+
+    /// What the device's thread does, a turn at a time: in the place of [`Self::run`], for tests that must know when.
+    ///
+    /// # Errors
+    /// The host has no descriptors left.
+    pub fn turns(&self) -> io::Result<Turns> {
+        let shared = Arc::clone(&self.shared);
+        let mut manager = EventManager::new().map_err(|error| io::Error::other(format!("{error:?}")))?;
+        let runner = manager.add_subscriber(Runner {
+            shared: Arc::clone(&shared),
+            life: None,
+        });
+        Ok(Turns {
+            shared,
+            manager,
+            runner,
+        })
+    }
+}
+
+impl Turns {
+    /// Waits for something to do for so many milliseconds, or for ever, and does it. Whether there was something.
+    pub fn take(&mut self, patience_ms: Option<u16>) -> bool {
+        let patience = patience_ms.map_or(-1, i32::from);
+        let events = self.manager.run_with_timeout(patience);
+        events.expect("an event descriptor can be waited for") > 0
+    }
+
+    /// The run ends: the worker is stopped.
+    pub fn end(&mut self) {
+        if let Ok(mut runner) = self.manager.remove_subscriber(self.runner) {
+            runner.stop();
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! The private apt against hosts whose apt is a shell script.
 
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 use crate::Silent;
 
@@ -20,8 +18,14 @@ fn host_with(directory: &Path, programs: &[(&str, &str)]) -> Cache {
     fs::create_dir(&bin).unwrap();
     for (name, script) in programs {
         let path = bin.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        // By another process: nobody can execute what we have open for writing, and each process that another test is just starting has
+        // what we have until it has become its program.
+        let written = Command::new("sh")
+            .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" >\"$0\" && chmod 755 \"$0\""])
+            .arg(&path)
+            .arg(script)
+            .status();
+        assert!(written.unwrap().success());
     }
     let mut cache = Cache::at(&directory.join("cache")).unwrap();
     cache.host.search_path = Some(bin.into());

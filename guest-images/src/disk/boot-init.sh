@@ -8,9 +8,16 @@ busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs devtmpfs /dev
 busybox --install -s /bin
 
-for module in /modules/*.ko; do
-    insmod "$module"
-done
+# Drivers for the devices on a bus, by what these call themselves. So a disk with the modules of another kernel has its network, too.
+drivers() {
+    for device in "/sys/bus/$1/devices"/*/modalias; do
+        [ ! -e "$device" ] || modprobe -q "$(cat "$device")"
+    done
+}
+drivers pci
+drivers virtio
+modprobe -q crc32c_generic
+modprobe ext4
 
 root=/dev/vda
 how=ro

@@ -1,41 +1,37 @@
 //! Root disks: recipes that make a bootable disk of Debian's packages, without a privilege on the host.
 //!
-//! The first stage is done here: apt resolves and fetches the packages, which become a *seed*, one tar file:
-//!
-//! ```text
-//! base.tar        what the essential packages have, unpacked by the guest to have a dpkg that runs (`base`)
-//! modules.tar     the modules of the kernel that is booted
-//! debs/…          all packages, not compressed (`deb`): the guest would spend longer unpacking than anyone saves
-//! essential       the files of the essential ones
-//! sources         where the guest's apt is to look
-//! ```
+//! The first stage is done here: apt resolves and fetches the packages, which become a *seed*, one tar file with the whole root file system
+//! ([`tree`]). All packages are unpacked there, dpkg's database says so ([`database`]), and the kernel's modules are beside them. Unpacking is what a guest
+//! would spend longest on.
 //!
 //! The second stage is a guest's, whose first process is `second-stage.sh`: it has an empty file system as its first disk and the seed as
-//! its second one, and does there what an installer does. Who runs it is for the caller to say ([`SecondStage`]). So files have the owners and
-//! permissions that packages give them, and packages' scripts run where they belong: in the guest.
+//! its second one. It unpacks the seed and has dpkg configure the packages. Who runs it is for the caller to say ([`SecondStage`]). So files have the
+//! owners and permissions that packages give them, and packages' scripts run where they belong: in the guest.
 //!
 //! What comes of it is kept in the cache, whole or not at all: `vmlinux`, `initrd.cpio` (the modules that reach the root file system; `boot-init.sh`
 //! is its first process), `root.img`, and `packages`, the list of what is in it.
 
-mod base;
-mod deb;
-mod modules;
-mod seed;
+mod database;
+mod tree;
 
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
+use self::database::{Control, Database};
+use self::tree::Tree;
 use crate::apt::Repository;
 use crate::cache::Lock;
 use crate::host::run;
-use crate::image::{GUEST, check_kernel};
+use crate::image::{GUEST, MODULES, read, take_kernel, write};
 use crate::initramfs::Initramfs;
-use crate::package::Wanted;
-use crate::{Archive, Cache, Error, Progress};
+use crate::package::{Package, Wanted};
+use crate::{Archive, Cache, Error, Progress, deb};
 
 /// A root disk that can be made by name.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct DiskImage {
     /// What the user calls it.
     pub name: &'static str,
@@ -76,6 +72,8 @@ pub struct Stage<'a> {
     pub seed: &'a Path,
     /// The guest's memory.
     pub memory_mib: u32,
+    /// The guest's processors.
+    pub processors: u32,
 }
 
 /// Who runs guests.
@@ -90,8 +88,19 @@ pub trait SecondStage {
 /// The size of a disk. It is sparse, and the file system of a copy can be made larger.
 const DISK_BYTES: u64 = 8 << 30;
 
-/// The guest of the second stage: dpkg and apt know all packages at once.
-const MEMORY_MIB: u32 = 1024;
+/// The guest of the second stage, which keeps dpkg's database in its memory, and what it writes for as long as it can.
+const MEMORY_MIB: u32 = 2048;
+const PROCESSORS: u32 = 2;
+
+/// What of the recipe is code. Another number when that makes another disk: those who have one get the new one then.
+const RECIPE: &str = "2";
+
+/// The kernel's modules that come along: all but the drivers of hardware that no guest of pteg's has. These folders of drivers are for the devices that
+/// it has, or for none.
+const DRIVERS: [&str; 9] = [
+    "block", "char", "crypto", "md", "net", "nvdimm", "tty", "vhost", "virtio",
+];
+const WITHOUT: [&str; 3] = ["drivers/net/ethernet", "drivers/net/wireless", "sound"];
 
 /// What the guest's console says when all went well.
 const WENT_WELL: &str = "second stage: done";
@@ -129,6 +138,8 @@ impl DiskImage {
             "systemd-sysv",
             "systemd-timesyncd",
             "udev",
+            // Else a program is installed, and all of Perl with it, that would do what is done already.
+            "usr-is-merged",
         ],
     }];
 
@@ -145,12 +156,11 @@ impl DiskImage {
         progress: &dyn Progress,
         second_stage: &dyn SecondStage,
     ) -> Result<PreparedDisk, Error> {
-        // With other packages, or another guest to install them, it is another.
-        let mut hasher = DefaultHasher::new();
-        (self, SECOND_STAGE, BOOT, DISK_BYTES).hash(&mut hasher);
-        let name = format!("disks/{}-{:016x}", self.name, hasher.finish());
-        let made = cache.made(Path::new(&name), progress, |archive, directory| {
-            self.make(archive, directory, second_stage)
+        let name = self.directory();
+        let made = cache.made(&name, progress, |archive, directory| {
+            self.make(archive, directory, second_stage)?;
+            self.remove_others(cache);
+            Ok::<_, Error>(())
         })?;
         Ok(PreparedDisk {
             kernel: made.join("vmlinux"),
@@ -160,16 +170,49 @@ impl DiskImage {
         })
     }
 
+    /// Where it is in the cache: what it is made of decides, so another recipe makes another disk.
+    fn directory(&self) -> PathBuf {
+        let parts = [self.suite, self.kernel, RECIPE, SECOND_STAGE, BOOT, MODULES];
+        let disk_bytes = DISK_BYTES.to_string();
+        let parts = parts.iter().chain(self.packages).chain(&FILE_SYSTEM);
+        let parts = parts.chain(&DRIVERS).chain(&WITHOUT);
+        let mut hash = Sha256::new();
+        for part in parts.copied().chain([&*disk_bytes]) {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let hash: String = hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Path::new(DISKS).join(format!("{}-{hash}", self.name))
+    }
+
+    /// Removes the disks of this name that other recipes have made.
+    fn remove_others(&self, cache: &Cache) {
+        let ours = cache.root().join(self.directory());
+        let Ok(all) = fs::read_dir(cache.root().join(DISKS)) else {
+            return;
+        };
+        for other in all.flatten() {
+            let name = other.file_name().to_string_lossy().into_owned();
+            let is_ours = ours
+                .file_name()
+                .is_some_and(|ours| name.starts_with(&*ours.to_string_lossy()));
+            let hash = name.strip_prefix(self.name).and_then(|name| name.strip_prefix('-'));
+            if hash.is_some_and(|hash| !hash.contains('-')) && !is_ours {
+                // A disk more in the cache is no reason to fail.
+                let _ = fs::remove_dir_all(other.path());
+            }
+        }
+    }
+
     fn make(&self, archive: &Archive<'_>, directory: &Path, second_stage: &dyn SecondStage) -> Result<(), Error> {
         let (cache, lock, progress) = archive.parts();
-        let kernel = directory.join("vmlinux");
-        let modules = directory.join("modules.tar");
-        let linux = self.fetch_kernel((cache, lock, progress), &kernel, &modules)?;
+        let repository = Repository::open(cache, lock, progress, self.suite, GUEST)?;
+        let kernel = repository.fetch(self.kernel, Some("linux-image-"))?;
+        take_kernel(&kernel, cache, progress, directory)?;
         let busybox = directory.join("busybox");
         fetch_busybox((cache, lock, progress), self.suite, &busybox)?;
         let busybox = read(&busybox)?;
 
-        let repository = Repository::open(cache, lock, progress, self.suite, GUEST)?;
         let debs = directory.join("debs");
         let wanted: Vec<&str> = ["?essential", "?priority(required)"]
             .iter()
@@ -177,27 +220,13 @@ impl DiskImage {
             .copied()
             .collect();
         let all = repository.fetch_all(&wanted, &debs)?;
-        let essential = repository.resolve(&["?essential", "apt"])?;
-        let sources = repository.sources()?;
-
         let seed = directory.join("seed.tar");
-        seed::write(
-            &cache.host,
-            progress,
-            &seed::Contents {
-                all: &all,
-                essential: &essential,
-                modules: &modules,
-                sources: &sources,
-            },
-            &seed,
-        )?;
-        write(&directory.join("packages"), packages(&linux, &all))?;
-        for path in [&debs, &modules] {
-            remove(path)?;
-        }
+        write_seed(cache, progress, (&all, &kernel), &repository.sources()?, &seed)?;
+        write(&directory.join("packages"), packages(&kernel, &all).as_bytes())?;
+        crate::apt::discard(&kernel);
+        remove(&debs)?;
 
-        let needed = modules::needed(&seed::modules_of(&seed)?, &["virtio_pci", "virtio_blk", "ext4"])?;
+        let modules = directory.join(MODULES);
         let initramfs = |init: &str| {
             let mut archive = Initramfs::new();
             archive.file("bin/busybox", 0o755, &busybox)?;
@@ -207,19 +236,11 @@ impl DiskImage {
                 archive.directory(path, 0o755)?;
             }
             archive.file("init", 0o755, init.as_bytes())?;
-            let paths: Vec<String> = (0..)
-                .zip(&needed)
-                .map(|(n, module)| format!("modules/{n:02}-{}.ko", module.name))
-                .collect();
-            for (path, module) in paths.iter().zip(&needed) {
-                archive.file(path, 0o644, &module.bytes)?;
-            }
-            Ok::<_, Error>(archive.finish())
+            Ok::<_, Error>([read(&modules)?, archive.finish()].concat())
         };
-        let initrd = directory.join("initrd.cpio");
-        write(&initrd, initramfs(BOOT)?)?;
+        write(&directory.join("initrd.cpio"), &initramfs(BOOT)?)?;
         let stage_initrd = directory.join("second-stage.cpio");
-        write(&stage_initrd, initramfs(SECOND_STAGE)?)?;
+        write(&stage_initrd, &initramfs(SECOND_STAGE)?)?;
 
         let disk = directory.join("root.img");
         make_file_system(cache, &disk)?;
@@ -227,50 +248,27 @@ impl DiskImage {
             progress,
             second_stage,
             &Stage {
-                kernel: &kernel,
+                kernel: &directory.join("vmlinux"),
                 initrd: &stage_initrd,
                 append: "console=hvc0 quiet panic=-1",
                 disk: &disk,
                 seed: &seed,
                 memory_mib: MEMORY_MIB,
+                processors: PROCESSORS,
             },
         )?;
-        for path in [seed, stage_initrd, directory.join("busybox")] {
+        for path in [seed, stage_initrd, modules, directory.join("busybox")] {
             remove(&path)?;
         }
         // A finished image is trusted for good: it must not be empty after a power failure.
-        for path in [disk, initrd] {
-            File::open(&path)
-                .and_then(|file| file.sync_all())
-                .map_err(|source| Error::Write { path, source })?;
-        }
-        Ok(())
-    }
-
-    /// The kernel, and all its modules as a tar file; returns the package's name and version.
-    fn fetch_kernel(
-        &self,
-        (cache, lock, progress): (&Cache, &Lock, &dyn Progress),
-        kernel: &Path,
-        modules: &Path,
-    ) -> Result<String, Error> {
-        let repository = Repository::open(cache, lock, progress, self.suite, GUEST)?;
-        let package = repository.fetch(self.kernel, Some("linux-image-"))?;
-        let wanted = Wanted {
-            begins: "boot/vmlinux-",
-            to: kernel,
-            mode: 0o644,
-        };
-        package.extract(&cache.host, &wanted, progress)?;
-        check_kernel(kernel)?;
-        let _step = progress.begin("unpacking the kernel's modules", None);
-        base::merge(&cache.host, std::slice::from_ref(&package.path), modules, |path| {
-            path.starts_with("usr/lib/modules/")
-        })?;
-        crate::apt::discard(&package);
-        Ok(format!("{} {}\n", package.name, package.version))
+        File::open(&disk)
+            .and_then(|file| file.sync_all())
+            .map_err(|source| Error::Write { path: disk, source })
     }
 }
+
+/// Where all disks are in the cache.
+const DISKS: &str = "disks";
 
 fn fetch_busybox(
     (cache, lock, progress): (&Cache, &Lock, &dyn Progress),
@@ -288,6 +286,56 @@ fn fetch_busybox(
     Ok(())
 }
 
+/// Writes the root file system of the package files `debs` and the modules of `kernel` to `to`; apt's list of sources there is `sources`.
+fn write_seed(
+    cache: &Cache,
+    progress: &dyn Progress,
+    (debs, kernel): (&[PathBuf], &Package),
+    sources: &str,
+    to: &Path,
+) -> Result<(), Error> {
+    let unwritable = |source| Error::Write {
+        path: to.to_owned(),
+        source,
+    };
+    let host = &cache.host;
+    let size = |path: &PathBuf| path.metadata().map_or(0, |file| file.len());
+    let bytes = debs.iter().chain([&kernel.path]).map(size).sum();
+    let mut step = progress.begin("unpacking the packages", Some(bytes));
+    let mut done = 0;
+    let file = File::create(to).map_err(unwritable)?;
+    let mut tree = Tree::new(BufWriter::new(file)).map_err(unwritable)?;
+    let mut database = Database::default();
+    for path in debs {
+        let control = deb::read_control(host, path, |stream| Control::read(stream))?;
+        let list = deb::read_files(host, path, |stream| tree.add(stream, &control.conffiles, |_| true))?;
+        database.add(&mut tree, &control, &list).map_err(unwritable)?;
+        done += size(path);
+        step.reach(done);
+    }
+    deb::read_files(host, &kernel.path, |stream| tree.add(stream, &[], is_wanted_module))?;
+    database.finish(&mut tree).map_err(unwritable)?;
+    tree.file("etc/apt/sources.list.d/debian.sources", 0o644, sources.as_bytes())
+        .map_err(unwritable)?;
+    tree.finish().map_err(unwritable)
+}
+
+/// Whether a path of the kernel's package is a module that comes along, or what is said of all of them.
+fn is_wanted_module(path: &str) -> bool {
+    let Some(path) = path.strip_prefix("usr/lib/modules/") else {
+        return false;
+    };
+    let (_, path) = path.split_once("/kernel/").unwrap_or_default();
+    let is_below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    if WITHOUT.iter().any(|folder| is_below(folder)) {
+        return false;
+    }
+    match path.strip_prefix("drivers/") {
+        None => true,
+        Some(driver) => DRIVERS.contains(&driver.split('/').next().unwrap_or_default()),
+    }
+}
+
 /// An empty ext4 file system of [`DISK_BYTES`] in the new file `disk`.
 fn make_file_system(cache: &Cache, disk: &Path) -> Result<(), Error> {
     let unwritable = |source| Error::Write {
@@ -297,20 +345,21 @@ fn make_file_system(cache: &Cache, disk: &Path) -> Result<(), Error> {
     let file = File::create(disk).map_err(unwritable)?;
     file.set_len(DISK_BYTES).map_err(unwritable)?;
     let doing = "making a file system for the root disk";
-    // Its owner is the guest's root, and blocks that are zero already need not be written.
     let mut command = cache.host.command("mke2fs");
-    command.args([
-        "-q",
-        "-F",
-        "-t",
-        "ext4",
-        "-L",
-        "root",
-        "-E",
-        "root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1",
-    ]);
-    run("mke2fs", command.arg(disk), doing, |_| ())
+    run("mke2fs", command.args(FILE_SYSTEM).arg(disk), doing, |_| ())
 }
+
+/// What mke2fs is told. The owner is the guest's root, and blocks that are zero already need not be written.
+const FILE_SYSTEM: [&str; 8] = [
+    "-q",
+    "-F",
+    "-t",
+    "ext4",
+    "-L",
+    "root",
+    "-E",
+    "root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1",
+];
 
 /// Has the guest do its part, and the user see how far it is.
 fn run_second_stage(progress: &dyn Progress, who: &dyn SecondStage, stage: &Stage<'_>) -> Result<(), Error> {
@@ -345,28 +394,16 @@ fn run_second_stage(progress: &dyn Progress, who: &dyn SecondStage, stage: &Stag
 }
 
 /// What is on the disk, a line for each package.
-fn packages(kernel: &str, debs: &[PathBuf]) -> String {
+fn packages(kernel: &Package, debs: &[PathBuf]) -> String {
     let names = debs.iter().filter_map(|path| path.file_stem()?.to_str());
     let lines = names.map(|name| {
         let mut parts = name.split('_');
         let (package, version) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         format!("{package} {}\n", version.replace("%3a", ":"))
     });
-    std::iter::once(kernel.to_owned()).chain(lines).collect()
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
-    fs::write(path, bytes).map_err(|source| Error::Write {
-        path: path.to_owned(),
-        source,
-    })
+    std::iter::once(format!("{} {}\n", kernel.name, kernel.version))
+        .chain(lines)
+        .collect()
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
@@ -404,6 +441,7 @@ mod tests {
             disk: nowhere,
             seed: nowhere,
             memory_mib: 1,
+            processors: 1,
         };
         run_second_stage(&Silent, says, &stage)
     }
@@ -421,10 +459,60 @@ mod tests {
 
     #[test]
     fn a_package_file_is_listed_with_its_version() {
+        let kernel = Package {
+            name: "linux".into(),
+            version: "6".into(),
+            path: PathBuf::new(),
+        };
         let debs = ["a/apt_2.6.1_ppc64el.deb", "login_1%3a4.13+dfsg1-1_ppc64el.deb"].map(PathBuf::from);
-        assert_eq!(
-            packages("linux 6\n", &debs),
-            "linux 6\napt 2.6.1\nlogin 1:4.13+dfsg1-1\n"
-        );
+        assert_eq!(packages(&kernel, &debs), "linux 6\napt 2.6.1\nlogin 1:4.13+dfsg1-1\n");
+    }
+
+    #[test]
+    fn modules_of_hardware_that_no_guest_has_are_left_out() {
+        let is_wanted = |path: &str| is_wanted_module(&format!("usr/lib/modules/6{path}"));
+        for path in [
+            "",
+            "/modules.builtin",
+            "/kernel/fs/ext4/ext4.ko",
+            "/kernel/drivers/net/virtio_net.ko",
+            "/kernel/drivers/virtio/virtio.ko",
+        ] {
+            assert!(is_wanted(path), "{path}");
+        }
+        for path in [
+            "/kernel/sound/a.ko",
+            "/kernel/drivers/gpu/a.ko",
+            "/kernel/drivers/net/ethernet/a.ko",
+        ] {
+            assert!(!is_wanted(path), "{path}");
+        }
+        assert!(!is_wanted_module("boot/vmlinux-6"));
+    }
+
+    #[test]
+    fn a_disk_of_another_recipe_goes_when_there_is_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let image = DiskImage::by_name("debian-disk").unwrap();
+        let ours = image.directory();
+        assert_eq!(ours, image.directory());
+        let other = DiskImage {
+            packages: &["apt"],
+            ..DiskImage::ALL[0]
+        };
+        assert_ne!(ours, other.directory());
+        let all = [
+            ours.clone(),
+            ours.with_extension("partial"),
+            other.directory(),
+            "disks/debian-disk-more-0".into(),
+        ];
+        for path in &all {
+            fs::create_dir_all(folder.path().join(path)).unwrap();
+        }
+        image.remove_others(&cache);
+        let left = all.each_ref().map(|path| folder.path().join(path).exists());
+        assert_eq!(left, [true, true, false, true]);
     }
 }

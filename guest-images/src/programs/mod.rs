@@ -134,7 +134,7 @@ pub struct Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self {
             name: "hello",
             description: "a greeting from a guest without an operating system",
@@ -144,6 +144,11 @@ impl Program {
             name: "echo",
             description: "what is typed comes back, until Ctrl-D",
             source: |_| include_str!("echo.s").to_owned(),
+        },
+        Self {
+            name: "lives",
+            description: "finds nothing of the life before it; r reboots, Ctrl-D ends it",
+            source: |_| include_str!("lives.s").to_owned(),
         },
         Self {
             name: "ticks",

@@ -244,6 +244,24 @@ pub const CASES: &[Case] = &[
         patience: Duration::from_secs(900),
         ..USUAL
     },
+    Case {
+        name: "a_guest_finds_nothing_of_its_last_life",
+        command: include_str!("scripts/lives.sh"),
+        files: &[File::Program("lives")],
+        on: On::Each,
+        verdicts: &[("lives", 2)],
+        patience: Duration::from_secs(900),
+        ..USUAL
+    },
+    Case {
+        name: "a_guest_finds_nothing_of_its_last_life_with_the_interrupt_controller_of_pteg",
+        command: concat!("irqchip=user\n", include_str!("scripts/lives.sh")),
+        files: &[File::Program("lives")],
+        on: On::One(Accelerator::Kvm),
+        verdicts: &[("lives", 2)],
+        patience: Duration::from_secs(900),
+        ..USUAL
+    },
     linux!(
         "linux_6_12_with_small_pages_comes_to_userspace",
         "debian:6.12",

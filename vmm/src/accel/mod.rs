@@ -133,6 +133,8 @@ pub(crate) trait Wire: Send + Sync {
     fn wake(&self) {}
     /// Puts its external interrupt line up or down.
     fn set_external(&self, level: bool);
+    /// The machine is reset: what a kernel's interrupt controller has for it is forgotten. It is outside the guest, and if it dozed, it has been woken for good.
+    fn forget_interrupts(&self) {}
 }
 
 /// A kernel that walks the guest's table for the processors: what it does for those who take guest memory away or watch it.

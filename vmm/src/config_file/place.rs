@@ -13,6 +13,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Line and column.
+    pub(super) fn position(&self) -> (usize, usize) {
+        (self.line, self.column)
+    }
+
     /// Where the byte `offset` of `text` is, the text of `file`. Lines and columns count from 1, columns in letters.
     pub(super) fn new(file: &Path, text: &str, offset: usize) -> Self {
         let before = &text.as_bytes()[..offset.min(text.len())];

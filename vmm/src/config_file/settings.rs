@@ -36,11 +36,16 @@ pub(super) fn read(source: &Source, run: &Command) -> Result<Vec<Setting>, Vec<M
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     // What would be read of the rest is a guess.
     if !errors.is_empty() {
-        let mistake = |error: &toml::de::Error| {
-            let at = error.span().map_or(0, |span| span.start);
-            source.mistake(at, format!("this is no TOML: {}", error.message()))
-        };
-        return Err(errors.iter().map(mistake).collect());
+        let start = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+        let mut errors: Vec<_> = errors
+            .iter()
+            .map(|error| (source.place(start(error)), error.message()))
+            .collect();
+        errors.sort_by_key(|(place, _)| place.position());
+        // What comes later in a line may be a consequence of the first.
+        errors.dedup_by_key(|(place, _)| place.position().0);
+        let mistake = |(place, what)| Mistake::at(place, format!("this is no TOML: {what}"));
+        return Err(errors.into_iter().map(mistake).collect());
     }
     let mut reader = Reader {
         source,
@@ -258,8 +263,9 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
 /// `text` with the path that is in it made to begin at `folder`, unless it begins at the root.
 pub(super) fn from_folder(arg: &Arg, text: &str, folder: &Path) -> OsString {
     let kind = arg.get_value_parser().type_id();
+    // With options after it, a comma of the path is written twice.
     let has_options = kind == TypeId::of::<DiskArg>() || kind == TypeId::of::<ShareArg>();
-    let path = if kind == TypeId::of::<PathBuf>() || has_options {
+    let path = if has_options || kind == TypeId::of::<PathBuf>() {
         0
     } else if kind == TypeId::of::<VsockArg>() {
         text.find(',').map_or(text.len(), |comma| comma + 1)
@@ -272,7 +278,6 @@ pub(super) fn from_folder(arg: &Arg, text: &str, folder: &Path) -> OsString {
     }
     let mut folder = folder.join("").into_os_string().into_vec();
     if has_options {
-        // A comma of such a path is written twice.
         folder = folder
             .iter()
             .flat_map(|&byte| [byte].repeat(1 + usize::from(byte == b',')))

@@ -43,9 +43,10 @@ fn example(arg: &Arg) -> String {
     if arg.get_long().is_none() {
         return example.to_owned();
     }
-    let first = example.split(" --").next().unwrap();
-    let value = first.trim_start_matches("--").strip_prefix(key).unwrap();
-    value.trim_start_matches([' ', '=']).trim_matches('\'').to_owned()
+    let mut flags = example.trim_start_matches("--").split(" --");
+    let value = flags.find_map(|flag| flag.strip_prefix(key)?.strip_prefix(' '));
+    let value = value.unwrap_or_else(|| panic!("no example of {key} in {example}"));
+    value.trim_matches('\'').to_owned()
 }
 
 #[test]
@@ -174,14 +175,14 @@ fn what_is_wrong_is_told_where_and_what_is_right() {
         ),
         ("smp = [1]", &[("1:7", "not an array")]),
         ("cpu = 9.0", &[("1:7", "not a number with a point")]),
-        ("cpu = 'power7'", &[("1:7", "power8, power9")]),
+        ("cpu = 'power7'", &[("1:7", "power8 and power9")]),
         ("stats = 'yes'", &[("1:9", "a switch: give true or false, not text")]),
         (
             "hide = ['block-remove', 'enter', 3.0]",
             &[("1:25", "bulk-remove"), ("1:34", "give text, or an array of texts")],
         ),
         ("mem = 'ü' # ü\nsmp = 0", &[("1:7", "512M"), ("2:7", "1 to 64")]),
-        ("'ü' = 1; smp = 1", &[("1:8", "no TOML")]),
+        ("'ü' = 1; smp = 1", &[("1:7", "no TOML")]),
         ("smp = 1\nsmp = 2", &[("2:1", "duplicate key")]),
         ("smp = \nmem = = 3", &[("1:7", "no TOML"), ("2:7", "no TOML")]),
         ("disk = 'x,formt=raw'", &[("1:8", "format=raw|qcow2")]),
@@ -205,7 +206,7 @@ fn what_is_wrong_is_told_where_and_what_is_right() {
         ("net = { user = true, tap = 'x' }", &[("1:22", "there is no `tap`")]),
         (
             "net = { user = true, hostfwd = ['tcp:1-1', '9'] }",
-            &[("1:45", "hostfwd=tcp:2222-22")],
+            &[("1:44", "hostfwd=tcp:2222-22")],
         ),
         ("vsock = { cid = 2, path = 'x' }", &[("1:17", "from 3")]),
         ("vsock = { cid = 3 }", &[("1:9", "`path` too")]),

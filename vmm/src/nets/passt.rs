@@ -83,15 +83,20 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::io::Read as _;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use super::*;
 
-    /// Starts a program of this `script` in place of passt: one at a time, as a file that another thread's new process has open for
-    /// writing, or a socket that it inherits, would be in the way.
-    fn start_script(script: &str) -> Result<UnixStream, PasstError> {
+    /// One program is started at a time: a file that another thread's new process has open for writing, or a socket that it inherits,
+    /// would be in the way.
+    fn turn() -> MutexGuard<'static, ()> {
         static TURN: Mutex<()> = Mutex::new(());
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a program of this `script` in place of passt.
+    fn start_script(script: &str) -> Result<UnixStream, PasstError> {
+        let _turn = turn();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program");
         fs::write(&path, format!("#!/bin/bash\n{script}\n")).unwrap();
@@ -118,6 +123,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_missing_is_named_with_its_package() {
+        let _turn = turn();
         let error = start_program("pteg-no-such-program", &[]).unwrap_err();
         assert!(error.to_string().contains("install the package passt"), "{error}");
     }

@@ -281,18 +281,23 @@ fn output_that_nobody_takes_ends_the_run() {
 
 #[test]
 fn a_reader_that_stalls_does_not_keep_a_signal_from_ending_the_run() {
+    const TRIES: u32 = 100;
     let chatter = "again: li r5,16; lis r6,text@h; ori r6,r6,text@l; bl print; b again; .align 3; text: .ascii \"ready\\n789abcde\\n\"";
     let kernel = guest(chatter);
-    let child = pteg(&["run", "--mem", "16M", "--kernel", kernel.path().to_str().unwrap()])
-        .spawn()
-        .unwrap();
-    let pipe = child.stdout.as_ref().unwrap();
-    let room = rustix::pipe::fcntl_getpipe_size(pipe).unwrap() as u64;
-    while rustix::io::ioctl_fionread(pipe).unwrap() + 16 <= room {
-        std::thread::yield_now();
-    }
-    signal(&child, "TERM");
-    let (status, said) = finish(child);
-    assert_eq!(status.code(), Some(143));
-    assert!(said.contains("1 thread that runs processors did not return"), "{said}");
+    // The processor may not have come to the word for which there is no room: then it returns, and nothing was tried.
+    let was_stuck = (0..TRIES).any(|_| {
+        let child = pteg(&["run", "--mem", "16M", "--kernel", kernel.path().to_str().unwrap()])
+            .spawn()
+            .unwrap();
+        let pipe = child.stdout.as_ref().unwrap();
+        let room = rustix::pipe::fcntl_getpipe_size(pipe).unwrap() as u64;
+        while rustix::io::ioctl_fionread(pipe).unwrap() + 16 <= room {
+            std::thread::yield_now();
+        }
+        signal(&child, "TERM");
+        let (status, said) = finish(child);
+        assert_eq!(status.code(), Some(143));
+        said.contains("1 thread that runs processors did not return")
+    });
+    assert!(was_stuck);
 }

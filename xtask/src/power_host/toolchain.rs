@@ -69,6 +69,8 @@ impl Toolchain {
                 "-C target-feature=+crt-static",
             )
             .env("CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_RUNNER", RUNNER)
+            // An emulated host takes a root file system of 128 MiB at most, and guests' kernels are 50 each. Functions keep their names.
+            .env("CARGO_PROFILE_DEV_STRIP", "debuginfo")
             .env("CC_powerpc64le_unknown_linux_gnu", "powerpc64le-linux-gnu-gcc")
             .env("AR_powerpc64le_unknown_linux_gnu", "powerpc64le-linux-gnu-ar");
         if let Some(rustc) = &self.rustc {

@@ -353,18 +353,20 @@ mod tests {
     #[test]
     fn a_request_that_is_not_answered_is_wrong_unless_the_run_is_over() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, state, hangs_up, wrong) in [
-            ("silent", "stopping", false, Some("no answer for 0.1 s")),
-            ("hangs up", "running", true, Some("the run goes on")),
-            ("over", "stopping", true, None),
+        let short = Duration::from_millis(100);
+        for (name, state, patience, wrong) in [
+            ("silent", "stopping", short, Some("no answer for 0.1 s")),
+            ("hangs up", "running", BOUND, Some("the run goes on")),
+            ("over", "stopping", BOUND, None),
         ] {
+            let hangs_up = patience > short;
             let socket = folder.path().join(name);
             let listener = UnixListener::bind(&socket).unwrap();
             // Until the test ends.
             thread::spawn(move || run_that_only_says_what_it_is(&listener, state, hangs_up));
             let mut ask = Ask {
                 socket,
-                patience: Duration::from_millis(100),
+                patience,
                 done: Done::default(),
             };
             let end = ask.post("/v1/unmap", &json!({})).unwrap_err();

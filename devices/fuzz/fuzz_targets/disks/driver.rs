@@ -4,13 +4,15 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use arbitrary::Arbitrary;
-use devices::disk::engine::{Engine, Inline, Pool};
+use devices::disk::engine::{Engine, Inline};
 use devices::disk::{Disk, Faults, Grain, Space};
-use devices::interrupt::Interrupt;
 use devices::virtio::block::{Block, Cache, Traits};
 use devices::virtio::{Device, Layout, Queue, Worker};
 
-use crate::memory::{BASE, BYTES, Memory};
+use devices_fuzz::memory::{BASE, Memory};
+use devices_fuzz::ring::Silent;
+
+use crate::late::{self, Late};
 
 /// Descriptors of the queue.
 const SIZE: u16 = 16;
@@ -23,13 +25,17 @@ const TABLE_BYTES: u64 = 0x400;
 /// What buffers are made of.
 const DATA: u64 = BASE + 0x8000;
 
-const DISK_BYTES: usize = 1 << 18;
+/// Bytes of memory.
+const BYTES: u64 = 1 << 17;
+
+const DISK_BYTES: usize = 1 << 17;
 
 /// How the device is.
 #[derive(Arbitrary, Debug, Default, Clone, Copy)]
 pub struct Shape {
     is_read_only: bool,
-    has_threads: bool,
+    /// The disk takes its time.
+    is_late: bool,
     has_event_index: bool,
     without: u16,
 }
@@ -92,7 +98,7 @@ pub enum Step {
     Wants { flags: u16 },
     /// Notifies.
     Kick,
-    /// A descriptor of the device's can be read.
+    /// A descriptor of the device's can be read. A late disk has done so many jobs more.
     Ready { token: u8 },
     /// Waits until the device has done what it has.
     Wait,
@@ -126,10 +132,10 @@ impl World {
             "fuzz".into(),
             Box::new(|line| panic!("this disk refuses nothing: {line}")),
         );
-        let start = if shape.has_threads { threads } else { inline };
+        let start = if shape.is_late { late } else { inline };
         let block = Block::new(Arc::clone(&disk) as Arc<dyn Disk>, &traits, faults).with_engine(start);
-        let memory = Memory::new();
-        memory.permit(USED..USED + 0x1000);
+        let memory = Memory::new(BYTES as usize);
+        memory.permit(USED..USED + 0x1000, true);
         let mut world = Self {
             memory,
             disk,
@@ -205,7 +211,10 @@ impl World {
                     .set(AVAILABLE + 4 + 2 * u64::from(SIZE), &flags.to_le_bytes());
             }
             Step::Kick => self.call(|worker| worker.kicked(0)),
-            Step::Ready { token } => self.call(|worker| worker.ready(u32::from(token % 3))),
+            Step::Ready { token } => {
+                late::allow(usize::from(token / 3));
+                self.call(|worker| worker.ready(u32::from(token % 3)));
+            }
             Step::Wait => self.wait(),
             Step::Reset => self.reset(),
         }
@@ -231,16 +240,17 @@ impl World {
     }
 
     fn wait(&mut self) {
-        for _ in 0..50 {
+        loop {
+            late::allow(usize::MAX);
             let used = self.memory.get_u16(USED + 2);
             for token in 0..2 {
                 self.call(|worker| worker.ready(token));
             }
-            if self.memory.get_u16(USED + 2) == used && !self.shape.has_threads {
+            if self.memory.get_u16(USED + 2) == used {
                 break;
             }
-            std::thread::yield_now();
         }
+        late::allow(0);
     }
 
     fn request(&mut self, kind: u8, sector: u16, sectors: u8, range_sectors: u32, flags: u8, split: u8) {
@@ -337,8 +347,7 @@ impl World {
             if at < DATA && at.saturating_add(bytes.into()) > BASE {
                 return;
             }
-            self.memory
-                .permit(at..at.saturating_add(bytes.into()).min(BASE + BYTES as u64));
+            self.memory.permit(at..at.saturating_add(bytes.into()), true);
         }
         let mut descriptor = at.to_le_bytes().to_vec();
         descriptor.extend(bytes.to_le_bytes());
@@ -355,18 +364,12 @@ impl World {
     }
 }
 
-struct Silent;
-
-impl Interrupt for Silent {
-    fn raise(&self) {}
-}
-
 fn inline(disk: &Arc<dyn Disk>, _: usize) -> io::Result<Box<dyn Engine>> {
     Ok(Box::new(Inline::new(Arc::clone(disk))?))
 }
 
-fn threads(disk: &Arc<dyn Disk>, depth: usize) -> io::Result<Box<dyn Engine>> {
-    Ok(Box::new(Pool::new(disk, depth)?))
+fn late(disk: &Arc<dyn Disk>, _: usize) -> io::Result<Box<dyn Engine>> {
+    Ok(Box::new(Late::new(Arc::clone(disk))))
 }
 
 /// A disk in memory, which believes that its callers keep to its size.

@@ -191,6 +191,7 @@ has_page_size:
     .balign 8
 wanted:
     .quad   text_power_off,text_rtas,0,1,token_power_off,1,0
+    .quad   text_reboot,text_rtas,0,1,token_reboot,1,0
     .quad   text_start_cpu,text_rtas,0,1,token_start_cpu,1,0
     .quad   text_stop_self,text_rtas,0,1,token_stop_self,1,0
     .quad   text_query,text_rtas,0,1,token_query_stopped,1,0
@@ -207,6 +208,8 @@ processors_wanted:
 .equ processor_count,processors_wanted+WANTED_COUNT
 
 token_power_off:
+    .quad   0
+token_reboot:
     .quad   0
 token_start_cpu:
     .quad   0
@@ -237,6 +240,8 @@ servers:
 
 text_power_off:
     .asciz  "power-off"
+text_reboot:
+    .asciz  "system-reboot"
 text_start_cpu:
     .asciz  "start-cpu"
 text_stop_self:

@@ -48,8 +48,8 @@ impl Irqchip {
     }
 }
 
-/// Each source is added again as it was the first time: masked, with nothing to tell. What a processor has been shown stays there, as nobody
-/// but the guest can end it: one that is started anew may take it for a spurious interrupt.
+/// Each source is added again as it was the first time: masked, with nothing to tell. What processors have been shown is forgotten after that, when they are reset
+/// ([`Wire::forget_interrupts`](crate::accel::Wire::forget_interrupts)).
 impl Reset for Irqchip {
     fn reset(&self) {
         if let Err(error) = add_sources(&self.xics, &self.triggers) {

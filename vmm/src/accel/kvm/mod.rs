@@ -198,7 +198,7 @@ impl Kvm {
             }
             let exit = vcpu.immediate_exit().map_err(KvmError::Handles)?;
             let interrupter = vcpu.interrupter().map_err(KvmError::Handles)?;
-            wires.push(Arc::new(KvmWire::new(exit, interrupter)));
+            wires.push(Arc::new(KvmWire::new(exit, interrupter, chosen)));
             vcpus.push(vcpu);
         }
         // A kernel that cannot be asked knows nothing.

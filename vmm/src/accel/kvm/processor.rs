@@ -165,6 +165,18 @@ impl KvmProcessor {
     }
 }
 
+/// Has the kernel do what is left of the hypercall, the load or the store that the processor left the guest for, if there is something: it would do that
+/// when it goes on, over the registers that it is given meanwhile. It must be kept out of the guest; a vector is several loads.
+fn finish(vcpu: &mut VcpuFd) -> Result<(), kvm_ioctls::Error> {
+    loop {
+        match vcpu.run() {
+            Ok(_) => {}
+            Err(error) if is_interruption(error) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The host changes its mapping no more.
 fn not_withheld(error: &io::Error) -> Exit {
     Exit::Checkstop(format!(
@@ -189,16 +201,16 @@ impl Processor for KvmProcessor {
     fn start(&mut self, pc: u64, r3: u64, msr: Msr) {
         self.wire.attach();
         self.held = None;
-        // The hypercall that it stopped in is still to be answered: the kernel takes r3 to r12 from there.
-        if let Some(call) = &mut self.call {
-            *call = registers::Call::default();
-            call[0] = r3;
-        }
+        self.call = None;
         self.registers = Some(Registers {
             values: registers::at_start(pc, r3, msr),
             are_changed: true,
         });
         let mut engine = lock(&self.engine);
+        self.wire.keep_out();
+        let finished = finish(&mut engine.vcpu);
+        self.wire.answer();
+        engine.note("finishing what it did before", finished);
         // Interrupts go to real address 0 and up.
         let set = engine.vcpu.write_one_reg(KVM_REG_PPC_HIOR, 0);
         engine.note("setting HIOR", set);

@@ -15,33 +15,36 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use kvm_ppc::{Bed, ImmediateExit, Interrupter, Line, Thread};
 
-use crate::accel::Wire;
+use crate::accel::{Wire, choose};
 
 /// A wire to one processor.
 pub(super) struct KvmWire {
     immediate_exit: ImmediateExit,
     interrupter: Interrupter,
+    /// Who presents interrupts to it.
+    irqchip: choose::Irqchip,
     /// Number of the thread that runs it; 0 before there is one.
     thread: AtomicI32,
     /// Where it dozes.
     pub(super) bed: Bed,
-    /// What the kernel has answered when it did not move the line.
+    /// What the kernel has answered when it did not move the line, or did not reset the presenter.
     refusal: OnceLock<String>,
 }
 
 impl KvmWire {
     /// To a processor that no thread runs yet.
-    pub(super) fn new(immediate_exit: ImmediateExit, interrupter: Interrupter) -> Self {
+    pub(super) fn new(immediate_exit: ImmediateExit, interrupter: Interrupter, irqchip: choose::Irqchip) -> Self {
         Self {
             immediate_exit,
             interrupter,
+            irqchip,
             thread: AtomicI32::new(0),
             bed: Bed::default(),
             refusal: OnceLock::new(),
         }
     }
 
-    /// Why the processor cannot go on, if its line is not as it should be.
+    /// Why the processor cannot go on, if its interrupts are not as they should be.
     pub(super) fn refusal(&self) -> Option<&str> {
         self.refusal.get().map(String::as_str)
     }
@@ -56,9 +59,21 @@ impl KvmWire {
         self.thread.load(Ordering::SeqCst) == thread
     }
 
+    /// Keeps the processor out of the guest, until [`Self::answer`].
+    pub(super) fn keep_out(&self) {
+        self.immediate_exit.set();
+    }
+
     /// Takes back what rings have left. Whoever has rung has made the reason visible before.
     pub(super) fn answer(&self) {
         self.immediate_exit.clear();
+    }
+
+    /// It cannot go on, and `why`.
+    fn give_up(&self, why: String) {
+        self.refusal.get_or_init(|| why);
+        self.ring();
+        self.wake();
     }
 
     fn interrupt(&self) {
@@ -84,10 +99,15 @@ impl Wire for KvmWire {
     fn set_external(&self, level: bool) {
         let line = if level { Line::High } else { Line::Low };
         if let Err(error) = self.interrupter.set(line) {
-            self.refusal
-                .get_or_init(|| format!("KVM: setting its external interrupt: {error}"));
-            self.ring();
-            self.wake();
+            self.give_up(format!("KVM: setting its external interrupt: {error}"));
+        }
+    }
+
+    fn forget_interrupts(&self) {
+        if self.irqchip == choose::Irqchip::Kernel
+            && let Err(error) = self.interrupter.reset_presenter()
+        {
+            self.give_up(format!("KVM: resetting its interrupt presenter: {error}"));
         }
     }
 }

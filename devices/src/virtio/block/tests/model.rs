@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use imago::file::File as Storage;
 use imago::qcow2::Qcow2 as Image;
@@ -11,7 +11,7 @@ use imago::{FormatCreateBuilder as _, StorageOpenOptions};
 use proptest::prelude::*;
 
 use super::rig::{DISCARD, FLUSH, IN, OK, OUT, Rig, WRITE_ZEROES, inline, pool, range, ring};
-use crate::disk::{Access, Caching, Format, Options, open};
+use crate::disk::{Access, Caching, Format, Options, Space, open};
 use crate::started;
 use crate::virtio::block::StartEngine;
 
@@ -203,6 +203,38 @@ fn compare(engine: StartEngine, cluster: Option<usize>, batches: &[Vec<Request>]
     };
     if let Some(found) = found {
         model.check(0, &found);
+    }
+}
+
+/// Each in a part of its own of clusters that hold nothing yet.
+#[test]
+fn zeros_beside_a_write_leave_what_is_written() {
+    const CLUSTER: u64 = 65536;
+    let directory = tempfile::tempdir().unwrap();
+    for image in 0..40 {
+        let path = directory.path().join(image.to_string());
+        make(&path, Some(CLUSTER as usize));
+        let disk = open(&options(&path, Some(CLUSTER as usize))).unwrap();
+        let clusters = || (0..DISK_BYTES - CLUSTER).step_by(CLUSTER as usize);
+        let begin = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for at in clusters() {
+                    begin.wait();
+                    disk.write_zeroes(at, 4096, Space::Kept).unwrap();
+                }
+            });
+            for at in clusters() {
+                begin.wait();
+                disk.write(at + 8192, &[7; 4096]).unwrap();
+            }
+        });
+        for at in clusters() {
+            let mut found = [1; 12288];
+            disk.read(at, &mut found).unwrap();
+            let is_right = |(n, byte): (usize, &u8)| *byte == if n < 8192 { 0 } else { 7 };
+            assert!(found.iter().enumerate().all(is_right), "at {at:#x}");
+        }
     }
 }
 
