@@ -18,6 +18,7 @@ use crate::nets::{NetArg, VsockArg};
 use crate::offer::Feature;
 use crate::root_disk::{self, ImageArgs};
 use crate::run;
+use crate::shares::ShareArg;
 use crate::size::Size;
 use crate::terminal;
 
@@ -375,6 +376,14 @@ pub(crate) struct RunArgs {
     /// Example: --vsock 3,vm.vsock
     #[arg(long, value_name = "CID,PATH")]
     pub(crate) vsock: Option<VsockArg>,
+
+    /// Directory for the guest: DIR, with ,tag=TAG or ,readonly (may be repeated)
+    ///
+    /// Directory that the guest can mount, by the program virtiofsd (`mount -t virtiofs share /mnt` in Linux), and options after commas. tag=TAG: what the guest
+    /// calls it, 1 to 36 letters, digits and - _ . signs. readonly: the guest changes nothing there. docs/devices.md says more. Default: none; tag=share, read and
+    /// written. Example: --share src,tag=src,readonly
+    #[arg(long, value_name = "DIR[,OPTION…]")]
+    pub(crate) share: Vec<ShareArg>,
 }
 
 /// The command of `pteg config`.

@@ -11,6 +11,7 @@ use crate::disks::DiskArg;
 use crate::machine::{OnPanic, OnReboot, Reactions};
 use crate::nets::{NetArg, VsockArg};
 use crate::offer::{Feature, Offer};
+use crate::shares::ShareArg;
 use crate::size::Size;
 
 /// Guest memory comes in steps of the largest page that a guest maps it with: Linux maps a part of a step
@@ -101,6 +102,8 @@ pub(crate) struct Config {
     pub(crate) nets: Vec<NetArg>,
     /// Its sockets.
     pub(crate) vsock: Option<VsockArg>,
+    /// Directories that it can mount.
+    pub(crate) shares: Vec<ShareArg>,
 }
 
 /// Why a run cannot be as the user wants it.
@@ -248,6 +251,7 @@ impl Config {
             disks: args.disk,
             nets: args.net,
             vsock: args.vsock,
+            shares: args.share,
         }))
     }
 }
@@ -304,6 +308,7 @@ mod tests {
             disk: Vec::new(),
             net: Vec::new(),
             vsock: None,
+            share: Vec::new(),
         }
     }
 

@@ -111,7 +111,7 @@ impl DiskArg {
 }
 
 /// The words between commas; a comma that is written twice is one of a word.
-fn split(text: &str) -> Vec<String> {
+pub(crate) fn split(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut rest = text.chars().peekable();
     while let Some(letter) = rest.next() {

@@ -35,6 +35,7 @@ mod root_disk;
 mod rtas;
 mod run;
 mod second_console;
+mod shares;
 mod size;
 mod socket;
 mod sources;

@@ -39,6 +39,7 @@ use crate::pci::Plug;
 use crate::peers;
 use crate::root_disk::CopyError;
 use crate::second_console::{self, ConsoleError, Log};
+use crate::shares::{self, ShareError};
 use crate::socket::{Socket, SocketError};
 #[cfg(target_arch = "powerpc64")]
 use crate::sources::triggers;
@@ -99,6 +100,9 @@ pub(crate) enum Error {
     /// A network card.
     #[error(transparent)]
     Net(#[from] CardError),
+    /// A shared directory.
+    #[error(transparent)]
+    Share(#[from] ShareError),
     /// A root disk of the user's own.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -170,6 +174,7 @@ impl Error {
             Self::Nvram { .. } => once("nvram"),
             Self::Disk(error) => ("disk", error.number()),
             Self::Net(error) => ("net", error.number()),
+            Self::Share(error) => ("share", error.number()),
             Self::Console(_) => once("virtio-console"),
             Self::Boot(error) => once(error.flag()?),
             Self::Socket(error) => once(error.flag()),
@@ -189,7 +194,7 @@ impl Error {
             #[cfg(target_arch = "powerpc64")]
             Self::Kvm(_) => false,
             Self::Boot(BootError::Seed(_)) => false,
-            Self::Boot(_) | Self::Plug(_) | Self::Console(_) | Self::Disk(_) | Self::Net(_) => true,
+            Self::Boot(_) | Self::Plug(_) | Self::Console(_) | Self::Disk(_) | Self::Net(_) | Self::Share(_) => true,
             Self::Image(ImageError::Make(_)) | Self::Memory(_) | Self::Table(_) | Self::Terminal(_) => false,
             Self::Listener(_) | Self::Device(_) => false,
             Self::Threads(_) | Self::List(_) | Self::Doctor(_) | Self::Serve(_) | Self::Report(_) => false,
@@ -252,6 +257,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
     if let (Some(arg), Some(socket)) = (&config.vsock, &vsock) {
         devices.push(nets::vsock(arg, socket).map_err(Error::Device)?);
     }
+    devices.extend(shares::open(&config.shares)?);
     if config.rng {
         devices.push(Virtual::rng());
     }

@@ -12,6 +12,7 @@
 //! | `console.rs` | a console beside the one that the guest boots on |
 //! | `balloon/` | memory that the guest gives back |
 //! | `rng.rs` | randomness |
+//! | `fs/` | directories of the host |
 //! | `net/` | a network card |
 //! | `vsock/` | sockets between guest and host |
 
@@ -28,6 +29,7 @@ pub mod balloon;
 pub mod block;
 mod chain;
 pub mod console;
+pub mod fs;
 mod kick;
 pub mod net;
 mod queue;

@@ -14,6 +14,7 @@ use super::{Mistake, Place, Source, tables};
 use crate::cli;
 use crate::disks::DiskArg;
 use crate::nets::VsockArg;
+use crate::shares::ShareArg;
 
 /// What a file says of one flag, or of one of a flag that may be repeated.
 pub(super) struct Setting {
@@ -269,7 +270,7 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
 pub(super) fn from_folder(arg: &Arg, text: &str, folder: &Path) -> OsString {
     let kind = arg.get_value_parser().type_id();
     // With options after it, a comma of the path is written twice.
-    let has_options = kind == TypeId::of::<DiskArg>();
+    let has_options = kind == TypeId::of::<DiskArg>() || kind == TypeId::of::<ShareArg>();
     let path = if has_options || kind == TypeId::of::<PathBuf>() {
         0
     } else if kind == TypeId::of::<VsockArg>() {

@@ -5,7 +5,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::settings::{Verdict, in_order, kind, text};
-use crate::{disks, nets};
+use crate::{disks, nets, shares};
 
 /// How a table becomes text.
 pub(super) struct Form {
@@ -40,7 +40,7 @@ enum Commas {
 }
 
 /// The flags that there are tables for.
-pub(super) const FORMS: [Form; 3] = [
+pub(super) const FORMS: [Form; 4] = [
     Form {
         key: "disk",
         heads: &[&[Head::Value("path")]],
@@ -52,6 +52,12 @@ pub(super) const FORMS: [Form; 3] = [
         heads: &[&[Head::Switch("user")], &[Head::Named("tap")]],
         options: &nets::OPTION_NAMES,
         commas: Commas::Refused,
+    },
+    Form {
+        key: "share",
+        heads: &[&[Head::Value("path")]],
+        options: &shares::OPTION_NAMES,
+        commas: Commas::Doubled,
     },
     Form {
         key: "vsock",

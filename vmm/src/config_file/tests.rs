@@ -87,7 +87,11 @@ fn every_path_in_a_file_begins_at_its_folder() {
         let there = there.to_str().unwrap();
         assert_eq!(there != text, has_path, "{key}: {text} is {there}");
         if has_path {
-            let folder = if key == "disk" { "some,,where/" } else { "some,where/" };
+            let folder = if ["disk", "share"].contains(&key) {
+                "some,,where/"
+            } else {
+                "some,where/"
+            };
             assert_eq!(there.replacen(folder, "", 1), text, "{key}");
             let absolute = text.replacen(there.replacen(folder, "", 1).as_str(), "/x", 1);
             assert_eq!(
@@ -133,6 +137,11 @@ fn a_table_says_what_the_text_says() {
             "net",
             "[{ hostfwd = ['tcp:2222-22', 'udp:53-53'], user = true }, { tap = 'tap0', queues = 2 }]",
             "['user,hostfwd=tcp:2222-22,hostfwd=udp:53-53', 'tap=tap0,queues=2']",
+        ),
+        (
+            "share",
+            "[{ path = 'a,b', readonly = true, tag = 'x' }, { path = 'c', readonly = false }]",
+            "['a,,b,tag=x,readonly', 'c']",
         ),
         ("vsock", "{ path = 'a,b', cid = 3 }", "'3,a,b'"),
     ] {

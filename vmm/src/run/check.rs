@@ -1,5 +1,5 @@
 //! What can be said of a run without one: what would keep it from being started, as far as it can be found out without starting, making, or
-//! locking anything. What it would take to know more (a tap interface, passt, who has a disk, what is in a qcow2 image) is left to the run.
+//! locking anything. What it would take to know more (a tap interface, passt, virtiofsd, who has a disk, what is in a qcow2 image) is left to the run.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,6 +15,7 @@ use crate::disks;
 use crate::host::Host;
 use crate::images;
 use crate::second_console;
+use crate::shares;
 use crate::socket::Socket;
 
 use super::{Error, Reports};
@@ -39,6 +40,9 @@ fn errors(config: &Config) -> Vec<Error> {
         Guest::Image(name) => images::check(name, !config.disks.is_empty()).map_err(Error::from),
     });
     for checked in disks::check(&config.disks) {
+        note(checked.map_err(Error::from));
+    }
+    for checked in shares::check(&config.shares) {
         note(checked.map_err(Error::from));
     }
     note(Reports::new(config).map(drop).map_err(Error::ReportPath));
