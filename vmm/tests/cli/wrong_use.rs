@@ -345,7 +345,6 @@ fn a_ram_disk_that_is_missing_or_too_large_says_so() {
     large.as_file().set_len(17 << 20).unwrap();
     let large = run(&[
         "run",
-        "--config",
         "--kernel",
         kernel,
         "--mem",
