@@ -108,10 +108,15 @@ impl Peer {
         line.trim_end().to_owned()
     }
 
+    /// Does it; what comes of it, which is nothing if the run ends first.
+    fn attempt(&mut self, deed: &str, offset: u64, argument: u64) -> String {
+        writeln!(self.deeds, "{deed} {offset} {argument}").expect("it is there");
+        self.line()
+    }
+
     /// Does it; it is done.
     fn act(&mut self, deed: &str, offset: u64, argument: u64) {
-        writeln!(self.deeds, "{deed} {offset} {argument}").expect("it is there");
-        assert_eq!(self.line(), "done");
+        assert_eq!(self.attempt(deed, offset, argument), "done");
     }
 }
 
@@ -151,17 +156,15 @@ impl Shared {
 
 #[test]
 fn code_in_memory_that_another_process_removes_is_not_executed_any_more() {
-    let mut shared = Shared::new();
+    let shared = Shared::new();
     let Some(mut peer) = Peer::connect(&shared.path) else {
         return;
     };
-    peer.act("remove", ROUTINE, PAGE);
-    shared.guest.send("b");
+    peer.attempt("remove", ROUTINE, PAGE);
     // Zero is no instruction, and there is none where its interrupt leads either.
     shared.guest.wait_for_error("0x00000000");
     shared.guest.signal(Signal::TERM);
-    let ended = shared.guest.finish();
-    assert!(!ended.output.contains('b'), "{}", ended.output);
+    shared.guest.finish();
 }
 
 #[test]
