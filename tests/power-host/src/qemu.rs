@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use guest_images::{Archive, Cache, PackageName, Progress};
+use guest_images::{Archive, Cache, Progress};
 
 use crate::host::Error;
 
@@ -39,22 +39,9 @@ pub(crate) fn contents(cache: &Cache, progress: &dyn Progress) -> Result<Vec<(St
 fn fetch(archive: &Archive<'_>, directory: &Path) -> Result<(), Error> {
     let unpacked = directory.join("unpacked");
     fs::create_dir(&unpacked).map_err(unreadable(&unpacked))?;
-    let mut known = BTreeSet::from([PACKAGE.to_owned()]);
-    let mut wanted: Vec<String> = known.iter().cloned().collect();
-    while let Some(package) = wanted.pop() {
-        let name = PackageName {
-            suite: "bookworm",
-            architecture: "ppc64el",
-            package: &package,
-        };
-        let depends = archive.describe(name)?.depends;
-        archive.unpack(name, &unpacked)?;
-        // The other packages are for installing, or for programs beside it.
-        let libraries = depends
-            .into_iter()
-            .filter(|name| name.starts_with("lib") || name == "zlib1g" || name == "qemu-system-data");
-        wanted.extend(libraries.filter(|name| known.insert(name.clone())));
-    }
+    // The other packages are for installing, or for programs beside it.
+    let is_library = |name: &str| name.starts_with("lib") || name == "zlib1g" || name == "qemu-system-data";
+    archive.unpack_with_dependencies(("bookworm", "ppc64el"), &[PACKAGE], &is_library, &unpacked)?;
     let library = directory.join("lib");
     fs::create_dir(&library).map_err(unreadable(&library))?;
     for file in FILES {
