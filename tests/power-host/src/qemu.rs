@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use guest_images::{Archive, Cache, PackageName, Progress};
+use guest_images::{Archive, Cache, Progress};
 
 use crate::host::Error;
 
@@ -105,22 +105,10 @@ impl Build {
     fn fetch(&self, archive: &Archive<'_>, directory: &Path) -> Result<(), Error> {
         let unpacked = directory.join("unpacked");
         fs::create_dir(&unpacked).map_err(unreadable(&unpacked))?;
-        let mut known = BTreeSet::from([PACKAGE.to_owned()]);
-        let mut wanted: Vec<String> = known.iter().cloned().collect();
-        while let Some(package) = wanted.pop() {
-            let name = PackageName {
-                suite: self.suite,
-                architecture: self.architecture,
-                package: &package,
-            };
-            let depends = archive.describe(name)?.depends;
-            archive.unpack(name, &unpacked)?;
-            // The other packages are for installing, or for programs beside it.
-            let libraries = depends
-                .into_iter()
-                .filter(|name| name.starts_with("lib") || name == "zlib1g" || name == "qemu-system-data");
-            wanted.extend(libraries.filter(|name| known.insert(name.clone())));
-        }
+        // The other packages are for installing, or for programs beside it.
+        let is_library = |name: &str| name.starts_with("lib") || name == "zlib1g" || name == "qemu-system-data";
+        let from = (self.suite, self.architecture);
+        archive.unpack_with_dependencies(from, &[PACKAGE], &is_library, &unpacked)?;
         let library = directory.join("lib");
         fs::create_dir(&library).map_err(unreadable(&library))?;
         for file in [PROGRAM, self.loader].iter().chain(self.firmware) {
