@@ -61,6 +61,8 @@ pub struct Setup {
     pub processors: u32,
     /// Its memory.
     pub memory_mib: u32,
+    /// The raw image of its disk, which is `/dev/vda` there and is written to; `None` if it has no disk.
+    pub disk: Option<PathBuf>,
 }
 
 impl Setup {
@@ -72,6 +74,7 @@ impl Setup {
             kernel,
             processors: 2,
             memory_mib: 2048,
+            disk: None,
         }
     }
 
@@ -91,6 +94,12 @@ impl Setup {
             .arg("-initrd")
             .arg(root.path())
             .args(["-append", "console=hvc0 quiet panic=-1"]);
+        if let Some(disk) = &self.disk {
+            // A comma of the path is written twice.
+            let file = disk.to_string_lossy().replace(',', ",,");
+            command.args(["-drive", &format!("if=none,id=disk,format=raw,file={file}")]);
+            command.args(self.machine.disk_arguments());
+        }
         command
     }
 

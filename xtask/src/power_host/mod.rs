@@ -216,6 +216,7 @@ fn emulated(
     let mut setup = Setup::new(qemu, machine, kernel);
     setup.processors = arguments.processors.unwrap_or(setup.processors);
     setup.memory_mib = arguments.memory_mib.unwrap_or(setup.memory_mib);
+    setup.disk.clone_from(&arguments.disk);
     let mut root = Root::new(&made.pteg)?;
     for (path, name) in &arguments.files {
         root.copy(path, &format!("root/{name}"))?;
