@@ -75,7 +75,7 @@ A POWER host with KVM-PR, which QEMU emulates, or this machine if it is one:
            M is powernv8 (the default), powernv9, or pseries, a host that is itself a guest; P is 4k (the default) or 64k;
            --native is this machine without QEMU, --all every host that makes sense
            For run, shell and bench: --smp N, --mem MIB; --file FILE[:NAME] puts a file where the line is run, and
-           --patience SECONDS is how long that may take
+           --patience SECONDS is how long that may take. For run and shell: --disk FILE, a raw image, is /dev/vda there
 
   help   This page
 
