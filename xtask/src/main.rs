@@ -43,7 +43,7 @@ Commands:
 Long ones, which are part of no check:
   fuzz     [--seconds N | --inputs N] [--keep] [TARGET]: throw random hypercalls at the page table (`hypercalls`), random drivers at
            queues (`queues`), at block devices (`disks`), at network cards and sockets (`packets`), and random accesses at PCI's configuration
-           space, BARs and virtio registers (`configuration`). Default: 300 seconds of `hypercalls`; `test` has 6000 inputs of that, the
+           space, BARs and virtio registers (`configuration`). Default: 300 seconds of `hypercalls`; `test` has 15000 inputs of that, the
            same each time, and those that are kept of each. An input that fails is kept, and the last lines say where;
            `--replay FILE` plays it step by step. `--keep` makes the corpus in the tree the smallest set of inputs that reaches
            what all inputs found so far reach
