@@ -1,5 +1,4 @@
-# A Linux guest with a disk, a network card, random numbers, a balloon and a second console, through `lives` lives: it reboots, is reset while it
-# reads, and is shut down. Each finds on the disk what was left there, and so does the host.
+# A Linux guest with a disk, a network card, random numbers, a balloon and a second console. Each side finds on the disk what the other has left there.
 
 fail() {
     echo "$*"
@@ -12,7 +11,7 @@ fail() {
 await() {
     while ! "$@"; do
         kill -0 $pteg 2>/dev/null || fail "it does not come to: $*"
-        sleep 0.2
+        sleep 1
     done
 }
 says() {
@@ -23,21 +22,17 @@ gives_away() {
 }
 rm -f disk sent returned said output socket
 dd if=/dev/urandom of=disk bs=4096 count=512 2>/dev/null
-printf $((4 - lives)) | dd of=disk conv=notrunc 2>/dev/null
 sums=$(md5sum <disk)
 dd if=/dev/urandom of=sent bs=4096 count=256 2>/dev/null
 tunctl -t tap0 >/dev/null && ifconfig tap0 10.7.7.1 netmask 255.255.255.0 up || exit
 # What a guest takes from one port it brings to the other.
-for life in $(seq $lives); do nc -l -p 7 -e cat sent; done &
-for life in $(seq $lives); do nc -l -p 8 -e sh -c 'cat >>returned'; done &
+nc -l -p 7 -e cat sent &
+nc -l -p 8 -e sh -c 'cat >returned' &
+# Watchdogs bark at a slow host.
 pteg run --accel $accel --irqchip $irqchip --smp 2 --mem 512M --control socket --disk disk,format=raw --net tap=tap0,mac=52:54:00:07:07:02 \
-    --rng --balloon --virtio-console said --kernel debian-6.12.vmlinux --initrd drive.initrd \
-    --append 'console=hvc0 quiet pteg.console=pipe' >output 2>&1 </dev/null &
+    --rng --balloon --virtio-console said --kernel debian-6.12.vmlinux --initrd forever.initrd \
+    --append 'console=hvc0 quiet pteg.console=pipe nowatchdog rcupdate.rcu_cpu_stall_suppress=1' >output 2>&1 </dev/null &
 pteg=$!
-if [ $lives -gt 1 ]; then
-    await says 'reads until it is reset'
-    pteg ctl socket reset || fail "no reset"
-fi
 await says 'waits to be shut down'
 pteg ctl socket balloon 64M >/dev/null || fail "no balloon"
 await gives_away '64 MiB'
@@ -45,18 +40,18 @@ pteg ctl socket balloon 0 >/dev/null
 await gives_away '0 bytes'
 pteg ctl socket powerdown || fail "no powerdown"
 wait $pteg || fail "it ends with $?"
-# What one finds is what the one before it has left, from the host to the host.
+# What it finds is what was left before, from the host to the host.
 finds=$(sed -n 's/^guest: finds //p' output)
 leaves=$(sed -n 's/^guest: leaves //p' output)
 [ "$finds
 $(md5sum <disk)" = "$sums
 $leaves" ] || fail "what is found is not what was left"
-[ "$(echo "$finds" | wc -l)" = $((3 * lives)) ] || fail "it does not read as often as it should"
+[ "$(echo "$finds" | wc -l)" = 2 ] || fail "it does not read as often as it should"
 wait
-for life in $(seq $lives); do cat sent; done | cmp - returned || fail "what the network brings is not what was sent"
-for life in $(seq $lives); do seq 300; done >expected
+cmp sent returned || fail "what the network brings is not what was sent"
+seq 300 >expected
 tr -d '\r' <said | cmp - expected || fail "the second console has not got all"
 grep 'guest: trouble' output && fail "a device does not do its part"
 tunctl -d tap0 >/dev/null
 grep 'Powering off' output
-echo "every life finds what was left"
+echo "each finds what the other has left"
