@@ -76,6 +76,8 @@ pub enum Benchmark {
     Device,
     /// The way of a request through a block device
     Disk,
+    /// Disk and networks of a guest, by fio and iperf3
+    Io,
     /// What Linux asks of the page table, and what it costs
     Linux,
     /// Single operations, by a bare-metal guest
@@ -96,6 +98,7 @@ impl Benchmark {
             Self::Unmap => "unmap",
             Self::Device => "device",
             Self::Disk => "disk",
+            Self::Io => "io",
             Self::Linux => "linux",
             Self::Hvbench => "hvbench",
             Self::Costs => "costs",
@@ -113,6 +116,7 @@ impl Benchmark {
             | Self::Table
             | Self::Device
             | Self::Disk
+            | Self::Io
             | Self::Linux
             | Self::Costs
             | Self::KvmUnmap => "results.svg",
@@ -126,7 +130,8 @@ impl Cli {
         let mut selection = self.benchmarks.clone();
         if selection.is_empty() {
             selection.extend([Benchmark::Boot, Benchmark::Start, Benchmark::Table]);
-            selection.extend([Benchmark::Unmap, Benchmark::Device, Benchmark::Disk, Benchmark::Linux]);
+            selection.extend([Benchmark::Unmap, Benchmark::Device, Benchmark::Disk]);
+            selection.extend([Benchmark::Io, Benchmark::Linux]);
             selection.extend(self.hvbench.is_some().then_some(Benchmark::Hvbench));
             selection.extend((!self.costs.is_empty()).then_some(Benchmark::Costs));
             selection.extend(self.kvm_unmap.is_some().then_some(Benchmark::KvmUnmap));
@@ -163,12 +168,12 @@ mod tests {
 
     #[test]
     fn the_bare_metal_guest_is_measured_where_it_is() {
-        let others = &Benchmark::value_variants()[..7];
+        let others = &Benchmark::value_variants()[..8];
         assert_eq!(selection(&[]).unwrap(), others);
         assert!(!others.contains(&Benchmark::Hvbench));
         assert_eq!(
             selection(&["--hvbench", "x"]).unwrap(),
-            &Benchmark::value_variants()[..8]
+            &Benchmark::value_variants()[..9]
         );
         assert_eq!(selection(&["start"]).unwrap(), [Benchmark::Start]);
         assert!(selection(&["hvbench"]).unwrap_err().contains("--hvbench"));

@@ -4,6 +4,7 @@
 //! meaning in it and no pinning is needed. The user's configuration is read, for its proxies and the
 //! like; where it would lead back to the system, or trust what is not signed, it is overruled.
 
+mod closure;
 mod description;
 
 use std::fs;
@@ -70,30 +71,41 @@ impl<'a> Repository<'a> {
 
     /// Downloads `package`; if it is a meta package, the package `{series}…` that it stands for.
     pub(crate) fn fetch(&self, package: &str, series: Option<&str>) -> Result<Package, Error> {
-        let updated = self.update(Freshness::OfToday)?;
-        match self.try_fetch(package, series) {
-            // The archive has moved on since the lists were read.
-            Err(Error::Program { .. }) if !updated => {
-                self.update(Freshness::OfNow)?;
-                self.try_fetch(package, series)
-            }
-            result => result,
-        }
+        self.with_lists(|| self.try_fetch(package, series))
     }
 
     /// What the lists say of `package`, its version and what it depends on.
     pub(crate) fn look_up(&self, package: &str) -> Result<Description, Error> {
         self.update(Freshness::OfToday)?;
-        self.describe(package)
+        Ok(self.describe(&[package])?.remove(0))
     }
 
     /// Downloads `packages`, names or apt's patterns, and all that they depend on, into the directory `to`. Returns the files.
     pub(crate) fn fetch_all(&self, packages: &[&str], to: &Path) -> Result<Vec<PathBuf>, Error> {
+        self.with_lists(|| self.try_fetch_all(packages, to))
+    }
+
+    /// Downloads `packages` and what they depend on as far as it `is_wanted`, into the directory `to`. Of alternatives it is the first.
+    pub(crate) fn fetch_with_dependencies(
+        &self,
+        packages: &[&str],
+        is_wanted: &dyn Fn(&str) -> bool,
+        to: &Path,
+    ) -> Result<Vec<Package>, Error> {
+        self.with_lists(|| {
+            // Apt reads all its lists each time that it is asked, which takes seconds: it is asked for many packages at a time.
+            let found = closure::with_dependencies(packages, is_wanted, |packages| self.describe(packages))?;
+            self.download_all(found, to)
+        })
+    }
+
+    /// Makes an `attempt` with the lists of today, and another one with those of now if the archive has moved on since.
+    fn with_lists<T>(&self, attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
         let updated = self.update(Freshness::OfToday)?;
-        match self.try_fetch_all(packages, to) {
+        match attempt() {
             Err(Error::Program { .. }) if !updated => {
                 self.update(Freshness::OfNow)?;
-                self.try_fetch_all(packages, to)
+                attempt()
             }
             result => result,
         }
@@ -157,11 +169,11 @@ impl<'a> Repository<'a> {
     }
 
     fn try_fetch(&self, package: &str, series: Option<&str>) -> Result<Package, Error> {
-        let mut description = self.describe(package)?;
+        let mut description = self.describe(&[package])?.remove(0);
         if let Some(series) = series
             && let Some(real) = description.depends.iter().find(|name| name.starts_with(series))
         {
-            description = self.describe(real)?;
+            description = self.describe(&[real])?.remove(0);
         }
         self.download(description)
     }
@@ -202,45 +214,64 @@ impl<'a> Repository<'a> {
         Ok(true)
     }
 
-    /// Looks `package` up in the lists.
-    fn describe(&self, package: &str) -> Result<Description, Error> {
+    /// Looks `packages` up in the lists: what these say of each, in the same order.
+    fn describe(&self, packages: &[&str]) -> Result<Vec<Description>, Error> {
         let mut text = String::new();
         let mut command = self.command("apt-cache")?;
-        command.args(["--no-all-versions", "show", package]);
-        let doing = format!("looking for {package} in Debian {}", self.suite);
+        command.args(["--no-all-versions", "show"]).args(packages);
+        let doing = format!("looking for {} in Debian {}", packages.join(", "), self.suite);
         run("apt-cache", &mut command, &doing, |line| {
             text.push_str(line);
             text.push('\n');
         })?;
-        Description::parse(&text).map_err(|field| Error::BadDescription {
+        let bad = |package: &str, field| Error::BadDescription {
             suite: self.suite,
             package: package.to_owned(),
             field,
-        })
+        };
+        let stanzas = text.split("\n\n").filter(|stanza| !stanza.trim().is_empty());
+        let found = stanzas
+            .map(|stanza| Description::parse(stanza).map_err(|field| bad(&packages.join(", "), field)))
+            .collect::<Result<Vec<_>, _>>()?;
+        packages
+            .iter()
+            .map(|&package| {
+                // Apt passes over a package that there is not, if there is another one.
+                let of_it = found.iter().find(|description| description.name == package);
+                of_it.cloned().ok_or_else(|| bad(package, "Package"))
+            })
+            .collect()
     }
 
     /// Downloads a package and has apt verify it. What an interrupted download left is continued.
     fn download(&self, description: Description) -> Result<Package, Error> {
-        let Description {
-            name, version, bytes, ..
-        } = description;
-        let exact = format!("{name}={version}");
-        let directory = self.root.join("packages").join(&exact);
-        create_directory(&directory)?;
+        let directory = self.root.join("packages").join(description.exactly());
+        Ok(self.download_all(vec![description], &directory)?.remove(0))
+    }
 
-        let doing = format!("downloading {name}");
+    /// Downloads packages into the directory `to` and has apt verify them.
+    fn download_all(&self, all: Vec<Description>, to: &Path) -> Result<Vec<Package>, Error> {
+        create_directory(to)?;
+        let bytes = all.iter().map(|description| description.bytes).sum();
+        let doing = match &*all {
+            [one] => format!("downloading {}", one.name),
+            all => format!("downloading {} packages", all.len()),
+        };
         let mut step = self.progress.begin(&doing, Some(bytes));
         let mut command = self.command("apt-get")?;
-        command.current_dir(&directory);
-        command.args(["-o", "APT::Status-Fd=1", "download", &exact]);
+        command.current_dir(to).args(["-o", "APT::Status-Fd=1", "download"]);
+        command.args(all.iter().map(Description::exactly));
         run("apt-get", &mut command, &doing, |line| {
             if let Some(percent) = percent_done(line) {
                 step.reach((bytes as f64 * percent / 100.0) as u64);
             }
         })?;
-        drop(step);
-        let path = only_file(&directory)?;
-        Ok(Package { name, version, path })
+        all.into_iter()
+            .map(|Description { name, version, .. }| {
+                let path = file_of(&name, to)?;
+                Ok(Package { name, version, path })
+            })
+            .collect()
     }
 
     /// A command of apt's that sees this repository and nothing else.
@@ -331,15 +362,20 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
     })
 }
 
-/// The file that apt has put into an otherwise empty directory.
-fn only_file(directory: &Path) -> Result<PathBuf, Error> {
+/// The file of the package `name` that apt has put into `directory`: `NAME_VERSION_ARCHITECTURE.deb`.
+fn file_of(name: &str, directory: &Path) -> Result<PathBuf, Error> {
     let unreadable = |source| Error::Read {
         path: directory.to_owned(),
         source,
     };
-    let entry = fs::read_dir(directory).map_err(unreadable)?.next();
-    let missing = || unreadable(std::io::ErrorKind::NotFound.into());
-    Ok(entry.ok_or_else(missing)?.map_err(unreadable)?.path())
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if file.split('_').next() == Some(name) && file.ends_with(".deb") {
+            return Ok(path);
+        }
+    }
+    Err(unreadable(std::io::ErrorKind::NotFound.into()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Debian's archive for recipes outside this crate: what a package is, and what is in it.
 
+use std::fs;
 use std::path::Path;
 
 use crate::apt::{Description, Repository, discard};
@@ -50,6 +51,25 @@ impl<'a> Archive<'a> {
         package.unpack(&self.cache.host, to, self.progress)?;
         discard(&package);
         Ok(package.version)
+    }
+
+    /// Fetches the packages `names` of `suite` for `architecture`, and what they depend on as far as it `is_wanted`, and takes everything out of them, into
+    /// the directory `to`. Nothing is installed. Returns their names with their versions.
+    pub fn unpack_with_dependencies(
+        &self,
+        (suite, architecture): (&'static str, &'static str),
+        names: &[&str],
+        is_wanted: &dyn Fn(&str) -> bool,
+        to: &Path,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let repository = Repository::open(self.cache, self.lock, self.progress, suite, architecture)?;
+        let files = to.with_added_extension("packages");
+        let all = repository.fetch_with_dependencies(names, is_wanted, &files)?;
+        for package in &all {
+            package.unpack(&self.cache.host, to, self.progress)?;
+        }
+        fs::remove_dir_all(&files).map_err(|source| Error::Write { path: files, source })?;
+        Ok(all.into_iter().map(|package| (package.name, package.version)).collect())
     }
 
     /// What it is asked through.

@@ -3,7 +3,6 @@
 //! Linux unpacks several archives that follow each other in an initramfs, so this one is made once, kept in the cache, and put before
 //! the guest's own. Nothing is configured: the packages' scripts are never run, on neither machine.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Write};
@@ -11,8 +10,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::image::GUEST;
 use crate::initramfs::{Entry, TRAILER, append};
-use crate::{Archive, Cache, Error, PackageName, Progress};
+use crate::{Archive, Cache, Error, Progress};
 
 /// Packages that are unpacked together.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -45,11 +45,12 @@ impl Userland {
 
     fn fill(&self, archive: &Archive<'_>, directory: &Path, progress: &dyn Progress) -> Result<(), Error> {
         let tree = directory.join("tree");
-        let mut versions = String::new();
-        for package in self.with_dependencies(|package| Ok(archive.describe(named(package))?.depends))? {
-            let version = archive.unpack(named(&package), &tree)?;
-            versions += &format!("{package} {version}\n");
-        }
+        let is_wanted = |package: &str| !self.without.contains(&package);
+        let packages = archive.unpack_with_dependencies((SUITE, GUEST), self.packages, &is_wanted, &tree)?;
+        let versions: String = packages
+            .iter()
+            .map(|(package, version)| format!("{package} {version}\n"))
+            .collect();
         let _step = progress.begin(&format!("packing {}", self.name), None);
         let unwritable = |path: &Path| {
             let path = path.to_owned();
@@ -68,35 +69,10 @@ impl Userland {
         file.sync_all().map_err(unwritable(&path))?;
         fs::remove_dir_all(&tree).map_err(unwritable(&tree))
     }
-
-    /// The packages and all that they depend on, by name.
-    fn with_dependencies(
-        &self,
-        depends: impl Fn(&str) -> Result<Vec<String>, Error>,
-    ) -> Result<BTreeSet<String>, Error> {
-        let mut all = BTreeSet::new();
-        let mut open: Vec<String> = self.packages.iter().map(|&package| package.to_owned()).collect();
-        while let Some(package) = open.pop() {
-            if self.without.contains(&&*package) || all.contains(&package) {
-                continue;
-            }
-            open.extend(depends(&package)?);
-            all.insert(package);
-        }
-        Ok(all)
-    }
 }
 
 /// Name of the archive in its directory.
 const ARCHIVE: &str = "root.cpio";
-
-fn named(package: &str) -> PackageName<'_> {
-    PackageName {
-        suite: SUITE,
-        architecture: crate::image::GUEST,
-        package,
-    }
-}
 
 /// Gives what is below `tree` to `write` as an archive, all of it root's; directories come before what is in them. Directories whose
 /// path from there is in `without` are left out.
@@ -175,21 +151,6 @@ mod tests {
         without: &["installer"],
         without_files: &["usr/share/doc"],
     };
-
-    #[test]
-    fn what_packages_depend_on_comes_along_once_and_circles_end() {
-        let depends = |package: &str| {
-            let names: &[&str] = match package {
-                "a" => &["c", "installer"],
-                "b" => &["c", "a"],
-                "c" => &["a"],
-                other => panic!("{other} was not to be looked up"),
-            };
-            Ok(names.iter().map(|&name| name.to_owned()).collect())
-        };
-        let all = SOME.with_dependencies(depends).unwrap();
-        assert_eq!(all, ["a", "b", "c"].map(str::to_owned).into());
-    }
 
     #[test]
     fn a_tree_is_packed_with_its_links_and_permissions_and_without_what_is_left_out() {

@@ -8,6 +8,7 @@
 mod binary;
 mod control;
 mod file;
+mod flushed;
 mod guest;
 mod output;
 mod pty;
@@ -16,6 +17,7 @@ mod turns;
 pub use binary::pteg;
 pub use control::{Control, Reply, read as read_reply};
 pub use file::{ElfFile, write_program};
+pub use flushed::{Flushed, assert_journal_mends};
 pub use guest::{Ended, Guest};
 pub use output::PATIENCE;
 pub use pty::Pty;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use guest_images::{Cache, Image, ImageOptions, Stderr};
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tests::{Guest, PATIENCE, Turns};
+use tests::{Flushed, Guest, PATIENCE, Turns, assert_journal_mends};
 
 /// Guests of a gibibyte at a time.
 static TURNS: Turns = Turns::new(2);
@@ -277,36 +277,16 @@ fn a_file_system_stays_whole_and_keeps_what_was_flushed_when_pteg_is_killed_twen
         guest.shell("mkdir /mnt && mount -t ext4 /dev/vda /mnt && cd /mnt");
         guest
     };
-    let wrong = |guest: &mut Guest, first: u64, last: u64| {
-        let compare = "[ \"$(md5sum < $n)\" = \"$(cat $n.sum)\" ] || echo $n";
-        guest.shell(&format!("for n in $(seq {first} {last}); do {compare}; done"))
-    };
-    let (mut checked, mut flushed) = (0, 0);
+    let mut flushed = Flushed::default();
     for kill in 0..KILLS {
         let mut guest = start();
-        assert_eq!(wrong(&mut guest, checked + 1, flushed), "", "after {kill} kills");
-        checked = flushed;
-        // Nobody waits for what this one writes.
-        guest.send("while true; do dd if=/dev/urandom of=scratch bs=4k count=300; rm scratch; done 2>/dev/null &\n");
-        guest.send(format!(
-            "n={flushed}; while true; do n=$((n + 1)); head -c 200000 /dev/urandom > $n; md5sum < $n > $n.sum; \
-             sync; echo flushed=$n.; done &\n"
-        ));
-        guest.wait_for(&format!("flushed={}.", flushed + 1 + kill % 5));
-        guest.signal(Signal::KILL);
-        let said = guest.finish().output;
-        let last = said
-            .rsplit("flushed=")
-            .find_map(|rest| rest.split_once('.')?.0.parse().ok());
-        flushed = last.expect("it was waited for");
-        // What is in the journal is done, as the guest would do it; anything else that is wrong is not touched, and is a failure.
-        let mended = Command::new("e2fsck").args(["-p", text(&disk)]).output().unwrap();
-        assert!(matches!(mended.status.code(), Some(0 | 1)), "{mended:?}");
-        host("e2fsck", &["-f", "-n", text(&disk)], "e2fsprogs");
-        eprintln!("{} kills, {flushed} files flushed", kill + 1);
+        flushed.check_new(&mut guest);
+        let count = flushed.write_until_killed(guest, 1 + kill % 5);
+        assert_journal_mends(&disk);
+        eprintln!("{} kills, {count} files flushed", kill + 1);
     }
     let mut guest = start();
-    assert_eq!(wrong(&mut guest, 1, flushed), "");
+    flushed.check_all(&mut guest);
     guest.shell("cd /; umount /mnt");
     end(guest);
     host("e2fsck", &["-f", "-n", text(&disk)], "e2fsprogs");

@@ -43,7 +43,7 @@ Commands:
 Long ones, which are part of no check:
   fuzz     [--seconds N | --inputs N] [--keep] [TARGET]: throw random hypercalls at the page table (`hypercalls`), random drivers at
            queues (`queues`), at block devices (`disks`), at network cards and sockets (`packets`), and random accesses at PCI's configuration
-           space, BARs and virtio registers (`configuration`). Default: 300 seconds of `hypercalls`; `test` has 6000 inputs of that, the
+           space, BARs and virtio registers (`configuration`). Default: 300 seconds of `hypercalls`; `test` has 15000 inputs of that, the
            same each time, and those that are kept of each. An input that fails is kept, and the last lines say where;
            `--replay FILE` plays it step by step. `--keep` makes the corpus in the tree the smallest set of inputs that reaches
            what all inputs found so far reach
@@ -75,7 +75,7 @@ A POWER host with KVM-PR, which QEMU emulates, or this machine if it is one:
            M is powernv8 (the default), powernv9, or pseries, a host that is itself a guest; P is 4k (the default) or 64k;
            --native is this machine without QEMU, --all every host that makes sense
            For run, shell and bench: --smp N, --mem MIB; --file FILE[:NAME] puts a file where the line is run, and
-           --patience SECONDS is how long that may take
+           --patience SECONDS is how long that may take. For run and shell: --disk FILE, a raw image, is /dev/vda there
 
   help   This page
 

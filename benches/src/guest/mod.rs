@@ -34,6 +34,9 @@ pub const AT_DONE: &str = "bench: done by";
 /// On the kernel's command line: nothing of [`parallel_workload`] is to be done.
 pub const BOOT_ONLY: &str = "bench=boot";
 
+/// The first process of a guest whose disk or network card is measured.
+pub const IO_SCRIPT: &str = include_str!("io.sh");
+
 /// Makes an image do the fixed work.
 pub fn workload() -> ImageOptions {
     image(include_str!("init.sh"))

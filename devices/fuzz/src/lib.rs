@@ -1,4 +1,4 @@
-//! What the fuzz targets share: a guest's memory, a driver of queues that need not keep to anything, and how bytes become steps.
+//! What the fuzz targets share: a guest's memory, made once for many inputs, a driver of queues that need not keep to anything, and how bytes become steps.
 
 #![forbid(unsafe_code)]
 
@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use arbitrary::{Arbitrary, Unstructured};
 
+pub mod blank;
 pub mod memory;
 pub mod ring;
 

@@ -1,9 +1,14 @@
 //! Guest memory that knows where a device may write.
+//!
+//! An input's memory is the next one's, with what was used of it put back: new memory takes longer than most inputs.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use devices::dma::{BadAddress, Dma, DmaError};
+
+use crate::blank::Blank;
 
 /// Bus address of its first byte.
 pub const BASE: u64 = 0x10_0000;
@@ -12,19 +17,26 @@ pub const BASE: u64 = 0x10_0000;
 pub struct Memory(Mutex<State>);
 
 struct State {
-    bytes: Vec<u8>,
+    bytes: Blank<u8>,
     /// For each byte whether a device may write it.
-    is_writable: Vec<bool>,
+    is_writable: Blank<bool>,
     /// Whether devices may come here at all.
     is_open: bool,
+}
+
+thread_local! {
+    /// What the last memory was made of.
+    static SPARE: RefCell<Option<(Blank<u8>, Blank<bool>)>> = const { RefCell::new(None) };
 }
 
 impl Memory {
     /// So many bytes, all zero, of which no device may write any.
     pub fn new(bytes: usize) -> Arc<Self> {
+        let spare = SPARE.take().filter(|(spare, _)| spare.all().len() == bytes);
+        let (bytes, is_writable) = spare.unwrap_or_else(|| (Blank::new(bytes, 0), Blank::new(bytes, false)));
         Arc::new(Self(Mutex::new(State {
-            bytes: vec![0; bytes],
-            is_writable: vec![false; bytes],
+            bytes,
+            is_writable,
             is_open: true,
         })))
     }
@@ -36,11 +48,11 @@ impl Memory {
     /// From here on a device may write there, as far as there is memory, or may not.
     pub fn permit(&self, range: Range<u64>, may: bool) {
         let mut state = self.lock();
-        let end = state.bytes.len() as u64;
+        let end = state.bytes.all().len() as u64;
         let index = |at: u64| at.saturating_sub(BASE).min(end) as usize;
         let range = index(range.start)..index(range.end);
         if range.start < range.end {
-            state.is_writable[range].fill(may);
+            state.is_writable.change(range).fill(may);
         }
     }
 
@@ -53,7 +65,7 @@ impl Memory {
     pub fn set(&self, at: u64, from: &[u8]) {
         let mut state = self.lock();
         if let Some(place) = state.place(at, from.len()) {
-            state.bytes[place].copy_from_slice(from);
+            state.bytes.change(place).copy_from_slice(from);
         }
     }
 
@@ -61,7 +73,7 @@ impl Memory {
     pub fn get<const N: usize>(&self, at: u64) -> Option<[u8; N]> {
         let state = self.lock();
         let place = state.place(at, N)?;
-        state.bytes[place].first_chunk().copied()
+        state.bytes.all()[place].first_chunk().copied()
     }
 
     /// A word of the rings.
@@ -79,7 +91,16 @@ impl State {
     fn place(&self, at: u64, bytes: usize) -> Option<Range<usize>> {
         let start = usize::try_from(at.checked_sub(BASE)?).ok()?;
         let end = start.checked_add(bytes)?;
-        (end <= self.bytes.len()).then_some(start..end)
+        (end <= self.bytes.all().len()).then_some(start..end)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let state = self.0.get_mut().expect("a fuzzer ends with the first panic");
+        let bytes = std::mem::replace(&mut state.bytes, Blank::new(0, 0)).wiped();
+        let is_writable = std::mem::replace(&mut state.is_writable, Blank::new(0, false)).wiped();
+        SPARE.set(Some((bytes, is_writable)));
     }
 }
 
@@ -89,7 +110,7 @@ impl Dma for Memory {
         assert!(state.is_open, "a device reads at {at:#x}, and may use no memory");
         let bytes = into.len() as u64;
         let place = state.place(at, into.len()).ok_or(BadAddress { at, bytes })?;
-        into.copy_from_slice(&state.bytes[place]);
+        into.copy_from_slice(&state.bytes.all()[place]);
         Ok(())
     }
 
@@ -98,10 +119,13 @@ impl Dma for Memory {
         assert!(state.is_open, "a device writes at {at:#x}, and may use no memory");
         let bytes = from.len() as u64;
         let place = state.place(at, from.len()).ok_or(BadAddress { at, bytes })?;
-        if let Some(which) = state.is_writable[place.clone()].iter().position(|may| !may) {
+        let may = &state.is_writable.all()[place.clone()];
+        // All of them, as that is quicker than to stop at the first.
+        if !may.iter().fold(true, |all, may| all & may) {
+            let which = may.iter().position(|may| !may).unwrap_or_default();
             panic!("a device writes to {:#x}, which nobody gave it", at + which as u64);
         }
-        state.bytes[place].copy_from_slice(from);
+        state.bytes.change(place).copy_from_slice(from);
         Ok(())
     }
 }

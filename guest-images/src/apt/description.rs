@@ -1,7 +1,7 @@
 //! What Debian's package lists say of a package: one stanza, read field by field.
 
 /// What the package lists say of a package.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Description {
     pub(crate) name: String,
     pub(crate) version: String,
@@ -12,6 +12,11 @@ pub(crate) struct Description {
 }
 
 impl Description {
+    /// How apt is told of this version and no other.
+    pub(super) fn exactly(&self) -> String {
+        format!("{}={}", self.name, self.version)
+    }
+
     /// Reads a stanza of a package list; the error names the field that is missing.
     pub(super) fn parse(stanza: &str) -> Result<Self, &'static str> {
         let optional = |name: &str| {

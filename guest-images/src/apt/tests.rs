@@ -94,7 +94,7 @@ fn logging_apt(directory: &Path, good: u32) -> Cache {
              count=0
              while read -r line; do case $line in download*) count=$((count + 1));; esac; done < {log}
              [ $count -ge {good} ] || {{ echo 'E: 404 Not Found' >&2; exit 100; }}
-             echo 'dlstatus:1:50.0:half'; echo package > it.deb;;
+             echo 'dlstatus:1:50.0:half'; echo package > \"${{last%%=*}}_1%3a2-3_ppc64el.deb\";;
          esac"
     );
     let apt_cache = "for last; do :; done
@@ -167,4 +167,51 @@ fn a_line_of_uris_names_a_file_and_its_size() {
     ] {
         assert_eq!(file_of_uri(other), None, "{other}");
     }
+}
+
+#[test]
+fn many_packages_take_as_many_questions_as_dependencies_are_deep() {
+    let directory = tempfile::tempdir().unwrap();
+    let log_file = directory.path().join("log");
+    let log_file = log_file.display();
+    let apt_get = format!(
+        "while [ $# -gt 0 ] && [ \"$1\" != download ] && [ \"$1\" != update ]; do shift; done
+         echo \"apt-get $*\" >> {log_file}
+         [ \"$1\" = download ] && shift || exit 0
+         for exact; do echo package > \"${{exact%%=*}}_1_all.deb\"; done"
+    );
+    // Apt has an order of its own, and passes over what there is not.
+    let apt_cache = format!(
+        "while [ \"$1\" != show ]; do shift; done; shift
+         echo \"apt-cache $*\" >> {log_file}
+         case \"$*\" in
+         'a b') printf 'Package: b\\nVersion: 2\\nSize: 1\\n\\nPackage: a\\nVersion: 1\\nSize: 1\\nDepends: c (>= 1), e | d\\n\\n';;
+         c) printf 'Package: c\\nVersion: 3\\nSize: 1\\nDepends: b\\n\\n';;
+         'b missing') printf 'Package: b\\nVersion: 2\\nSize: 1\\n\\n';;
+         esac"
+    );
+    let cache = host_with(directory.path(), &[("apt-get", &apt_get), ("apt-cache", &apt_cache)]);
+    let lock = cache.lock(&Silent).unwrap();
+    let repository = Repository::open(&cache, &lock, &Silent, "bookworm", "ppc64el").unwrap();
+    let to = directory.path().join("debs");
+    let all = repository
+        .fetch_with_dependencies(&["b", "a"], &|name| name != "e", &to)
+        .unwrap();
+    let found: Vec<_> = all.iter().map(|package| (&*package.name, &*package.version)).collect();
+    assert_eq!(found, [("a", "1"), ("b", "2"), ("c", "3")]);
+    for package in &all {
+        assert_eq!(package.path, to.join(format!("{}_1_all.deb", package.name)));
+    }
+    assert_eq!(
+        log(directory.path()),
+        [
+            "apt-get update",
+            "apt-cache a b",
+            "apt-cache c",
+            "apt-get download a=1 b=2 c=3"
+        ]
+    );
+    let missing = repository.fetch_with_dependencies(&["b", "missing"], &|_| true, &to);
+    let told = missing.unwrap_err().to_string();
+    assert!(told.contains("describe missing without"), "{told}");
 }

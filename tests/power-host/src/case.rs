@@ -173,8 +173,9 @@ pub enum File {
     Program(&'static str),
     /// An image of `guest-images`: its kernel in `NAME.vmlinux`, with `-` for a colon in its name.
     Kernel(&'static str),
-    /// An initramfs for any such kernel, in `NAME.initrd`, which runs this script and powers off.
-    Initrd(&'static str, &'static str),
+    /// An initramfs for any such kernel, in `NAME.initrd`, which runs a script and powers off: its name, the image whose modules it has, and the
+    /// script.
+    Initrd(&'static str, &'static str, &'static str),
     /// QEMU for the host itself, with all it needs, in `qemu`.
     Qemu,
 }
@@ -203,13 +204,14 @@ impl File {
                     read(&made.kernel)?,
                 )])
             }
-            Self::Initrd(name, script) => {
+            Self::Initrd(name, image, script) => {
+                let image = Image::by_name(image).expect("the cases name images that there are");
                 let options = ImageOptions {
                     init: Init::Script(script.to_owned()),
                     console: Console::Pipe,
                     ..ImageOptions::default()
                 };
-                let made = Image::ALL[0].prepare(cache, progress, &options)?;
+                let made = image.prepare(cache, progress, &options)?;
                 Ok(vec![(format!("{name}.initrd"), read(&made.initrd)?)])
             }
             Self::Qemu => qemu::contents(cache, progress),

@@ -34,10 +34,13 @@ macro_rules! program {
 }
 
 /// What Linux does once it is up: all of it in userspace, processes on every processor.
-const USERSPACE: File = File::Initrd("userspace", include_str!("scripts/userspace.sh"));
+const USERSPACE: File = File::Initrd("userspace", "debian:6.12", include_str!("scripts/userspace.sh"));
 
 /// A Linux guest that stays, to be killed.
-const FOREVER: File = File::Initrd("forever", "while :; do /bin/busybox true; done");
+const FOREVER: File = File::Initrd("forever", "debian:6.12", "while :; do /bin/busybox true; done");
+
+/// A Linux guest that works with its devices, life after life.
+const DRIVE: File = File::Initrd("drive", "debian:6.12", include_str!("scripts/drive.sh"));
 
 /// What the race of removals found.
 const RACE: &[&str] = &["stale-translations: "];
@@ -76,6 +79,31 @@ macro_rules! memory {
             says: $says,
             verdicts: &[("old_mappings", 1)],
             patience: Duration::from_secs(900),
+            ..USUAL
+        }
+    };
+}
+
+/// Linux with devices on PCI, and interrupts from the `irqchip`, in some lives.
+macro_rules! devices {
+    ($name:literal, $irqchip:literal, $lives:literal) => {
+        Case {
+            name: $name,
+            is_long: true,
+            command: concat!(
+                "irqchip=",
+                $irqchip,
+                "\nlives=",
+                $lives,
+                "\n",
+                include_str!("scripts/devices.sh")
+            ),
+            files: &[File::Kernel("debian:6.12"), DRIVE],
+            on: On::One(Accelerator::Kvm),
+            says: &["every life finds what was left", "Powering off."],
+            // The host gets an interface for the network card.
+            places: is_emulated,
+            patience: Duration::from_secs(3600),
             ..USUAL
         }
     };
@@ -280,6 +308,7 @@ pub const CASES: &[Case] = &[
         patience: Duration::from_secs(900),
         ..USUAL
     },
+    devices!("linux_drives_its_devices", "auto", "1"),
     linux!(
         "linux_6_1_with_large_pages_comes_to_userspace",
         "debian",
@@ -324,8 +353,8 @@ mod tests {
         for file in cases.chain(FIGURES.iter().flat_map(|figure| figure.files)) {
             match *file {
                 File::Program(name) => assert!(Program::by_name(name).is_some(), "{name}"),
-                File::Kernel(name) => assert!(Image::by_name(name).is_ok(), "{name}"),
-                File::Initrd(..) | File::Qemu => {}
+                File::Kernel(name) | File::Initrd(_, name, _) => assert!(Image::by_name(name).is_ok(), "{name}"),
+                File::Qemu => {}
             }
         }
     }

@@ -34,7 +34,7 @@ impl Side {
 }
 
 /// A guest that says when it is up, and ends.
-const UP: File = File::Initrd("up", "echo guest: is up");
+const UP: File = File::Initrd("up", "debian", "echo guest: is up");
 
 /// Times the hypercalls of a guest.
 macro_rules! costs {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::protocol::{Answer, POWER_OFF, Took, Word};
-use crate::{Machine, Packed, Ran};
+use crate::{Machine, Packed, Qemu, Ran};
 
 /// How long the host may take from its start to its first word. On an idle machine it is two seconds.
 const BOOT: Duration = Duration::from_secs(180);
@@ -35,8 +35,8 @@ pub enum Error {
     /// A guest for it, or its own root file system, cannot be made.
     #[error(transparent)]
     Image(#[from] guest_images::Error),
-    /// There is no QEMU that could be started.
-    #[error("starting qemu-system-ppc64, which Debian has in the package qemu-system-ppc")]
+    /// The QEMU of the cache does not start.
+    #[error("starting the cache's QEMU, which is one for x86-64 machines")]
     Start(#[source] io::Error),
     /// It ended, or was silent for too long.
     #[error("the host {what}; its last lines:\n{last}")]
@@ -51,6 +51,8 @@ pub enum Error {
 /// A host that can be started.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// What emulates it.
+    pub qemu: Qemu,
     /// What QEMU emulates.
     pub machine: Machine,
     /// Linux, an ELF file.
@@ -59,22 +61,26 @@ pub struct Setup {
     pub processors: u32,
     /// Its memory.
     pub memory_mib: u32,
+    /// The raw image of its disk, which is `/dev/vda` there and is written to; `None` if it has no disk.
+    pub disk: Option<PathBuf>,
 }
 
 impl Setup {
     /// The usual size of a host.
-    pub fn new(machine: Machine, kernel: PathBuf) -> Self {
+    pub fn new(qemu: Qemu, machine: Machine, kernel: PathBuf) -> Self {
         Self {
+            qemu,
             machine,
             kernel,
             processors: 2,
             memory_mib: 2048,
+            disk: None,
         }
     }
 
     /// QEMU, with the host's console as `console` says.
     fn command(&self, root: &Packed, console: &str) -> Command {
-        let mut command = Command::new("qemu-system-ppc64");
+        let mut command = self.qemu.command();
         command
             .args(self.machine.arguments())
             .args(["-accel", "tcg,thread=multi", "-nographic", "-nodefaults", "-no-reboot"])
@@ -88,6 +94,12 @@ impl Setup {
             .arg("-initrd")
             .arg(root.path())
             .args(["-append", "console=hvc0 quiet panic=-1"]);
+        if let Some(disk) = &self.disk {
+            // A comma of the path is written twice.
+            let file = disk.to_string_lossy().replace(',', ",,");
+            command.args(["-drive", &format!("if=none,id=disk,format=raw,file={file}")]);
+            command.args(self.machine.disk_arguments());
+        }
         command
     }
 

@@ -1,7 +1,7 @@
 //! pteg on a POWER host: a list of cases, and an emulated host with KVM-PR that runs them where there is no real one.
 //!
 //! - `cases` is the list. A `case` is a command line, the files it needs, what it must say; `judge` compares.
-//! - `figures` is the list of what is measured there, and `qemu` brings what pteg is compared with.
+//! - `figures` is the list of what is measured there, and `qemu` brings what emulates a host, and what pteg is compared with.
 //! - `place` names the hosts: a machine of QEMU's with pages of one size, or the machine itself.
 //! - `root` packs what stands in the emulated host, `host` boots it and has it run one case after another, and `protocol`
 //!   is what the two ends of its console say to each other.
@@ -29,4 +29,5 @@ pub use figures::{FIGURES, Figure, Side};
 pub use host::{Error, Host, Setup};
 pub use judge::{Ran, judge, shown};
 pub use place::{Machine, Pages, Place};
+pub use qemu::Qemu;
 pub use root::{PROGRAMS, Packed, Root};

@@ -56,6 +56,22 @@ impl Machine {
             Self::PSeries => &["-machine", "pseries,x-vof=on", "-cpu", "power8"],
         }
     }
+
+    /// QEMU's arguments for a disk of the drive `disk`.
+    pub(crate) const fn disk_arguments(self) -> &'static [&'static str] {
+        match self {
+            // They have no PCI bus unless they are given one. QEMU aborts where a port's name is that of one of its properties.
+            Self::PowerNv8 | Self::PowerNv9 => &[
+                "-device",
+                "pnv-phb,chip-id=0,index=0,id=phb",
+                "-device",
+                "pnv-phb-root-port,id=rp0",
+                "-device",
+                "virtio-blk-pci,drive=disk,bus=rp0",
+            ],
+            Self::PSeries => &["-device", "virtio-blk-pci,drive=disk"],
+        }
+    }
 }
 
 impl FromStr for Machine {

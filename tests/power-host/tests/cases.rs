@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use guest_images::{Cache, Stderr};
 use libtest_mimic::{Arguments, Failed, Trial};
 use power_host_tests::{
-    Accelerator, CASES, Effort, Error, Host, PROGRAMS, Packed, Place, Ran, Root, Run, Setup, judge, shown,
+    Accelerator, CASES, Effort, Error, Host, PROGRAMS, Packed, Place, Qemu, Ran, Root, Run, Setup, judge, shown,
 };
 
 fn main() -> ExitCode {
@@ -111,14 +111,20 @@ fn runner(name: &str) -> Result<Runner, String> {
     let place = name.parse()?;
     Ok(match place {
         Place::Native => Runner::Native { pteg },
-        Place::Emulated(machine, _) => Runner::Emulated(Box::new(Emulated {
-            place,
-            setup: Setup::new(machine, path("PTEG_POWER_HOST_KERNEL")?),
-            pteg,
-            root: None,
-            host: None,
-            does_not_boot: None,
-        })),
+        Place::Emulated(machine, _) => {
+            let kernel = path("PTEG_POWER_HOST_KERNEL")?;
+            let qemu = Cache::from_environment().map_err(Error::from);
+            let qemu = qemu.and_then(|cache| Qemu::of(&cache, &Stderr::new()));
+            let qemu = qemu.map_err(|error| sentence(&error))?;
+            Runner::Emulated(Box::new(Emulated {
+                place,
+                setup: Setup::new(qemu, machine, kernel),
+                pteg,
+                root: None,
+                host: None,
+                does_not_boot: None,
+            }))
+        }
     })
 }
 

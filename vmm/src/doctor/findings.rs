@@ -1,6 +1,7 @@
 //! What there is to say about a host: a finding a subject, with what would be better. Pure functions of facts.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 use tap_device::TUN;
@@ -265,6 +266,15 @@ fn tap_network(network: &Network) -> Finding {
             format!("no {TUN} ({error}), which --net tap=NAME needs"),
             "modprobe tun makes it; it is to be readable and writable for you",
         ),
+    }
+}
+
+/// What serves the directories that a guest shares, or why nothing does.
+pub(super) fn shared_directories(server: &Result<PathBuf, String>) -> Finding {
+    const SUBJECT: &str = "shared directories";
+    match server {
+        Ok(path) => Finding::good(SUBJECT, format!("{} is there for --share", path.display())),
+        Err(why) => Finding::note(SUBJECT, format!("--share does not work here: {why}"), ""),
     }
 }
 

@@ -4,6 +4,7 @@
 mod findings;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use crate::accel::choose::{Chosen, Wish, choose};
 use crate::cli::DoctorArgs;
 use crate::host::Host;
+use crate::shares;
 use findings::{Finding, Verdict};
 
 /// All that is said.
@@ -24,7 +26,7 @@ struct Report {
 }
 
 impl Report {
-    fn of(host: &Host) -> Self {
+    fn of(host: &Host, share_server: &Result<PathBuf, String>) -> Self {
         let choice = choose(&Wish::any(), host).expect("auto falls back to emulated processors");
         Self {
             accelerator: match choice.accelerator {
@@ -32,7 +34,10 @@ impl Report {
                 Chosen::Kvm => "kvm",
             },
             why: choice.why,
-            findings: findings::of(host),
+            findings: findings::of(host)
+                .into_iter()
+                .chain([findings::shared_directories(share_server)])
+                .collect(),
         }
     }
 
@@ -67,7 +72,7 @@ impl Report {
 /// Does what `args` ask for. The exit status is 0 when guests run as well as this machine can, 1 when something is to be
 /// changed.
 pub(crate) fn run(args: &DoctorArgs) -> io::Result<ExitCode> {
-    let report = Report::of(&Host::look());
+    let report = Report::of(&Host::look(), &shares::server());
     let text = if args.json { report.json() } else { report.text() };
     io::stdout().write_all(text.as_bytes())?;
     Ok(match report.to_be_changed() {

@@ -19,6 +19,11 @@ fn finding(host: &Host, subject: &str) -> Finding {
     finding.clone()
 }
 
+/// The report about a host that has all it takes to share directories.
+fn report_of(host: &Host) -> Report {
+    Report::of(host, &Ok("/usr/libexec/virtiofsd".into()))
+}
+
 fn with_limits(change: impl FnOnce(&mut Limits)) -> Host {
     let mut host = x86();
     change(&mut host.limits);
@@ -28,7 +33,7 @@ fn with_limits(change: impl FnOnce(&mut Limits)) -> Host {
 #[test]
 fn nothing_is_to_be_changed_where_guests_run_well() {
     for (host, accelerator) in [(x86(), "emulated"), (power8(), "kvm")] {
-        let report = Report::of(&host);
+        let report = report_of(&host);
         assert_eq!(
             (report.accelerator, report.to_be_changed()),
             (accelerator, 0),
@@ -86,7 +91,7 @@ fn each_thing_to_be_changed_comes_with_a_remedy() {
         let finding = finding(&host, subject);
         assert_eq!(finding.verdict, Verdict::Change, "{finding}");
         assert!(finding.remedy.as_ref().unwrap().contains(remedy), "{finding}");
-        let report = Report::of(&host);
+        let report = report_of(&host);
         assert_eq!(
             (report.accelerator, report.to_be_changed()),
             ("emulated", 1),
@@ -118,7 +123,7 @@ fn what_is_only_worth_knowing_changes_nothing() {
         let finding = finding(&host, subject);
         assert_eq!(finding.verdict, Verdict::Note, "{finding}");
         assert!(finding.to_string().contains(words), "{finding}");
-        assert_eq!(Report::of(&host).to_be_changed(), 0);
+        assert_eq!(report_of(&host).to_be_changed(), 0);
     }
 }
 
@@ -153,7 +158,7 @@ fn a_power_machine_is_described() {
 
 #[test]
 fn each_finding_is_one_line_and_the_last_line_is_the_sum() {
-    let report = Report::of(&power8());
+    let report = report_of(&power8());
     let text = report.text();
     assert_eq!(text.lines().count(), report.findings.len() + 1);
     assert!(
@@ -164,7 +169,7 @@ fn each_finding_is_one_line_and_the_last_line_is_the_sum() {
 
 #[test]
 fn programs_read_the_same_as_json() {
-    let json: serde_json::Value = serde_json::from_str(&Report::of(&x86()).json()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&report_of(&x86()).json()).unwrap();
     assert_eq!(json["accelerator"], "emulated");
     let findings = json["findings"].as_array().unwrap();
     let kvm = findings.iter().find(|finding| finding["subject"] == "KVM").unwrap();
@@ -209,7 +214,7 @@ fn a_kernel_without_userfaultfd_is_worth_knowing_and_nothing_to_be_changed() {
     let found = finding(&host, "shared memory");
     assert_eq!(found.verdict, Verdict::Note);
     assert!(found.text.contains("os error 38") && found.text.contains("--share-memory") && found.remedy.is_some());
-    assert_eq!(Report::of(&host).to_be_changed(), 0);
+    assert_eq!(report_of(&host).to_be_changed(), 0);
 }
 
 #[test]
@@ -229,6 +234,17 @@ fn what_a_network_lacks_is_worth_knowing_and_nothing_to_be_changed() {
         assert_eq!(finding.verdict, Verdict::Note, "{finding}");
         assert!(finding.to_string().contains(words), "{finding}");
     }
-    assert_eq!(Report::of(&host).to_be_changed(), 0);
+    assert_eq!(report_of(&host).to_be_changed(), 0);
     assert_eq!(finding(&x86(), "user network").verdict, Verdict::Good);
+}
+
+#[test]
+fn what_directories_lack_to_be_shared_is_said_in_the_words_of_a_run() {
+    let why = "it needs the program virtiofsd, which is not here".to_owned();
+    let report = Report::of(&x86(), &Err(why.clone()));
+    assert_eq!(report.to_be_changed(), 0);
+    let line = format!("note    shared directories: --share does not work here: {why}\n");
+    assert!(report.text().contains(&line), "{}", report.text());
+    let there = "good    shared directories: /usr/libexec/virtiofsd is there for --share\n";
+    assert!(report_of(&x86()).text().contains(there));
 }

@@ -50,10 +50,30 @@ pub(super) fn page_init<P: Processor>(machine: &Machine, cpu: &mut P) -> Status 
     Status::Success
 }
 
-/// `H_LOGICAL_CI_LOAD`, `H_LOGICAL_CI_STORE`: they reach only what is mapped without caching, and this
-/// machine has no device registers at real addresses: so each address is wrong.
-pub(super) fn logical_ci_access() -> Status {
-    Status::Parameter
+/// `H_LOGICAL_CI_LOAD`: size, address; returns the value, whose most significant byte has the lowest address.
+pub(super) fn logical_ci_load<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
+    let Some((real, size)) = registers(machine, cpu.gpr(4), cpu.gpr(5)) else {
+        return Status::Parameter;
+    };
+    let mut value = [0; 8];
+    machine.bus.load(real, &mut value[8 - size..]);
+    cpu.set_gpr(4, u64::from_be_bytes(value));
+    Status::Success
+}
+
+/// `H_LOGICAL_CI_STORE`: size, address, value.
+pub(super) fn logical_ci_store<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
+    let Some((real, size)) = registers(machine, cpu.gpr(4), cpu.gpr(5)) else {
+        return Status::Parameter;
+    };
+    machine.bus.store(real, &cpu.gpr(6).to_be_bytes()[8 - size..]);
+    Status::Success
+}
+
+/// A place that may be mapped without caching, which devices' registers alone may, and its bytes. `None`: it is none, or no such access is.
+fn registers(machine: &Machine, size: u64, real: u64) -> Option<(u64, usize)> {
+    let is_access = matches!(size, 1 | 2 | 4 | 8) && real.is_multiple_of(size);
+    (is_access && machine.bus.contains(real, size)).then_some((real, size as usize))
 }
 
 /// `H_LOGICAL_ICBI`: address of a cache block whose instructions are void.

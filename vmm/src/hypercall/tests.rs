@@ -667,4 +667,5 @@ fn where_the_processors_come_with_an_interrupt_controller_nobody_else_answers_fo
     }
 }
 
+mod registers;
 mod tces;

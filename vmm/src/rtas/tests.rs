@@ -372,4 +372,5 @@ fn there_are_no_errors_to_report() {
     assert_eq!(rtas(&machine, RtasCall::CheckException, &[0, 0, 0, 0, 0, 0]), [1]);
 }
 
+mod hostile;
 mod pci;

@@ -109,6 +109,14 @@ fn path(shares: &[ShareArg], number: usize) -> Result<PathBuf, Why> {
     Ok(path)
 }
 
+/// Where the program is that serves shared directories, or why there is none for this user.
+pub(crate) fn server() -> Result<PathBuf, String> {
+    match Program::find() {
+        Ok(program) => Ok(program.path().to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// The device of a share, whose directory is at `path`, with its server.
 fn serve(share: &ShareArg, path: PathBuf) -> Result<Virtual, Why> {
     let no_server = |source| Why::Server {

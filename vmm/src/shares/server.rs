@@ -120,6 +120,11 @@ impl Program {
         }
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Starts it for `directory`, an absolute path.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub struct Arguments {
     pub processors: Option<u32>,
     /// The memory of an emulated host, if not the usual.
     pub memory_mib: Option<u32>,
+    /// The raw image of an emulated host's disk.
+    pub disk: Option<PathBuf>,
     /// Files of this machine, and what they are called in `/root` of the host.
     pub files: Vec<(PathBuf, String)>,
     /// How long a line may take.
@@ -74,6 +76,7 @@ impl Arguments {
             places: Vec::new(),
             processors: None,
             memory_mib: None,
+            disk: None,
             files: Vec::new(),
             patience: Duration::from_secs(PATIENCE.into()),
             effort: Effort::Usual,
@@ -97,6 +100,7 @@ impl Arguments {
                 "--long" if work == "test" => parsed.effort = Effort::Long,
                 "--smp" => parsed.processors = Some(number(value()?)?),
                 "--mem" => parsed.memory_mib = Some(number(value()?)?),
+                "--disk" if matches!(work, "run" | "shell") => parsed.disk = Some(PathBuf::from(value()?)),
                 "--patience" => parsed.patience = Duration::from_secs(number(value()?)?.into()),
                 "--file" => parsed.files.push(file(value()?)?),
                 "--" => {
@@ -209,6 +213,13 @@ mod tests {
         let parsed = Arguments::parse(&["run", "--file", "a/b", "--file", "a/b:c", "--", "x"]).unwrap();
         let names: Vec<&str> = parsed.files.iter().map(|(_, name)| name.as_str()).collect();
         assert_eq!(names, ["b", "c"]);
+    }
+
+    #[test]
+    fn a_disk_is_for_whoever_runs_something_of_his_own() {
+        let parsed = Arguments::parse(&["run", "--disk", "a.img", "--", "x"]).unwrap();
+        assert_eq!(parsed.disk, Some(PathBuf::from("a.img")));
+        assert!(Arguments::parse(&["test", "--disk", "a.img"]).is_err());
     }
 
     #[test]

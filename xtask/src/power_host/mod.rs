@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use guest_images::{Cache, Stderr};
-use power_host_tests::{Effort, Host, Machine, Pages, Place, Root, Setup};
+use power_host_tests::{Effort, Host, Machine, Pages, Place, Qemu, Root, Setup};
 
 use self::arguments::{Arguments, Work};
 use self::failed::Failed;
@@ -173,7 +173,6 @@ fn made(workspace: &Workspace, place: Place, profile: &str, more: &[&'static str
         }
         Place::Native => (workspace.cargo(&arguments), workspace.target().join(profile), None),
         Place::Emulated(_, pages) => {
-            see_to(&[For::Emulation])?;
             let kernel = kernel::prepare(pages)?;
             let toolchain = Toolchain::new(workspace)?;
             let command = toolchain.cargo(workspace, &arguments);
@@ -213,9 +212,11 @@ fn emulated(
 ) -> Result<(Setup, Root), Failed> {
     let made = made(workspace, Place::Emulated(machine, pages), profile, more)?;
     let kernel = made.kernel.expect("an emulated host has one");
-    let mut setup = Setup::new(machine, kernel);
+    let qemu = Qemu::of(&Cache::from_environment()?, &Stderr::new())?;
+    let mut setup = Setup::new(qemu, machine, kernel);
     setup.processors = arguments.processors.unwrap_or(setup.processors);
     setup.memory_mib = arguments.memory_mib.unwrap_or(setup.memory_mib);
+    setup.disk.clone_from(&arguments.disk);
     let mut root = Root::new(&made.pteg)?;
     for (path, name) in &arguments.files {
         root.copy(path, &format!("root/{name}"))?;

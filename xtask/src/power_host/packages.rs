@@ -42,11 +42,8 @@ const KERNEL: &[Needed] = &[
     needed("xz-utils", "xz"),
 ];
 
-/// What the host is emulated with, and programs for it by themselves.
-const EMULATOR: &[Needed] = &[
-    needed("qemu-system-ppc", "qemu-system-ppc64"),
-    needed("qemu-user-static", RUNNER),
-];
+/// What runs programs for the host by themselves. What emulates the host itself is in the cache.
+const EMULATOR: &[Needed] = &[needed("qemu-user-static", RUNNER)];
 
 /// What runs a program for POWER on another machine.
 pub const RUNNER: &str = "qemu-ppc64le-static";

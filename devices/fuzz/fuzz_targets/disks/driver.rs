@@ -1,5 +1,6 @@
 //! What a driver does.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +10,7 @@ use devices::disk::{Disk, Faults, Grain, Space};
 use devices::virtio::block::{Block, Cache, Traits};
 use devices::virtio::{Device, Layout, Queue, Worker};
 
+use devices_fuzz::blank::Blank;
 use devices_fuzz::memory::{BASE, Memory};
 use devices_fuzz::ring::Silent;
 
@@ -119,7 +121,7 @@ pub struct World {
 impl World {
     pub fn new(shape: Shape) -> Self {
         let disk = Arc::new(Bytes {
-            bytes: Mutex::new(vec![0x5a; DISK_BYTES]),
+            bytes: Mutex::new(SPARE.take().unwrap_or_else(|| Blank::new(DISK_BYTES, 0x5a))),
             is_read_only: shape.is_read_only,
         });
         let traits = Traits {
@@ -227,7 +229,7 @@ impl World {
             worker.stop();
         }
         if self.shape.is_read_only {
-            assert!(self.disk.bytes.lock().unwrap().iter().all(|&byte| byte == 0x5a));
+            assert!(self.disk.bytes.lock().unwrap().is_blank());
         }
     }
 
@@ -374,15 +376,28 @@ fn late(disk: &Arc<dyn Disk>, _: usize) -> io::Result<Box<dyn Engine>> {
 
 /// A disk in memory, which believes that its callers keep to its size.
 struct Bytes {
-    bytes: Mutex<Vec<u8>>,
+    bytes: Mutex<Blank<u8>>,
     is_read_only: bool,
+}
+
+thread_local! {
+    /// What the last disk was made of.
+    static SPARE: RefCell<Option<Blank<u8>>> = const { RefCell::new(None) };
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        let bytes = std::mem::replace(self.bytes.get_mut().unwrap(), Blank::new(0, 0));
+        SPARE.set(Some(bytes.wiped()));
+    }
 }
 
 impl Bytes {
     fn change(&self, at: u64, bytes: usize, change: impl FnOnce(&mut [u8])) {
         assert!(!self.is_read_only, "nobody may change it");
         assert!(at.is_multiple_of(512) && bytes.is_multiple_of(512), "half a sector");
-        change(&mut self.bytes.lock().unwrap()[at as usize..][..bytes]);
+        let end = at as usize + bytes;
+        change(self.bytes.lock().unwrap().change(at as usize..end));
     }
 }
 
@@ -404,7 +419,7 @@ impl Disk for Bytes {
     }
 
     fn read(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        into.copy_from_slice(&self.bytes.lock().unwrap()[at as usize..][..into.len()]);
+        into.copy_from_slice(&self.bytes.lock().unwrap().all()[at as usize..][..into.len()]);
         Ok(())
     }
 

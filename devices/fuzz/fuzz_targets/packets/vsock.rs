@@ -1,5 +1,6 @@
 //! A socket device.
 
+use std::cell::RefCell;
 use std::io::{Read as _, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
@@ -61,30 +62,83 @@ pub enum Step {
 
 pub struct World {
     life: Life,
-    address: SocketAddr,
-    /// Who listens on the host, from the first packet to its port on.
-    listener: Option<UnixListener>,
-    path: PathBuf,
     programs: Vec<UnixStream>,
 }
 
 /// Programs of the host at the same time.
 const MOST: usize = 6;
 
-impl World {
-    pub fn new() -> Self {
-        let number = std::process::id();
+/// The host's sockets, the same for all inputs, as making them takes longer than most inputs.
+struct Sockets {
+    address: SocketAddr,
+    /// The device's own socket.
+    own: UnixListener,
+    /// Who listens on the host, from the first packet to its port on.
+    listener: Option<UnixListener>,
+    /// Where.
+    path: PathBuf,
+}
+
+thread_local! {
+    static SOCKETS: RefCell<Sockets> = RefCell::new(Sockets::new());
+}
+
+/// The beginning of the names of files that the guest's connections go to.
+fn beginning() -> PathBuf {
+    std::env::temp_dir().join(format!("pteg-fuzz-{}", std::process::id()))
+}
+
+impl Sockets {
+    fn new() -> Self {
         // No file: the other one must be a file, as the guest's connections go to files.
-        let address = SocketAddr::from_abstract_name(format!("pteg-fuzz-{number}")).expect("it is short");
+        let name = format!("pteg-fuzz-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(name).expect("it is short");
         let own = UnixListener::bind_addr(&address).expect("nobody has it");
         own.set_nonblocking(true).expect("a socket can be so");
-        let beginning = std::env::temp_dir().join(format!("pteg-fuzz-{number}"));
-        let path = beginning.with_file_name(format!("pteg-fuzz-{number}_{PORT}"));
+        let mut path = beginning().into_os_string();
+        path.push(format!("_{PORT}"));
         Self {
-            life: Life::new(Vsock::new(GUEST, own, beginning)),
             address,
+            own,
             listener: None,
-            path,
+            path: path.into(),
+        }
+    }
+
+    /// Nobody waits for an answer. Returns the device's socket.
+    fn start(&self) -> UnixListener {
+        for listener in self.listener.iter().chain([&self.own]) {
+            while listener.accept().is_ok() {}
+        }
+        self.own.try_clone().expect("the host has descriptors")
+    }
+
+    /// Most inputs are done before a file could be made.
+    fn listen(&mut self) {
+        let path = &self.path;
+        self.listener.get_or_insert_with(|| {
+            // A process of this number that was killed has left it.
+            let _ = std::fs::remove_file(path);
+            let listener = UnixListener::bind(path).expect("nobody has it");
+            listener.set_nonblocking(true).expect("a socket can be so");
+            listener
+        });
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        if self.listener.is_some() {
+            _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        let own = SOCKETS.with_borrow(Sockets::start);
+        Self {
+            life: Life::new(Vsock::new(GUEST, own, beginning())),
             programs: Vec::new(),
         }
     }
@@ -109,7 +163,7 @@ impl World {
                     1 << 30 | u32::from(to & 3)
                 };
                 if to == PORT {
-                    self.listen();
+                    SOCKETS.with_borrow_mut(Sockets::listen);
                 }
                 let is = |which| strange == which;
                 let mut header = Vec::new();
@@ -134,14 +188,15 @@ impl World {
                 self.life.kick(TO_GUEST);
             }
             Step::Connect { port, is_right } => {
-                if let Ok(mut stream) = UnixStream::connect_addr(&self.address) {
+                if let Ok(mut stream) = SOCKETS.with_borrow(|sockets| UnixStream::connect_addr(&sockets.address)) {
                     let line = if is_right { "CONNECT" } else { "" };
                     _ = writeln!(stream, "{line} {}", port & 3);
                     self.add(stream);
                 }
             }
             Step::Accept => {
-                if let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) {
+                let accepted = SOCKETS.with_borrow(|sockets| sockets.listener.as_ref().map(UnixListener::accept));
+                if let Some(Ok((stream, _))) = accepted {
                     self.add(stream);
                 }
             }
@@ -165,18 +220,6 @@ impl World {
         self.look();
     }
 
-    /// Most inputs are done before a file could be made.
-    fn listen(&mut self) {
-        let path = &self.path;
-        self.listener.get_or_insert_with(|| {
-            // A process of this number that was killed has left it.
-            let _ = std::fs::remove_file(path);
-            let listener = UnixListener::bind(path).expect("nobody has it");
-            listener.set_nonblocking(true).expect("a socket can be so");
-            listener
-        });
-    }
-
     fn add(&mut self, stream: UnixStream) {
         stream.set_nonblocking(true).expect("a socket can be so");
         if self.programs.len() == MOST {
@@ -198,14 +241,6 @@ impl World {
         for queue in [FROM_GUEST, 2] {
             let taken = self.life.rings[queue].take_used();
             assert!(taken.iter().all(|used| used.written == 0), "there is nothing to write");
-        }
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if self.listener.is_some() {
-            _ = std::fs::remove_file(&self.path);
         }
     }
 }

@@ -79,6 +79,21 @@ pub enum Step {
     Signal,
     /// A new start.
     Reset,
+    /// Buffers in any order of those to be read and those to be written, in descriptors from `first` on or in a table, made available.
+    Chain {
+        first: u8,
+        buffers: [Buffer; 4],
+        count: u8,
+        table: Option<u16>,
+    },
+}
+
+/// A buffer that lies in memory.
+#[derive(Arbitrary, Debug, Clone, Copy)]
+pub struct Buffer {
+    at: u16,
+    bytes: u8,
+    is_writable: bool,
 }
 
 /// A chain that the device has: its head, what it is made of.
@@ -158,12 +173,7 @@ impl World {
                 next,
             } => {
                 let bytes = if is_short { bytes % 0x200 } else { bytes };
-                let mut descriptor = [0; 16];
-                descriptor[..8].copy_from_slice(&self.at(at).to_le_bytes());
-                descriptor[8..12].copy_from_slice(&bytes.to_le_bytes());
-                descriptor[12] = flags;
-                descriptor[14] = next;
-                self.memory.set(self.at(to), &descriptor);
+                self.describe(self.at(to), self.at(at), bytes, flags.into(), next.into());
             }
             Step::Bytes { at, bytes } => self.memory.set(BASE + u64::from(at), &bytes),
             Step::Publish { head, is_odd } => self.publish(u16::from(head) | u16::from(is_odd) << 15),
@@ -193,7 +203,46 @@ impl World {
                 }
             }
             Step::Reset => self.reset(),
+            Step::Chain {
+                first,
+                ref buffers,
+                count,
+                table,
+            } => self.chain(first, &buffers[..1 + usize::from(count) % buffers.len()], table),
         }
+    }
+
+    /// Describes buffers one behind the other, and makes them available.
+    fn chain(&mut self, first: u8, buffers: &[Buffer], table: Option<u16>) {
+        let head = u16::from(first) % self.layout.size.max(1);
+        let own = |index: u16| self.layout.descriptors.wrapping_add(16 * u64::from(index));
+        // Indices of a table begin anew.
+        let (table, start, size) = match table {
+            Some(at) => {
+                let at = BASE + RINGS + u64::from(at % 0x800);
+                self.describe(own(head), at, 16 * buffers.len() as u32, 4, 0);
+                (at, 0, u16::MAX)
+            }
+            None => (self.layout.descriptors, head, self.layout.size.max(1)),
+        };
+        for (number, buffer) in (0..).zip(buffers) {
+            let index = (start + number) % size;
+            let next = u16::from(usize::from(number) + 1 < buffers.len());
+            let flags = next | u16::from(buffer.is_writable) << 1;
+            let at = BASE + RINGS + 0x800 + u64::from(buffer.at) % (BYTES as u64 - RINGS - 0x900);
+            let to = table.wrapping_add(16 * u64::from(index));
+            self.describe(to, at, u32::from(buffer.bytes) + 1, flags, (index + 1) % size);
+        }
+        self.publish(head);
+    }
+
+    fn describe(&self, to: u64, at: u64, bytes: u32, flags: u16, next: u16) {
+        let mut descriptor = [0; 16];
+        descriptor[..8].copy_from_slice(&at.to_le_bytes());
+        descriptor[8..12].copy_from_slice(&bytes.to_le_bytes());
+        descriptor[12..14].copy_from_slice(&flags.to_le_bytes());
+        descriptor[14..].copy_from_slice(&next.to_le_bytes());
+        self.memory.set(to, &descriptor);
     }
 
     fn at(&self, at: At) -> u64 {

@@ -16,7 +16,7 @@ use super::fuse::IN_HEADER;
 use super::ring::SIZE;
 use super::session::BASE;
 use super::*;
-use crate::virtio::testing::{Driver, Memory, Used};
+use crate::virtio::testing::{Call, Driver, Memory, Used};
 
 /// READ and WRITE, which changes something.
 const READ: u32 = 15;
@@ -87,6 +87,23 @@ impl Server {
             }
             index = u16::from_le_bytes(*descriptor[14..].first_chunk().unwrap());
         }
+    }
+
+    /// The next request of a ring that may have been written over: without its bytes, and not to be answered but by [`Self::say_used`].
+    fn peek(&mut self, ring: usize) -> Option<Got> {
+        let [descriptors, available, _] = self.places[ring];
+        if u16::from_le_bytes(self.get(available + 2)) == self.seen[ring] {
+            return None;
+        }
+        let head = u16::from_le_bytes(self.get(available + 4 + 2 * usize::from(self.seen[ring] % SIZE)));
+        self.seen[ring] = self.seen[ring].wrapping_add(1);
+        let answer: [u8; 16] = self.get(descriptors + 16 * (usize::from(head % SIZE) + 1));
+        let length = u32::from_le_bytes(*answer[8..].first_chunk().unwrap());
+        Some(Got {
+            head,
+            bytes: Vec::new(),
+            answer: Some((0, length)),
+        })
     }
 
     /// Writes `bytes` as the answer, and gives the request back.
@@ -341,6 +358,109 @@ fn a_server_that_lies_is_gone() {
         bench.ask(READ, 2, &[0; 40], &[4096]);
         bench.settle();
         assert_eq!(bench.used().bytes[..16], failure(5, 2));
+    }
+}
+
+/// What a server does that keeps to nothing, and a driver beside it that keeps to everything.
+#[derive(Clone, Debug)]
+enum Turn {
+    /// The driver asks for so many bytes, of so many.
+    Ask(usize, Vec<usize>),
+    /// The server takes a request.
+    Take,
+    /// It answers one that it has, or had.
+    Answer(usize, u16),
+    /// It says so of a descriptor.
+    Say { ring: usize, head: u32, written: u32 },
+    /// It says that so many more are done.
+    Count { ring: usize, count: u16 },
+    /// It writes anywhere in the shared memory.
+    Write(usize, [u8; 16]),
+    /// The device has a turn.
+    Settle,
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let room = proptest::collection::vec(16..9000_usize, 0..4);
+    let near = prop_oneof![9 => 0..2 * u32::from(SIZE), 1 => any::<u32>()];
+    let written = prop_oneof![9 => 0..20_000_u32, 1 => any::<u32>()];
+    let count = prop_oneof![9 => 0..4_u16, 1 => any::<u16>()];
+    // The rings, and the first requests behind them.
+    let at = prop_oneof![1 => 0..0x8000_usize, 1 => 0x1_0000..0x1_8000_usize];
+    prop_oneof![
+        6 => (0..5000_usize, room).prop_map(|(bytes, room)| Turn::Ask(bytes, room)),
+        5 => Just(Turn::Take),
+        4 => (any::<usize>(), any::<u16>()).prop_map(|(which, bytes)| Turn::Answer(which, bytes)),
+        1 => (0..QUEUES, near, written).prop_map(|(ring, head, written)| Turn::Say { ring, head, written }),
+        1 => (0..QUEUES, count).prop_map(|(ring, count)| Turn::Count { ring, count }),
+        2 => (at, any::<[u8; 16]>()).prop_map(|(at, bytes)| Turn::Write(at, bytes)),
+        5 => Just(Turn::Settle),
+    ]
+}
+
+/// Where the device may write while the driver's requests are these.
+fn assert_writes(bench: &Bench, rooms: &[std::ops::Range<u64>]) -> Result<(), TestCaseError> {
+    let rings = [&bench.urgent, &bench.requests].map(|driver| {
+        let used = driver.layout.used;
+        used..used + 6 + 8 * u64::from(driver.layout.size)
+    });
+    for call in bench.memory.take_calls() {
+        if let Call::Write(at, bytes) = call {
+            let is_in = |range: &std::ops::Range<u64>| range.start <= at && at + bytes as u64 <= range.end;
+            let is_given = rings.iter().chain(rooms).any(is_in);
+            prop_assert!(is_given, "{bytes} bytes written to {at:#x}");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    /// The device writes where its driver has given it room, each request comes back once, with no more than it has room for; and all do when the
+    /// server is gone.
+    #[test]
+    fn no_server_reaches_more_than_the_room_of_requests(turns in proptest::collection::vec(turn(), 1..80)) {
+        let mut bench = Bench::new(false);
+        let (mut rooms, mut open) = (Vec::new(), std::collections::BTreeMap::new());
+        let mut got: Vec<Got> = Vec::new();
+        let hang_up = [Turn::Settle];
+        for (number, turn) in turns.iter().chain(&hang_up).enumerate() {
+            match *turn {
+                Turn::Ask(bytes, ref room) if open.len() < 12 => {
+                    let total = room.iter().sum::<usize>() as u64;
+                    let head = bench.ask(1, number as u64, &vec![0x5a; bytes], room);
+                    let end = bench.memory.reserve(0, 1);
+                    rooms.push(end - total..end);
+                    open.insert(head, total);
+                }
+                Turn::Ask(..) => {}
+                // It may have written over what chains are made of.
+                Turn::Take => got.extend(bench.server.peek(1)),
+                Turn::Answer(which, bytes) if !got.is_empty() => {
+                    let one = &got[which % got.len()];
+                    let room = one.answer.map_or(0, |(_, length)| length);
+                    let (head, written) = (one.head, room.min(bytes.into()));
+                    bench.server.say_used(1, head.into(), written);
+                }
+                Turn::Answer(..) => {}
+                Turn::Say { ring, head, written } => bench.server.say_used(ring, head, written),
+                Turn::Count { ring, count } => bench.server.count_used(ring, count),
+                Turn::Write(at, bytes) => bench.server.file.write_all_at(&bytes, at as u64).unwrap(),
+                Turn::Settle => {
+                    if number == turns.len() {
+                        bench.server.socket = None;
+                    }
+                    bench.settle();
+                }
+            }
+            assert_writes(&bench, &rooms)?;
+            while let Some(used) = bench.requests.take_used() {
+                let room = open.remove(&used.head).expect("it is open");
+                prop_assert!(u64::from(used.written) <= room);
+            }
+            prop_assert!(bench.urgent.take_used().is_none());
+        }
+        prop_assert!(open.is_empty(), "{open:?} never come back");
+        prop_assert!(bench.told.try_iter().count() == 1, "it is gone once");
     }
 }
 

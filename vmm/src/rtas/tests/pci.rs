@@ -52,7 +52,7 @@ impl Function for Plain {
 }
 
 /// A machine with one function, and what that has of the bridge.
-fn with_function() -> (Machine, Arc<dyn Slot>) {
+pub(super) fn with_function() -> (Machine, Arc<dyn Slot>) {
     let machine = machine_with_pci();
     let (send, slot) = std::sync::mpsc::channel();
     let plug = move |Socket { slot, .. }| {
@@ -63,8 +63,8 @@ fn with_function() -> (Machine, Arc<dyn Slot>) {
     (machine, slot.recv().unwrap())
 }
 
-const HIGH: u32 = (Bridge::UNIT >> 32) as u32;
-const LOW: u32 = Bridge::UNIT as u32;
+pub(super) const HIGH: u32 = (Bridge::UNIT >> 32) as u32;
+pub(super) const LOW: u32 = Bridge::UNIT as u32;
 const NO_INTERRUPT: u32 = 1;
 
 #[test]
