@@ -9,7 +9,7 @@
 //! | decode | processor B | sets the page's code bit, reads its generation, posts a *revocation* of the page to all others, rings; then reads the instructions | A's fill; A's attention |
 //! | fill | processor A | may cache "stores to this page go straight through" only while the code bit is clear | B's decode |
 //! | store | processor A, no such entry | clears the code bit, bumps the page's generation and the epoch; then stores | B's look |
-//! | revoke | processor A, between two blocks and before any entry goes | drops its entry; if it had one it may have stored meanwhile, so it counts as a store | B's look |
+//! | revoke | processor A, between two blocks and before any such entry goes | drops its entry; if it had one it may have stored meanwhile, so it counts as a store | B's look |
 //! | look | processor B, at isync, rfid, an interrupt, attention | compares the epoch; a new one makes it forget every way to a block, and finding one again checks the page's generation | |
 //!
 //! A store through an old entry and the bump are separated by no `icbi` or `isync` of the storer:

@@ -8,7 +8,7 @@
 //! The value of the last operation that had one travels from function to function in a host register (`last`). An
 //! operation that uses it as a source has a function that takes it from there ([`Source`]), and need not wait for memory.
 //!
-//! `fixed` computes, `memory` loads and stores, `branch` leaves blocks, `pairs` does two at once, `count` counts blocks, `other` is
+//! `fixed` computes, `memory` loads and stores, `branch` leaves blocks, `pairs` does two at once, `runs` more of a kind, `count` counts blocks, `other` is
 //! the rest; `select` chooses.
 
 mod branch;
@@ -17,6 +17,7 @@ mod fixed;
 mod memory;
 mod other;
 mod pairs;
+mod runs;
 mod select;
 
 use crate::block::{BlockId, Blocks};

@@ -3,7 +3,7 @@
 //!
 //! A right that is dropped for another reason (its entry is needed, the segment or the table
 //! changed) takes with it the only trace that the processor may have stored since the other one
-//! decoded. So revocations are looked at before any entry goes: the fence makes sure that either the
+//! decoded. So revocations are looked at before any entry with that right goes: the fence makes sure that either the
 //! revocation is seen here or the other one, who posted it and then read, sees what was stored.
 
 use std::sync::atomic::{Ordering, fence};

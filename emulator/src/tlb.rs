@@ -56,6 +56,23 @@ impl Entry {
     }
 }
 
+/// A page that accesses go straight through to, or one that no address is in.
+#[derive(Clone, Copy)]
+pub struct Open {
+    /// Page address.
+    page: u64,
+    /// Real address less effective address.
+    delta: u64,
+}
+
+impl Open {
+    /// The real address of an access of `bytes` (a power of two) at `ea`. `None`: not in this page, or not aligned.
+    #[inline(always)]
+    pub fn real(self, ea: u64, bytes: u64) -> Option<u64> {
+        (self.page == ea & (PAGE_MASK | (bytes - 1))).then(|| ea.wrapping_add(self.delta))
+    }
+}
+
 /// A class has a trail as an SLB entry has one.
 const _: () = assert!(crate::slb::ENTRIES >= Classes::BITS as usize);
 
@@ -131,15 +148,39 @@ impl Tlb {
     /// The real address of a load of `bytes` (a power of two) at `ea`. `None`: not here, or not aligned.
     #[inline(always)]
     pub fn load(&self, context: Context, ea: u64, bytes: u64) -> Option<u64> {
+        self.loads(context, ea).real(ea, bytes)
+    }
+
+    /// The page that loads around `ea` go straight through to, if that is the page of `ea`.
+    #[inline(always)]
+    pub fn loads(&self, context: Context, ea: u64) -> Open {
         let entry = &self.entries[context as usize][slot(ea)];
-        (entry.read == ea & (PAGE_MASK | (bytes - 1))).then(|| ea.wrapping_add(entry.delta))
+        Open {
+            page: entry.read,
+            delta: entry.delta,
+        }
     }
 
     /// The real address of a store of `bytes` (a power of two) at `ea`. `None`: not here, or not aligned.
     #[inline(always)]
     pub fn store(&self, context: Context, ea: u64, bytes: u64) -> Option<u64> {
+        self.stores(context, ea).real(ea, bytes)
+    }
+
+    /// The page that stores around `ea` go straight through to, if that is the page of `ea`.
+    #[inline(always)]
+    pub fn stores(&self, context: Context, ea: u64) -> Open {
         let entry = &self.entries[context as usize][slot(ea)];
-        (entry.write == ea & (PAGE_MASK | (bytes - 1))).then(|| ea.wrapping_add(entry.delta))
+        Open {
+            page: entry.write,
+            delta: entry.delta,
+        }
+    }
+
+    /// Whether the entry that [`Self::insert`] would replace lets stores go straight through.
+    #[inline]
+    pub fn may_drop_right(&self, context: Context, ea: u64) -> bool {
+        self.entries[context as usize][slot(ea)].write != NEVER
     }
 
     /// Puts in the page of `ea`, which is at `real` (any address of the page). In real mode it was not translated
@@ -270,6 +311,13 @@ impl Tlb {
             }
         }
         found
+    }
+
+    /// Whether [`Self::drop_virtual`] may drop a right to store straight through. It is looked for in one page only: in more, to look costs more
+    /// than it saves.
+    pub fn may_drop_rights(&self, page: Vpn, bytes: u64) -> bool {
+        let may_drop = |context| self.may_drop_right(context, page.offset());
+        bytes > 1 << PAGE_SHIFT || [Context::Privileged, Context::Problem].into_iter().any(may_drop)
     }
 
     /// Drops the right to store straight through to a real page; whether there was one.

@@ -2,7 +2,7 @@
 
 use super::branch::{self, Far, Near};
 use super::memory::{self, Plain, Reversed, Signed, SignedReversed};
-use super::{File, Last, Run, count, fixed, other, pairs};
+use super::{File, Last, Run, count, fixed, other, pairs, runs};
 use crate::ir::{Code, Fused, Op, Target, When};
 use crate::regs::Reg;
 
@@ -30,14 +30,20 @@ pub fn choose(ops: &mut [Op], offset: u64, page: u64) {
             _ => Given::Nothing,
         };
         let is_near = displacement(&op).is_some_and(|to| offset.wrapping_add_signed(to.into()) < page);
-        // The second of a pair has a function as well: for when the pair's does only the first.
-        let both = if is_second {
-            None
+        // Those that the first of a run does have functions as well: for when it does not come to them.
+        if let Some(run) = runs::choose(&ops[at..], given == Given::B) {
+            ops[at].run = run;
+            is_second = false;
         } else {
-            ops.get(at + 1).and_then(|next| pairs::choose(&op, next, given))
-        };
-        is_second = both.is_some();
-        ops[at].run = both.unwrap_or_else(|| function(&op, given, is_near));
+            // The second of a pair likewise.
+            let both = if is_second {
+                None
+            } else {
+                ops.get(at + 1).and_then(|next| pairs::choose(&op, next, given))
+            };
+            is_second = both.is_some();
+            ops[at].run = both.unwrap_or_else(|| function(&op, given, is_near));
+        }
         held = match op.code {
             code if sets_a(code) => Some(op.a),
             code if code as u8 >= Code::LoadReserve8 as u8 && (code as u8) < Code::Branch as u8 => None,
