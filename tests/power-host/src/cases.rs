@@ -36,11 +36,12 @@ macro_rules! program {
 /// What Linux does once it is up: all of it in userspace, processes on every processor.
 const USERSPACE: File = File::Initrd("userspace", "debian:6.12", include_str!("scripts/userspace.sh"));
 
-/// A Linux guest that stays, to be killed; if it has a disk, it works with its devices first. One for several cases: a host's initramfs has no room for more.
+/// A Linux guest that stays, to be killed, or reboots when it is told to; if it has a disk, it works with its devices instead. One for several cases: a host's
+/// initramfs has no room for more.
 const FOREVER: File = File::Initrd(
     "forever",
     "debian:6.12",
-    concat!(include_str!("scripts/drive.sh"), "while :; do /bin/busybox true; done"),
+    concat!(include_str!("scripts/drive.sh"), include_str!("scripts/forever.sh")),
 );
 
 /// What the race of removals found.
@@ -97,7 +98,7 @@ macro_rules! devices {
             says: &["each finds what the other has left", "Powering off."],
             // The host gets an interface for the network card. Nobody has seen it on the others, and it takes long.
             places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, _)),
-            patience: Duration::from_secs(3600),
+            patience: Duration::from_secs(5400),
             ..USUAL
         }
     };
@@ -300,6 +301,17 @@ pub const CASES: &[Case] = &[
         on: On::One(Accelerator::Kvm),
         says: &["guest: 2 processors", "guest: is well"],
         patience: Duration::from_secs(900),
+        ..USUAL
+    },
+    Case {
+        name: "linux_reboots_is_reset_and_shut_down",
+        is_long: true,
+        command: include_str!("scripts/again.sh"),
+        files: &[File::Kernel("debian:6.12"), FOREVER],
+        on: On::One(Accelerator::Kvm),
+        says: &["comes to work in every life", "Powering off."],
+        places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, _)),
+        patience: Duration::from_secs(7200),
         ..USUAL
     },
     devices!("linux_drives_its_devices", "auto"),
