@@ -103,7 +103,7 @@ impl<'a> Repository<'a> {
     fn with_lists<T>(&self, attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
         let updated = self.update(Freshness::OfToday)?;
         match attempt() {
-            Err(Error::Program { .. }) if !updated => {
+            Err(Error::Program { .. } | Error::BadDescription { .. }) if !updated => {
                 self.update(Freshness::OfNow)?;
                 attempt()
             }

@@ -28,8 +28,9 @@ fn resizes(image: &str) {
     assert_eq!(guest.shell(&format!("cat {order}")), "23\n", "that of 1 GiB");
 
     let child = "/bin/busybox true || echo failed >> /tmp/failures";
+    // No job of the shell's, which would say when it is done.
     guest.shell(&format!(
-        "touch /tmp/failures; (while [ ! -e /tmp/enough ]; do {child}; done; echo ended > /tmp/ended) &"
+        "touch /tmp/failures; ( (while [ ! -e /tmp/enough ]; do {child}; done; echo ended > /tmp/ended) & )"
     ));
     for _ in 0..TIMES {
         for wanted in ["24", "23"] {

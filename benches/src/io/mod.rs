@@ -154,15 +154,17 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Report> {
         bench.run(setting, contender)
     })?;
     let disk = disk_table(&contenders, &runs);
-    let networks = network_table(&contenders, &settings, &runs);
+    let mut markdown = format!(
+        "**Requests of 4 KiB a second at a disk, in thousands**\n\n{}\n",
+        disk.markdown()
+    );
+    if settings.len() > 1 {
+        let networks = network_table(&contenders, &settings, &runs).markdown();
+        markdown += &format!("**Megabits a second of one TCP connection**\n\n{networks}\n");
+    }
     Ok(Report {
         rounds,
-        markdown: format!(
-            "**Requests of 4 KiB a second at a disk, in thousands**\n\n{}\n\
-             **Megabits a second of one TCP connection**\n\n{}\n",
-            disk.markdown(),
-            networks.markdown(),
-        ),
+        markdown,
         picture: None,
     })
 }

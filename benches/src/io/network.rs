@@ -73,7 +73,7 @@ impl Listener {
     /// One in `place`, or where this program is.
     pub(super) fn start(place: Option<&Place>) -> Result<Self> {
         let failed = failed("iperf3");
-        // Nobody else has it in the moment between.
+        // Somebody could take it in between: then iperf3 does not listen.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let port = free.map_err(&failed)?.port();
         let mut command = Command::new("iperf3");

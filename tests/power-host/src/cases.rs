@@ -37,7 +37,7 @@ macro_rules! program {
 const USERSPACE: File = File::Initrd("userspace", "debian:6.12", include_str!("scripts/userspace.sh"));
 
 /// A Linux guest that stays, to be killed, or reboots when it is told to; if it has a disk, it works with its devices instead. One for several cases: a host's
-/// initramfs has no room for more.
+/// initramfs, of which QEMU takes 128 MiB, has no room for more.
 const FOREVER: File = File::Initrd(
     "forever",
     "debian:6.12",
@@ -97,7 +97,7 @@ macro_rules! devices {
             on: On::One(Accelerator::Kvm),
             says: &["each finds what the other has left", "Powering off."],
             // The host gets an interface for the network card. Nobody has seen it on the others, and it takes long.
-            places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, _)),
+            places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, Pages::Small)),
             patience: Duration::from_secs(5400),
             ..USUAL
         }
@@ -310,7 +310,7 @@ pub const CASES: &[Case] = &[
         files: &[File::Kernel("debian:6.12"), FOREVER],
         on: On::One(Accelerator::Kvm),
         says: &["comes to work in every life", "Powering off."],
-        places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, _)),
+        places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, Pages::Small)),
         patience: Duration::from_secs(7200),
         ..USUAL
     },

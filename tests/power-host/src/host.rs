@@ -32,6 +32,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// What a program is linked with cannot be found out.
+    #[error("running readelf, which Debian has in the package binutils, on {}", path.display())]
+    Readelf {
+        /// The program.
+        path: PathBuf,
+        /// What this machine said.
+        #[source]
+        source: io::Error,
+    },
     /// A guest for it, or its own root file system, cannot be made.
     #[error(transparent)]
     Image(#[from] guest_images::Error),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +11,7 @@ use guest_images::{Archive, Cache, Progress};
 
 use crate::host::Error;
 
-/// The package, of the release that has it with all it needs.
+/// The package.
 const PACKAGE: &str = "qemu-system-ppc";
 
 /// The program, where the package has it.
@@ -34,7 +35,7 @@ struct Build {
 /// what they have: a busy machine then shows stale translations that no program in it can avoid (QEMU's commit 82676f1fc4b1 of
 /// May 2024 mends it).
 const HERE: Build = Build {
-    name: "tools/qemu-for-power",
+    name: "tools/qemu-for-power-trixie",
     suite: "trixie",
     architecture: "amd64",
     loader: "usr/lib64/ld-linux-x86-64.so.2",
@@ -44,7 +45,7 @@ const HERE: Build = Build {
 
 /// For a host.
 const ON_POWER: Build = Build {
-    name: "tools/qemu-on-power",
+    name: "tools/qemu-on-power-bookworm",
     suite: "bookworm",
     architecture: "ppc64el",
     loader: "lib/powerpc64le-linux-gnu/ld64.so.2",
@@ -134,11 +135,17 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The names of the libraries that a program or a library is linked with.
+/// The names of the libraries that a program or a library is linked with, by readelf.
 fn needed(path: &Path) -> Result<Vec<String>, Error> {
-    let told = Command::new("readelf").arg("-d").arg(path).output();
-    let told = told.map_err(unreadable(path))?.stdout;
-    let told = String::from_utf8_lossy(&told);
+    let readelf = |source| Error::Readelf {
+        path: path.to_owned(),
+        source,
+    };
+    let told = Command::new("readelf").arg("-d").arg(path).output().map_err(readelf)?;
+    if !told.status.success() {
+        return Err(readelf(io::Error::other(told.status.to_string())));
+    }
+    let told = String::from_utf8_lossy(&told.stdout);
     let names = told.lines().filter(|line| line.contains("(NEEDED)"));
     let names = names.filter_map(|line| Some(line.split_once('[')?.1.trim_end().trim_end_matches(']').to_owned()));
     Ok(names.collect())
@@ -159,7 +166,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> Error {
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Read {
         path: path.clone(),

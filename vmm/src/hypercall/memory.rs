@@ -50,7 +50,7 @@ pub(super) fn page_init<P: Processor>(machine: &Machine, cpu: &mut P) -> Status 
     Status::Success
 }
 
-/// `H_LOGICAL_CI_LOAD`: size, address; returns the value, whose most significant byte has the lowest address.
+/// `H_LOGICAL_CI_LOAD` (LoPAR, Logical Partitioning Option): size, address; returns the value, whose most significant byte has the lowest address.
 pub(super) fn logical_ci_load<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
     let Some((real, size)) = registers(machine, cpu.gpr(4), cpu.gpr(5)) else {
         return Status::Parameter;
@@ -61,7 +61,7 @@ pub(super) fn logical_ci_load<P: Processor>(machine: &Machine, cpu: &mut P) -> S
     Status::Success
 }
 
-/// `H_LOGICAL_CI_STORE`: size, address, value.
+/// `H_LOGICAL_CI_STORE` (as above): size, address, value.
 pub(super) fn logical_ci_store<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
     let Some((real, size)) = registers(machine, cpu.gpr(4), cpu.gpr(5)) else {
         return Status::Parameter;

@@ -109,11 +109,11 @@ fn path(shares: &[ShareArg], number: usize) -> Result<PathBuf, Why> {
     Ok(path)
 }
 
-/// Where the program is that serves shared directories, or why there is none for this user.
+/// Where the program is that serves shared directories, or why there is none for this user. Whether it starts is another question.
 pub(crate) fn server() -> Result<PathBuf, String> {
     match Program::find() {
         Ok(program) => Ok(program.path().to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(said(&error)),
     }
 }
 

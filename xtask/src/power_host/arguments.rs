@@ -123,6 +123,9 @@ impl Arguments {
             _ => return Err(format!("`{work}` is nothing that power-host does: {WORKS}")),
         };
         let is_chosen = machine.is_some() || pages.is_some();
+        if parsed.disk.is_some() && (native || all) {
+            return Err("--disk is for one emulated host".to_owned());
+        }
         parsed.places = match (native, all, is_chosen) {
             (false, true, false) => ALL.into(),
             (true, false, false) => vec![Place::Native],
@@ -231,6 +234,7 @@ mod tests {
             (&["test", "a", "b"], "one word"),
             (&["test", "--machine", "g5"], "powernv8"),
             (&["test", "--native", "--all"], "exclude"),
+            (&["shell", "--native", "--disk", "x"], "one emulated host"),
             (&["run", "--smp", "0", "--", "x"], "`0`"),
             (&["build", "--fast"], "--fast"),
         ] {

@@ -194,6 +194,9 @@ fn made(workspace: &Workspace, place: Place, profile: &str, more: &[&'static str
 fn build(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode, Failed> {
     for &place in &arguments.places {
         let Made { pteg, kernel } = made(workspace, place, "debug", &[])?;
+        if kernel.is_some() {
+            Qemu::of(&Cache::from_environment()?, &Stderr::new())?;
+        }
         say(&format!("{place}: {}", pteg.display()));
         if let Some(kernel) = kernel {
             say(&format!("{place}: {}", kernel.display()));

@@ -387,8 +387,10 @@ thread_local! {
 
 impl Drop for Bytes {
     fn drop(&mut self) {
-        let bytes = std::mem::replace(self.bytes.get_mut().unwrap(), Blank::new(0, 0));
-        SPARE.set(Some(bytes.wiped()));
+        // After a panic, the first, nothing is used again.
+        if let Ok(bytes) = self.bytes.get_mut() {
+            SPARE.set(Some(std::mem::replace(bytes, Blank::new(0, 0)).wiped()));
+        }
     }
 }
 

@@ -448,6 +448,7 @@ proptest! {
                 Turn::Settle => {
                     if number == turns.len() {
                         bench.server.socket = None;
+                        crate::started::wait();
                     }
                     bench.settle();
                 }

@@ -4,6 +4,7 @@ fail() {
     echo "$*"
     cat output
     kill $pteg
+    wait $pteg
     exit 1
 }
 # Until $1 lives have come to work: patience is the case's.

@@ -5,6 +5,8 @@ fail() {
     cat output
     kill $pteg
     killall nc
+    wait $pteg
+    tunctl -d tap0
     exit 1
 }
 # Until a command succeeds: patience is the case's.
@@ -24,7 +26,10 @@ rm -f disk sent returned said output socket
 dd if=/dev/urandom of=disk bs=4096 count=512 2>/dev/null
 sums=$(md5sum <disk)
 dd if=/dev/urandom of=sent bs=4096 count=256 2>/dev/null
-tunctl -t tap0 >/dev/null && ifconfig tap0 10.7.7.1 netmask 255.255.255.0 up || exit
+tunctl -t tap0 >/dev/null && ifconfig tap0 10.7.7.1 netmask 255.255.255.0 up || {
+    echo "the host has no tap interface for the guest"
+    exit 1
+}
 # What a guest takes from one port it brings to the other.
 nc -l -p 7 -e cat sent &
 nc -l -p 8 -e sh -c 'cat >returned' &
@@ -40,6 +45,8 @@ pteg ctl socket balloon 0 >/dev/null
 await gives_away '0 bytes'
 pteg ctl socket powerdown || fail "no powerdown"
 wait $pteg || fail "it ends with $?"
+# Without its network the programs at the ports would be waited for in vain.
+grep 'guest: trouble' output && fail "a device does not do its part"
 # What it finds is what was left before, from the host to the host.
 finds=$(sed -n 's/^guest: finds //p' output)
 leaves=$(sed -n 's/^guest: leaves //p' output)
@@ -51,7 +58,6 @@ wait
 cmp sent returned || fail "what the network brings is not what was sent"
 seq 300 >expected
 tr -d '\r' <said | cmp - expected || fail "the second console has not got all"
-grep 'guest: trouble' output && fail "a device does not do its part"
 tunctl -d tap0 >/dev/null
 grep 'Powering off' output
 echo "each finds what the other has left"
