@@ -175,7 +175,8 @@ fn a_guest_on_passt_has_the_hosts_network_until_passt_dies() {
     let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     fetch_and_return(&mut guest, router, [listen(), listen()]);
 
-    guest.shell("(echo hello | nc -l -p 7 > /tmp/heard) &");
+    // No job of the shell's: BusyBox's may take a job's end, when that comes as it reads a line, for the end of its input.
+    guest.shell("( (echo hello | nc -l -p 7 > /tmp/heard) & )");
     // Port 7, in the state LISTEN.
     guest.shell("while ! grep -q ':0007 .* 0A ' /proc/net/tcp*; do sleep 1; done");
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
@@ -185,9 +186,8 @@ fn a_guest_on_passt_has_the_hosts_network_until_passt_dies() {
     BufReader::new(&stream).read_line(&mut line).unwrap();
     assert_eq!(line, "hello\n");
     stream.shutdown(Shutdown::Write).unwrap();
-    // The shell may say that the other program is done.
     let heard = guest.shell("while ! grep morning /tmp/heard; do sleep 1; done");
-    assert!(heard.starts_with("good morning\n"), "{heard}");
+    assert_eq!(heard, "good morning\n");
 
     let word = format!("127.0.0.1/{port}:7");
     let all = processes(&word);
