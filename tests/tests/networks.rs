@@ -175,7 +175,7 @@ fn a_guest_on_passt_has_the_hosts_network_until_passt_dies() {
     let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     fetch_and_return(&mut guest, router, [listen(), listen()]);
 
-    // No job of the shell's: BusyBox's may take a job's end, when that comes as it reads a line, for the end of its input.
+    // No job of the shell's: a shell has been seen to end, and the guest with it, when its job did.
     guest.shell("( (echo hello | nc -l -p 7 > /tmp/heard) & )");
     // Port 7, in the state LISTEN.
     guest.shell("while ! grep -q ':0007 .* 0A ' /proc/net/tcp*; do sleep 1; done");
