@@ -6,7 +6,6 @@ use std::sync::Arc;
 use hpt::{Access, Admission, Footprint, View};
 use power::model::Model;
 use power::msr::Msr;
-use power::page::Vpn;
 use power::spr::Spr;
 
 use crate::authority::Denied;
@@ -70,8 +69,6 @@ pub struct Core {
     pub(crate) footprint: Arc<Footprint>,
     /// The guest's page table.
     pub(crate) table: View,
-    /// The page that was last looked for there in vain.
-    pub(crate) sought: Option<Vpn>,
     /// The interrupt of the instruction that returned [`Fault`].
     pub(crate) trap: Option<Trap>,
     /// What the instruction which returned [`Fault`] needs, if that was no interrupt.
@@ -191,7 +188,6 @@ impl Core {
             epoch: shared.code.epoch(),
             ram: shared.ram.clone(),
             table: shared.table.view(),
-            sought: None,
             shared,
             line,
             subscription,

@@ -5,8 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hpt::{Access, Footprint, Invalidation, Port, PteIndex};
-use power::hcall::Status;
+use hpt::{Access, Footprint, Invalidation};
 use power::insn::Word;
 use power::msr::Msr;
 
@@ -410,15 +409,6 @@ impl Cpu {
     /// Sets a special purpose register by number. `None`: there is none.
     pub fn set_spr(&mut self, number: u16, value: u64) -> Option<()> {
         self.core.write_spr(number, value)
-    }
-
-    /// Answers `H_ENTER` with these arguments (flags, index, both doublewords) at the processor's `port`: if the entry is for the page that
-    /// the processor has last looked for in vain, it need not look again.
-    ///
-    /// # Errors
-    /// As [`Port::enter`].
-    pub fn enter(&mut self, port: &mut Port, arguments: [u64; 4]) -> Result<PteIndex, Status> {
-        self.core.enter(port, arguments)
     }
 
     /// Drops translations that the table no longer gives.

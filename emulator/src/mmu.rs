@@ -1,8 +1,7 @@
 //! Address translation: SLB, then the page cache, then the table (Power ISA v2.07B, Book III-S, 5.7), and then whether the frame of
 //! memory that was found may be used now ([`hpt::Frames`]).
 
-use hpt::{Access, Invalidation, Port, PteIndex, Sought, Translation, WalkFault};
-use power::hcall::Status;
+use hpt::{Access, Invalidation, WalkFault};
 use power::msr::storage_fault;
 use power::page::Vpn;
 use power::slb::SlbEntry;
@@ -105,33 +104,14 @@ impl Core {
 
     /// What the table says of `page`, remembered.
     fn walk(&mut self, page: Vpn, access: Access, key: bool) -> Result<Mapping, Untranslated> {
-        match self.table.table().walk_for(page, access, key, &self.footprint) {
-            Ok(found) => Ok(self.remember(page, &found)),
-            Err(fault) => Err(Untranslated::Storage(match fault {
-                WalkFault::NotFound => {
-                    self.sought = Some(page);
-                    storage_fault::NOT_FOUND
-                }
+        let found = self.table.table().walk_for(page, access, key, &self.footprint);
+        let found = found.map_err(|fault| {
+            Untranslated::Storage(match fault {
+                WalkFault::NotFound => storage_fault::NOT_FOUND,
                 WalkFault::Protection => storage_fault::PROTECTION,
                 WalkFault::NoExecute => storage_fault::NO_EXECUTE,
-            })),
-        }
-    }
-
-    /// `H_ENTER` at `port`: an entry for the page that this processor has last looked for in vain is remembered at once, as the access that
-    /// failed is about to come again.
-    pub(crate) fn enter(&mut self, port: &mut Port, [flags, ptex, v, r]: [u64; 4]) -> Result<PteIndex, Status> {
-        let footprint = &*self.footprint;
-        let sought = self.sought.map(|page| Sought { page, footprint });
-        let (at, given) = port.enter_sought(flags, ptex, v, r, sought)?;
-        if let Some((page, found)) = given {
-            self.sought = None;
-            self.remember(page, &found);
-        }
-        Ok(at)
-    }
-
-    fn remember(&mut self, page: Vpn, found: &Translation) -> Mapping {
+            })
+        })?;
         let mapping = Mapping {
             real: found.real,
             protection: found.protection,
@@ -142,7 +122,7 @@ impl Core {
         if self.pages.insert(page, mapping) {
             self.counts.pages_evicted += 1;
         }
-        mapping
+        Ok(mapping)
     }
 
     /// The real address of a load or store at `ea`, which is then remembered for its 4 KiB page if that is memory. If not, it is a device's.

@@ -2,12 +2,11 @@
 
 use power::hcall::{Status, access};
 use power::hpte::{HpteR, HpteV};
-use power::page::{PagePair, PageSize, Vpn};
+use power::page::{PagePair, PageSize};
 
 use crate::flags::{self, CHECKSUM, COMPRESSION, ENTER_HINTS, USAGE_HINTS};
 use crate::table::Hpte;
-use crate::walk::translation;
-use crate::{Footprint, Marking, Port, PteIndex, RealKind, Translation};
+use crate::{Port, PteIndex, RealKind};
 
 /// Not "copy page", which LoPAR lists for H_PAGE_INIT only: this call has no operand for what to copy.
 const KNOWN: u64 = access::EXACT
@@ -28,18 +27,6 @@ const WIMG_MEMORY: u64 = 0b0010;
 /// What the WIMG of a device must be: not W, but I.
 const WIMG_DEVICE: (u64, u64) = (0b1100, 0b0100);
 
-/// A page that the calling processor has looked for in vain. Its guest mostly enters that one next, and then looks for it again.
-#[derive(Clone, Copy, Debug)]
-pub struct Sought<'f> {
-    /// The page, of its segment's base size.
-    pub page: Vpn,
-    /// What the processor may hold.
-    pub footprint: &'f Footprint,
-}
-
-/// What an entry for a page that was [`Sought`] gives it.
-pub type Given = (Vpn, Translation);
-
 impl Port {
     /// `H_ENTER`: puts an entry of doublewords `v` and `r` into the group of `ptex`, or with
     /// [`access::EXACT`] at `ptex`; returns where.
@@ -48,25 +35,6 @@ impl Port {
     /// `Parameter` for arguments that are out of range or contradict each other, `TooBig` for work on
     /// the content of a page over 64 KiB, `PtegFull` without a free slot, `Function` for compression.
     pub fn enter(&mut self, flags: u64, ptex: u64, v: u64, r: u64) -> Result<PteIndex, Status> {
-        self.enter_sought(flags, ptex, v, r, None).map(|(at, _)| at)
-    }
-
-    /// The same for a processor that has `sought` a page. If the entry is for that page, the processor has it at once, as if it had walked
-    /// for it: its footprint says so before the entry is there, and R is set. It may remember what is given until it applies an
-    /// invalidation, and applies what its [`Seat`](crate::Seat) has for it before it uses that.
-    ///
-    /// # Errors
-    /// As [`Self::enter`].
-    // What is given goes on in registers: in memory it costs its receiver a wait. Hence always.
-    #[inline(always)]
-    pub fn enter_sought(
-        &mut self,
-        flags: u64,
-        ptex: u64,
-        v: u64,
-        r: u64,
-        sought: Option<Sought<'_>>,
-    ) -> Result<(PteIndex, Option<Given>), Status> {
         let port = self.begin();
         flags::check(flags, KNOWN)?;
         let at = port.index(ptex)?;
@@ -92,34 +60,13 @@ impl Port {
             return Err(Status::PtegFull);
         };
         let at = slot.at();
-        let given = sought.and_then(|sought| port.give(sought, at, new, page.pair));
-        match given {
-            Some(_) => slot.fill_used(new),
-            None => slot.fill(new),
-        }
+        slot.fill(new);
         port.counters.entered.add(1);
         port.counters.entered_secondary.add(u64::from(new.v.is_secondary()));
         if let Some(report) = &port.hpt.duplicates {
             port.check_duplicates(at, report);
         }
-        Ok((at, given))
-    }
-
-    /// What a walk for the page that was sought would find in the entry `new` at `at`, which is not there yet: the footprint says from now on
-    /// that the processor may hold it. `None` if the entry is for another page.
-    #[inline(always)]
-    fn give(&self, sought: Sought<'_>, at: PteIndex, new: Hpte, pair: PagePair) -> Option<Given> {
-        let Sought { page, footprint } = sought;
-        let secondary = new.v.is_secondary();
-        let (mask, value) = HpteV::matching(page, secondary);
-        let hash = if secondary { !page.hash() } else { page.hash() };
-        let is_found = new.v.raw() & mask == value && pair.base() == page.base() && self.table().is_in_group(at, hash);
-        // The kernel's walker sets R by itself, when it maps the page.
-        if !is_found || self.table().marking() != Marking::OneStep {
-            return None;
-        }
-        footprint.note(page, pair.actual());
-        Some((page, translation(page, new.stored(Marking::OneStep).r, pair)))
+        Ok(at)
     }
 
     /// Works on the content of a page of memory as the flags ask.
@@ -148,7 +95,7 @@ impl Port {
             RealKind::Device => r.wimg() & WIMG_DEVICE.0 == WIMG_DEVICE.1,
         };
         if legal {
-            Ok(RealPage { real, size, kind, pair })
+            Ok(RealPage { real, size, kind })
         } else {
             Err(Status::Parameter)
         }
@@ -161,16 +108,12 @@ struct RealPage {
     real: u64,
     size: PageSize,
     kind: RealKind,
-    pair: PagePair,
 }
 
 #[cfg(test)]
 mod tests {
-    use power::page::SegmentSize;
-
     use super::*;
-    use crate::testing::{Asked, DEVICE, Machine, RAM_END, page, r, v, whole};
-    use crate::{Access, Order};
+    use crate::testing::{Asked, DEVICE, Machine, RAM_END, page, r, v};
 
     const SMALL: PagePair = PagePair::ALL[0];
     const MIDDLE: PagePair = PagePair::ALL[3];
@@ -198,86 +141,6 @@ mod tests {
         let (v, r) = (v(page(1, SMALL), SMALL), r(0x5000, SMALL));
         assert_eq!(enter(&machine, access::EXACT, 21, v, r), Ok(21));
         assert_eq!(enter(&machine, access::EXACT, 21, v, r), Err(Status::PtegFull));
-    }
-
-    /// Enters `entered` for a processor that has sought `sought`; what it is given, and its footprint.
-    fn enter_sought(
-        machine: &Machine,
-        entered: Vpn,
-        pair: PagePair,
-        hash: u64,
-        sought: Vpn,
-    ) -> (Option<Given>, Footprint) {
-        let footprint = Footprint::default();
-        let secondary = hash == !entered.hash();
-        let v = HpteV::new(entered, pair, secondary).raw();
-        let ptex = machine.hpt.table().group_start(hash) as u64;
-        let sought = Sought {
-            page: sought,
-            footprint: &footprint,
-        };
-        // With the guest's own R and C, which are no use of the entry.
-        let r = r(0x100_0000, pair) | 0x180;
-        let (_, given) = machine.port().enter_sought(0, ptex, v, r, Some(sought)).unwrap();
-        (given, footprint)
-    }
-
-    #[test]
-    fn a_page_that_was_sought_is_given_as_a_walk_finds_it() {
-        for pair in PagePair::ALL {
-            for segment in [SegmentSize::Size256M, SegmentSize::Size1T] {
-                for secondary in [false, true] {
-                    let machine = Machine::with_reverse_map(Order::MIN);
-                    let page = Vpn::new(0x12_3456_789a, segment, pair.base(), 0x765_0000);
-                    let hash = if secondary { !page.hash() } else { page.hash() };
-                    let page = page.align_to(pair.base());
-                    let (given, footprint) = enter_sought(&machine, page, pair, hash, page);
-                    let held = whole(page, pair, 0x100_0000);
-                    assert!(footprint.may_hold(&held), "{pair:?} {segment:?} {secondary}");
-                    let found = machine.hpt.table().walk(page, Access::Load, false).unwrap();
-                    assert_eq!(given, Some((page, found)));
-                    machine.asked();
-                    let ptex = machine.hpt.table().group_start(hash) as u64;
-                    let old = machine.port().remove(0, ptex, 0).unwrap();
-                    assert_eq!(machine.asked(), machine.withdrawn(vec![held]), "as one that was used");
-                    assert_eq!(old.r.reference_and_change(), HpteR::R_AND_C);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_page_that_was_not_sought_is_given_to_nobody_and_counts_as_unused() {
-        let sought = [
-            page(2, SMALL),
-            page(1 << 11, SMALL),
-            page(1, MIDDLE),
-            Vpn::new(0x124, SegmentSize::Size256M, PageSize::Size4K, 1 << 12),
-        ];
-        for sought in sought {
-            let machine = Machine::new();
-            let entered = page(1, SMALL);
-            let (given, footprint) = enter_sought(&machine, entered, SMALL, entered.hash(), sought);
-            assert_eq!(given, None, "{sought:?}");
-            assert!(!footprint.may_hold(&whole(entered, SMALL, 0x100_0000)));
-            let ptex = machine.hpt.table().group_start(entered.hash()) as u64;
-            machine.port().remove(0, ptex, 0).unwrap();
-            assert_eq!(machine.asked(), []);
-        }
-        // Right page, in a group where nobody looks for it.
-        let machine = Machine::new();
-        let entered = page(1, SMALL);
-        let (given, _) = enter_sought(&machine, entered, SMALL, entered.hash() ^ 1, entered);
-        assert_eq!(given, None);
-    }
-
-    #[test]
-    fn nothing_is_given_where_the_kernel_walks() {
-        let machine = Machine::with_marking(Marking::LateBytes);
-        let entered = page(1, SMALL);
-        let (given, footprint) = enter_sought(&machine, entered, SMALL, entered.hash(), entered);
-        assert_eq!(given, None);
-        assert!(!footprint.may_hold(&whole(entered, SMALL, 0x100_0000)));
     }
 
     #[test]

@@ -66,7 +66,6 @@ pub use current::{Current, View};
 pub use dirty::{DirtyLog, HarvestError};
 pub use discard::{Discard, Refused};
 pub use duplicates::{Duplicate, DuplicateReport};
-pub use enter::{Given, Sought};
 pub use footprint::Footprint;
 pub use frames::{Accessor, Admission, Fault, FaultHandler, Frames, Waited};
 pub use histogram::Histogram;

@@ -183,21 +183,8 @@ impl Locked<'_> {
     }
 
     /// Gives a claimed slot its entry and unlocks it. Nobody has used it then, whatever R and C say: those are the guest's.
-    pub(crate) fn fill(self, new: Hpte) {
+    pub(crate) fn fill(mut self, new: Hpte) {
         let new = new.stored(self.table.marking());
-        self.fill_stored(new);
-    }
-
-    /// The same for an entry that a processor is about to use, whose footprint says so already: R is set from the start, and the
-    /// writer that finds it asks that processor (W3).
-    pub(crate) fn fill_used(self, new: Hpte) {
-        let new = new.stored(self.table.marking());
-        let r = new.r.with_set(HpteR::R);
-        self.fill_stored(Hpte { r, ..new });
-    }
-
-    /// `new` is as it stands in the table.
-    fn fill_stored(mut self, new: Hpte) {
         self.claim();
         store(self.table.r(self.at), new.r.raw(), Ordering::Relaxed);
         if let Some(map) = self.table.reverse() {

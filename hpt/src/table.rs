@@ -225,11 +225,6 @@ impl Table {
         ((hash & self.group_mask) * HPTES_PER_GROUP) as usize
     }
 
-    /// Whether `hash` leads to the group that `at` is in.
-    pub(crate) fn is_in_group(&self, at: PteIndex, hash: u64) -> bool {
-        hash & self.group_mask == at.group()
-    }
-
     /// How often entries of `group`, perhaps of others as well, were hidden.
     #[inline]
     pub(crate) fn changes(&self, group: u64) -> &AtomicU64 {

@@ -203,33 +203,6 @@ fn each_cache_counts_what_it_knew_and_what_it_did_not() {
     assert_that_sums_agree(&third);
 }
 
-/// A page fault as operating systems handle it: the entry that is made for it needs no other walk, for a load; a store tells the table.
-#[test]
-fn the_entry_that_a_fault_asks_for_is_not_walked_for() {
-    let mut world = World::new();
-    world.set_segment();
-    world.machine.write(DATA + 8, &7_u64.to_be_bytes());
-    let text = "ld 5,8(4)";
-    world.run(text, EA, Msr::DR);
-    assert_eq!(world.cpu.spr(18), Some(0x4000_0000), "DSISR: no entry");
-    world.machine.map_for(&mut world.cpu, VSID, 0, DATA);
-    world.run(text, EA, Msr::DR);
-    assert_eq!(world.cpu.gpr(5), 7);
-    let counts = world.cpu.counts();
-    assert_eq!((counts.walks.misses, counts.walks.hits, counts.page_hits), (1, 0, 1));
-    world.run("std 5,16(4)", EA, Msr::DR);
-    let counts = world.cpu.counts();
-    assert_eq!((counts.walks.misses, counts.walks.hits), (1, 1));
-    assert_eq!(world.machine.read(DATA + 16), 7_u64.to_be_bytes());
-    // Another page than the one that is entered next.
-    world.run(text, EA + 0x1000, Msr::DR);
-    world.machine.map_for(&mut world.cpu, VSID, 0x2000, DATA);
-    world.run(text, EA + 0x2000, Msr::DR);
-    assert_eq!(world.cpu.gpr(5), 7);
-    let counts = world.cpu.counts();
-    assert_eq!((counts.walks.misses, counts.walks.hits), (2, 2));
-}
-
 #[test]
 fn the_first_store_to_a_page_walks_the_table_again() {
     let mut world = World::new().with_segment();

@@ -107,34 +107,25 @@ impl Machine {
     /// Maps the page at `offset` bytes into the segment `vsid` to `real`, with these low bits
     /// (C, R, WIMG, N, PP) of the second doubleword beside coherence. Where in the table that is.
     pub fn map(&self, vsid: u64, segment: SegmentSize, pair: PagePair, offset: u64, real: u64, rights: u64) -> u64 {
-        let encoding = if pair.is_large() { pair.encoding() << 12 } else { 0 };
         let page = Vpn::new(vsid, segment, pair.base(), offset);
-        let [flags, ptex, v, r] = arguments(page, pair, real | encoding | rights);
+        let group = page.hash() & (Order::MIN.groups() - 1);
+        let encoding = if pair.is_large() { pair.encoding() << 12 } else { 0 };
         self.hpt
             .port()
-            .enter(flags, ptex, v, r)
+            .enter(
+                0,
+                group * 8,
+                HpteV::new(page, pair, false).raw(),
+                real | encoding | 0x10 | rights,
+            )
             .expect("there is room in the table")
             .to_register()
-    }
-
-    /// The same in a segment of 256 MiB with 4 KiB pages, all permitted, by a call of this processor.
-    pub fn map_for(&self, cpu: &mut Cpu, vsid: u64, offset: u64, real: u64) {
-        let pair = PagePair::ALL[0];
-        let page = Vpn::new(vsid, SegmentSize::Size256M, pair.base(), offset);
-        cpu.enter(&mut self.hpt.port(), arguments(page, pair, real | 2))
-            .expect("there is room in the table");
     }
 
     /// Takes the entry at this place of the table out.
     pub fn unmap(&self, at: u64) {
         self.hpt.port().remove(0, at, 0).expect("the entry is there");
     }
-}
-
-/// What `H_ENTER` takes to map `page`, with this second doubleword beside coherence.
-fn arguments(page: Vpn, pair: PagePair, r: u64) -> [u64; 4] {
-    let group = page.hash() & (Order::MIN.groups() - 1);
-    [0, group * 8, HpteV::new(page, pair, false).raw(), r | 0x10]
 }
 
 /// What `slbmte` takes in RS and RB for a segment of 256 MiB: entry number `index`.

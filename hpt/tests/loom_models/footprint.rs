@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use hpt::{Access, Footprint, Hpt, Kick, Shootdown, Sought};
+use hpt::{Access, Footprint, Hpt, Kick, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
-use power::hcall::access::EXACT;
 use power::hpte::HpteV;
 use power::page::PagePair;
 
@@ -101,52 +100,6 @@ fn remove_what_may_be_held(before: Option<Access>) {
         // A walk that comes too late to set C may have set R.
         assert!(old.is_referenced() || !stored, "R was lost");
     });
-}
-
-/// The processor is given the translation with the entry that it makes for it, outside its seat, and uses it inside unless it was told to
-/// drop it; the entry goes as soon as it is there. The footprint knows the page from before, or not.
-#[test]
-fn what_is_given_with_an_entry_is_dropped_before_its_remover_goes_on() {
-    for was_noted in [false, true] {
-        explore(3, 300, move || {
-            let world = World::new(None);
-            if was_noted {
-                assert!(world.visit());
-            }
-            world.hpt.port().remove(0, 0, 0).expect("it is there");
-            world.shootdown.seat(0).settle(|_| ());
-            let processor = thread::spawn({
-                let world = Arc::clone(&world);
-                move || {
-                    let sought = Sought {
-                        page: page(1),
-                        footprint: &world.footprint,
-                    };
-                    let v = HpteV::new(page(1), PagePair::ALL[0], false).raw();
-                    let entered = world.hpt.port().enter_sought(EXACT, 0, v, 0x5012, Some(sought));
-                    let (_, given) = entered.expect("slot 0 is free");
-                    let mut is_held = given.is_some();
-                    assert!(is_held, "it was sought");
-                    let seat = world.shootdown.seat(0);
-                    seat.enter(|_| is_held = false);
-                    if is_held {
-                        world.store();
-                    }
-                    seat.leave();
-                }
-            });
-            let writer = thread::spawn({
-                let world = Arc::clone(&world);
-                move || {
-                    if world.hpt.port().remove(0, 0, 0).is_ok() {
-                        world.store();
-                    }
-                }
-            });
-            processor.join().expect("no panic");
-            writer.join().expect("no panic");
-        });
-    }
 }
 
 /// The processor uses the translation, drops it with everything else, as one with a crowded footprint does, and may

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use devices::bus::Bus;
 use emulator::{Counts, Cpu, Executed, Kicks, Line, Outside, Shared, StaleReport, Timebase};
-use hpt::{Current, Footprint, Hpt, Invalidation, Kick, Listener, Order, Port, PteIndex, Shootdown, Table};
-use power::hcall::{Status, cpu_characteristics};
+use hpt::{Current, Footprint, Hpt, Invalidation, Kick, Listener, Order, Shootdown, Table};
+use power::hcall::cpu_characteristics;
 use power::model::Model;
 use power::msr::Msr;
 use power::spr::Spr;
@@ -181,10 +181,6 @@ impl Processor for EmulatedProcessor {
 
     fn answer(&mut self, bytes: &[u8]) {
         self.cpu.answer(bytes);
-    }
-
-    fn enter(&mut self, port: &mut Port, arguments: [u64; 4]) -> Result<PteIndex, Status> {
-        self.cpu.enter(port, arguments)
     }
 
     fn settle(&mut self) {

@@ -18,8 +18,7 @@ use std::time::Duration;
 
 use devices::bus::Bus;
 use emulator::{Counts, Executed, Operand};
-use hpt::{Access, OwnFlush, Port, PteIndex};
-use power::hcall::Status;
+use hpt::{Access, OwnFlush};
 use power::msr::Msr;
 use power::spr::Spr;
 
@@ -98,13 +97,6 @@ pub(crate) trait Processor {
     /// How it drops translations of the table for all processors while one of its hypercalls is being answered, if it can.
     fn own_flush(&self) -> Option<OwnFlush> {
         None
-    }
-    /// Answers its `H_ENTER` (flags, index, both doublewords) at its way to the table.
-    ///
-    /// # Errors
-    /// As [`Port::enter`].
-    fn enter(&mut self, port: &mut Port, [flags, ptex, v, r]: [u64; 4]) -> Result<PteIndex, Status> {
-        port.enter(flags, ptex, v, r)
     }
     /// Sleeps until it has an interrupt, or until its wire is told to wake it while `wakes` holds. It may also wake for
     /// nothing.

@@ -30,7 +30,7 @@ pub(super) fn enter<P: Processor>(machine: &Machine, port: &mut Port, cpu: &mut 
     if is_active {
         note_usage(machine, usage, new);
     }
-    match cpu.enter(port, [flags, cpu.gpr(5), v, r]) {
+    match port.enter(flags, cpu.gpr(5), v, r) {
         Ok(at) => {
             if !is_active {
                 note_usage(machine, usage, new);
