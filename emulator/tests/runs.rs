@@ -18,8 +18,8 @@ const EA: u64 = 0x1000_0000;
 /// Where the first pages of the segment are, not in their order; the one after them is missing.
 const PAGES: [u64; 2] = [0x10_3000, 0x10_0000];
 const END: u64 = EA + 0x2000;
-/// Instructions of a row.
-const LENGTH: u64 = 7;
+/// Instructions of a row, which are done eight, four and three at once.
+const LENGTH: u64 = 15;
 const SRR0: u16 = 26;
 const DAR: u16 = 19;
 
@@ -80,7 +80,7 @@ fn memory_at(offset: u64) -> u8 {
 
 /// All bases from a whole row before the end of what is mapped to past it, and over the border of two pages; also unaligned.
 fn bases() -> impl Iterator<Item = u64> {
-    let before = |end: u64| (end - 72..=end).step_by(4).chain([end - 37]);
+    let before = |end: u64| (end - 8 * LENGTH - 8..=end).step_by(4).chain([end - 37]);
     before(EA + 0x1000).chain(before(END))
 }
 
@@ -114,7 +114,7 @@ fn loads_in_a_row_stop_at_the_one_that_faults() {
             for base in bases() {
                 // The second time the pages are known.
                 for _ in 0..2 {
-                    (5..12).for_each(|register| world.cpu.set_gpr(register, 1));
+                    (5..5 + LENGTH as usize).for_each(|register| world.cpu.set_gpr(register, 1));
                     world.cpu.set_gpr(4, base);
                     world.run(&text, Msr::DR);
                     let done = done(base, bytes);
