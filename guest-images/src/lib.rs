@@ -23,6 +23,7 @@ mod package;
 pub mod programs;
 mod progress;
 mod root;
+pub mod stress;
 mod tool;
 mod userland;
 pub mod workload;
