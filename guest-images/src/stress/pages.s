@@ -274,7 +274,7 @@ judge_marks:
 1:  cmpdi   r9,PLANT_LOST_R
     bne     2f
     clrldi  r3,r3,56
-2:  mr      r5,r3
+2:  andi.   r5,r3,R+C
     ld      r8,FLAGS(r27)
     andi.   r4,r8,MUST_C
     bne     3f

@@ -8,7 +8,5 @@
 mod hypervisor;
 mod running;
 
-#[expect(unused_imports, reason = "its first user comes next")]
 pub(crate) use hypervisor::{Hypervisor, NoHypervisor, Task};
-#[expect(unused_imports, reason = "its first user comes next")]
-pub(crate) use running::{Ended, Running, Said};
+pub(crate) use running::{Ended, Said};
