@@ -1,22 +1,24 @@
-//! A guest that works on its page table as hard as it can, on all processors, and knows at every moment what may be seen: the program of
-//! `pteg stress`. Its streams of operations are functions of a seed and a processor's number.
+//! A guest that works on its page table as hard as it can, on all processors, and knows at every moment what may be seen: the
+//! program of `pteg stress`. Its streams of operations are functions of a seed and a processor's number.
 //!
-//! - **Pages.** Each processor has [`PAGES`] pages of its own, and alone changes their entries: one at a time, in batches, as Linux does when
-//!   it unmaps, forks and patches its text, and wrongly. All processors load from and store to all of them.
+//! - **Pages.** Each processor has 256 pages of its own, and alone changes their entries: one at a time, in batches, as Linux
+//!   does when it unmaps, forks and patches its text, and wrongly. All processors load from and store to all of them.
 //! - **State.** Each page has a word in memory that says how its entry is: gone, read-only, writable, or just being changed. It is
-//!   changed before and after each hypercall and never comes back to what it was, so that an access that finds the same word before and
-//!   after itself was made in that state, and must have the outcome that goes with it.
+//!   changed before and after each hypercall and never comes back to what it was, so that an access that finds the same word
+//!   before and after itself was made in that state, and must have the outcome that goes with it.
 //! - **Memory.** Each page has two frames, which it uses by turns, with a wall that nobody may touch behind each. A frame
-//!   that is mapped says of which page and in which life; one that is not, that it is closed. Whoever loads that, or stores there, has used a
-//!   translation that was gone, whatever the state says by then.
-//! - **R and C.** A store leaves a mark in the frame, an access one in the page's record; R and C must be in what hypercalls return.
+//!   that is mapped says of which page and in which life; one that is not, that it is closed. Whoever loads that, or stores
+//!   there, has used a translation that was gone, whatever the state says by then.
+//! - **R and C.** A store leaves a mark in the frame, an access one in the page's record; R and C must be in what hypercalls
+//!   return.
 //!
-//! `worker.s` is the stream, `operations.s` what it is made of, `pages.s` what becomes of one page, `touch.s` the accesses, `resize.s` the
-//! table of another size, and `report.s` what is said. Processors run in real mode, and translate only the address of an access.
+//! `worker.s` is the stream, `operations.s` what it is made of, `pages.s` what becomes of one page, `touch.s` the accesses,
+//! `resize.s` the table of another size, and `report.s` what is said. Processors run in real mode, and translate only the address
+//! of an access.
 //!
-//! Words of the command line: `seed=`; `ms=` how long, by the guest's time base, or 0; `operations=` of the first processor, or 0; `base=` 12 or
-//! 16, log2 of a page; `crowd=` 4 to 8, log2 of the groups that a processor's pages have; `resize=` 1 for tables of two sizes by turns; and `plant=`
-//! to see that mistakes are found: 1, some pages are not removed; 2, C is dropped; 3, entries lead to a neighbour's memory; 4, R is dropped.
+//! Words of the command line: `seed=`; `ms=` how long, by the guest's time base, or 0, but 4096 operations at least;
+//! `operations=` of the first processor, or 0; `base=` 12 or 16, log2 of a page; `crowd=` 4 to 8, log2 of the groups that a
+//! processor's pages have; `resize=` 1 for tables of two sizes by turns; and `plant=` for a [`Plant`] by its number.
 
 mod round;
 
@@ -54,6 +56,7 @@ fn constants() -> String {
         ("PAGES_LOG2", PAGES.trailing_zeros().into()),
         ("MOST_PROCESSORS", MOST_PROCESSORS.into()),
         ("FRAMES", FRAMES as i64),
+        ("LEAST_OPERATIONS", 4096),
         // A processor's block: counters, gathered pages, ring of calls, records.
         ("BLOCKS", 0x60_0000),
         ("BLOCK_SHIFT", 16),

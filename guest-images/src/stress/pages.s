@@ -28,7 +28,18 @@ enter_page:
     ld      r4,in_second@l(r9)
     or      r4,r4,r5
     or      r4,r4,r24
-    std     r4,SECOND(r27)
+    # Planted: the frame of the neighbour.
+    lis     r9,plant@ha
+    ld      r9,plant@l(r9)
+    cmpdi   r9,PLANT_FOREIGN
+    bne     8f
+    lis     r9,base_shift@ha
+    ld      r9,base_shift@l(r9)
+    addi    r9,r9,2
+    li      r8,1
+    sld     r8,r8,r9
+    xor     r4,r4,r8
+8:  std     r4,SECOND(r27)
     li      r4,0
     std     r4,FLAGS(r27)
     # One in four, or one in two where the table is resized, is bolted.
@@ -108,18 +119,7 @@ try_to_enter:
     mr      r6,r25
     ld      r7,SECOND(r27)
     li      r3,8
-    # Planted: the frame of the neighbour.
-    lis     r9,plant@ha
-    ld      r9,plant@l(r9)
-    cmpdi   r9,PLANT_FOREIGN
-    bne     1f
-    lis     r9,base_shift@ha
-    ld      r9,base_shift@l(r9)
-    addi    r9,r9,2
-    li      r8,1
-    sld     r8,r8,r9
-    xor     r7,r7,r8
-1:  bl      make_call
+    bl      make_call
     cmpdi   r3,H_PTEG_FULL
     beq     3f
     std     r4,48(r1)

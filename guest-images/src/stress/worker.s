@@ -84,7 +84,9 @@ lead:
     beq     1f
     cmpd    r17,r4
     bge     over
-1:  # The time is looked at now and then.
+1:  # The time is looked at now and then, and not before something has been done, however slow the machine is.
+    cmpdi   r17,LEAST_OPERATIONS
+    blt     3f
     andi.   r4,r17,15
     bne     3f
     ld      r4,BEGAN(r29)

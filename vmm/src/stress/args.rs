@@ -20,7 +20,8 @@ pub(crate) struct StressArgs {
     /// Seconds that all rounds may take together
     ///
     /// Seconds that all rounds may take together, by the guests' own clocks. A round has 3 of them. Default: 60. Example: --seconds 600
-    #[arg(long, value_name = "S", default_value_t = 60, hide_default_value = true)]
+    #[arg(long, value_name = "S", default_value_t = 60, hide_default_value = true,
+        value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: u64,
 
     /// Rounds at most
