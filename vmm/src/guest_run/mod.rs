@@ -1,7 +1,7 @@
 //! A guest program, run by a hypervisor that is a child of this program: pteg itself, or another one to compare it with.
 //!
 //! - [`Hypervisor`] (`hypervisor`): who runs it, and the words that tell it to.
-//! - [`Running`] (`running`): one run: what the guest says, line by line, and how it ended.
+//! - [`running::Running`] (`running`): one run: what the guest says, line by line, and how it ended.
 //!
 //! That the hypervisor dies, hangs or says nothing sensible is a result here, and never an error. What is an error is that it cannot be started.
 
