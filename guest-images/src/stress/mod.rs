@@ -72,6 +72,7 @@ fn constants() -> String {
         ("RESIZES", 72),
         ("RING_NEXT", 80),
         ("GATHERED", 88),
+        ("WANTED_SLOT", 96),
         ("CALLS", 128),
         ("CALL_KINDS", 11),
         ("LIST", 0x400),

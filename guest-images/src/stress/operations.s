@@ -2,12 +2,12 @@
 
 # How often each comes: the next of these by chance.
 weights:
-    .byte   0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
-    .byte   1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1
-    .byte   2,2,2,2,3,4,5,6,6,6,7,7,7,7,8,8,8,8
+    .byte   0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
+    .byte   1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1
+    .byte   2,2,2,2,3,4,5,6,6,6,7,7,7,7,8,8,8,8,8,8,8,8,8,8,9,9
     .balign 8
 operations:
-    .quad   touch_somewhere,change_one,poke_text,gather_by_bulk,gather_by_block,fork,fill,ask_wrongly,touch_again
+    .quad   touch_somewhere,change_one,poke_text,gather_by_bulk,gather_by_block,fork,fill,ask_wrongly,touch_again,turn_over
 
 # One access to a page of anybody's.
 touch_somewhere:
@@ -23,7 +23,8 @@ touch_somewhere:
     mtlr    r0
     blr
 
-# Sixteen to one of the pages that all like best, while its owner may be at it.
+# Sixteen to one of the pages that all like best, while its owner may be at it; or to one that is being turned over, by chance or the other one
+# of the two.
 touch_again:
     mflr    r0
     std     r0,16(r1)
@@ -31,7 +32,20 @@ touch_again:
     bl      choose_target
     mr      r25,r3
     andi.   r26,r4,7
-    li      r27,16
+    lis     r9,turned_over@ha
+    ld      r4,turned_over@l(r9)
+    cmpdi   r4,0
+    beq     2f
+    addi    r4,r4,-1
+    srdi    r25,r4,8
+    clrldi  r26,r4,56
+    srdi    r4,r28,50
+    clrldi  r4,r4,63
+    lis     r9,crowd@ha
+    ld      r5,crowd@l(r9)
+    sld     r4,r4,r5
+    add     r26,r26,r4
+2:  li      r27,16
 1:  mr      r3,r25
     mr      r4,r26
     srd     r5,r28,r27
@@ -40,6 +54,90 @@ touch_again:
     addi    r27,r27,-1
     cmpdi   r27,0
     bne     1b
+    addi    r1,r1,64
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
+
+# Two pages of one group go in and out of one slot by turns: whoever walks meanwhile, may find in it half of one and half of the
+# other.
+turn_over:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    # There must be two.
+    lis     r9,crowd@ha
+    ld      r4,crowd@l(r9)
+    cmpdi   r4,8
+    bge     3f
+    bl      choose_page
+    andi.   r26,r26,7
+    std     r26,32(r1)
+    bl      empty_page
+    bl      other_of_group
+    bl      empty_page
+    srdi    r4,r28,22
+    clrldi  r4,r4,61
+    addi    r4,r4,1
+    std     r4,WANTED_SLOT(r29)
+    ld      r26,32(r1)
+    sldi    r4,r30,8
+    or      r4,r4,r26
+    addi    r4,r4,1
+    lis     r9,turned_over@ha
+    std     r4,turned_over@l(r9)
+    li      r4,24
+1:  std     r4,40(r1)
+    ld      r26,32(r1)
+    bl      in_and_out
+    bl      other_of_group
+    bl      in_and_out
+    ld      r4,40(r1)
+    addi    r4,r4,-1
+    cmpdi   r4,0
+    bne     1b
+    li      r4,0
+    std     r4,WANTED_SLOT(r29)
+    lis     r9,turned_over@ha
+    std     r4,turned_over@l(r9)
+3:  addi    r1,r1,64
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
+
+# r26 = the page that is in the group of page r26, too.
+other_of_group:
+    lis     r9,crowd@ha
+    ld      r4,crowd@l(r9)
+    li      r5,1
+    sld     r5,r5,r4
+    add     r26,r26,r5
+    blr
+
+# The page r26 is removed if it is there.
+empty_page:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    bl      record_of
+    ld      r4,STATE(r27)
+    andi.   r4,r4,3
+    beq     1f
+    bl      remove_page
+1:  addi    r1,r1,64
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
+
+# The page r26 is entered and removed.
+in_and_out:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    bl      record_of
+    li      r24,2
+    bl      enter_page
+    bl      empty_page
     addi    r1,r1,64
     ld      r0,16(r1)
     mtlr    r0

@@ -54,7 +54,14 @@ enter_page:
     and.    r5,r5,r4
     bne     3f
     ori     r25,r25,BOLTED
-3:  srdi    r5,r28,44
+3:  # Where its owner wants it to be, if it does.
+    ld      r6,WANTED_SLOT(r29)
+    cmpdi   r6,0
+    addi    r6,r6,-1
+    li      r4,1
+    sldi    r4,r4,39
+    bne     9f
+    srdi    r5,r28,44
     andi.   r5,r5,1
     beq     4f
     ori     r25,r25,SECONDARY
@@ -69,6 +76,10 @@ enter_page:
     srdi    r6,r28,52
     andi.   r6,r6,7
     add     r5,r5,r6
+    b       5f
+9:  mr      r24,r6
+    bl      group_of
+    add     r5,r5,r24
 5:  bl      try_to_enter
     beq     6f
     # The other group of the two that the page has, somewhere.
@@ -404,7 +415,10 @@ clear_page:
     bl      begin_change
     # What has been stored until now is in C.
     bl      look_at_mark
-    mr      r3,r24
+    cmpdi   r24,0x10
+    bne     2f
+    bl      open_mark
+2:  mr      r3,r24
     li      r4,0
     ld      r5,INDEX(r27)
     bl      make_call
@@ -427,20 +441,34 @@ clear_page:
     std     r8,FLAGS(r27)
     cmpdi   r24,0x10
     bne     1f
-    # C is gone; but stores between that and here count for the old C or the new one.
+    # C is gone. If somebody has stored since the mark was opened, it may have been for the old C or for the new one. If nobody has, the mark
+    # stays as it is: from here on a store is for the new one.
+    li      r8,0
+    std     r8,FLAGS(r27)
+    ld      r5,FRAME(r27)
+    ld      r4,MARK_AT(r5)
+    cmpdi   r4,OPEN
+    beq     1f
+    cmpdi   r4,CLOSED
+    beq     1f
     li      r8,MAY_C
     std     r8,FLAGS(r27)
-    ld      r4,SECOND(r27)
-    andi.   r4,r4,1
-    bne     1f
-    li      r4,OPEN
-    ld      r5,FRAME(r27)
-    std     r4,MARK_AT(r5)
-    sync
+    bl      open_mark
 1:  bl      publish_rights
     addi    r1,r1,64
     ld      r0,16(r1)
     mtlr    r0
+    blr
+
+# From now on a store is seen, if there may be one.
+open_mark:
+    ld      r4,SECOND(r27)
+    andi.   r4,r4,1
+    bnelr
+    li      r4,OPEN
+    ld      r5,FRAME(r27)
+    std     r4,MARK_AT(r5)
+    sync
     blr
 
 # H_READ of a page that is there, which others go on using.

@@ -330,6 +330,13 @@ take_arguments:
     ld      r4,table_order@l(r9)
     lis     r9,first_order@ha
     std     r4,first_order@l(r9)
+    # 128 bytes a group. A segment has 2^16 pages, and three bits choose one in a crowd.
+    addi    r4,r4,-7
+    cmpdi   r4,13
+    ble     3f
+    li      r4,13
+3:  lis     r9,crowd_shift@ha
+    std     r4,crowd_shift@l(r9)
     bl      choose_page_size
     # The processors' memory must be there.
     lis     r3,text_processors_at_most@ha
@@ -420,6 +427,8 @@ next_progress:
     .quad   0
 first_order:
     .quad   0
+crowd_shift:
+    .quad   0
 new_order:
     .quad   0
 constants:
@@ -439,6 +448,10 @@ stopped:
     .long   0
 was_resized:
     .long   0
+    .balign 128
+# One more than the number of the page that its owner turns over, or 0.
+turned_over:
+    .quad   0
     .balign 128
 # How many have stopped.
 parked:

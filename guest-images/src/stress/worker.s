@@ -181,13 +181,15 @@ make_pages:
     sld     r24,r24,r8
     li      r26,0
 1:  bl      record_of
-    # The page's number in its segment: its low bits choose the group, and the others are those that the group's number has not.
+    # The page's number in its segment: its low bits choose the group, and the others are above those that do.
     lis     r9,crowd@ha
     ld      r5,crowd@l(r9)
     srd     r6,r26,r5
     sld     r7,r6,r5
     subf    r7,r7,r26
-    sldi    r6,r6,11
+    lis     r9,crowd_shift@ha
+    ld      r5,crowd_shift@l(r9)
+    sld     r6,r6,r5
     or      r7,r7,r6
     std     r7,NUMBER(r27)
     lis     r9,base_shift@ha
