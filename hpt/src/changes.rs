@@ -20,7 +20,8 @@
 
 use crate::sync::AtomicU64;
 
-/// One entry in its page's second group. Below it is the count of changes, which comes round after 2^40 of them.
+/// One entry in its page's second group. Below it is the count of changes: 2^40 of them carry one, and second groups are searched for
+/// nothing from then on. A table would have 2^36 entries before so many of one word were too many.
 pub(crate) const SPILLED: u64 = 1 << 40;
 
 /// Number of counts: all in 32 KiB, which stay in a processor's cache.

@@ -33,7 +33,7 @@ fn a_walker_sees_all_of_a_new_entry_or_nothing() {
 /// The processor knows that the entry is there; and another, of which the same is counted, goes.
 #[test]
 fn a_walker_finds_an_entry_in_the_second_group_that_was_published_before() {
-    explore(3, 40, || {
+    explore(2, 40, || {
         let hpt = machine(NoShadow);
         let secondary = |number| HpteV::new(page(number), PagePair::ALL[0], true).raw();
         hpt.port()
@@ -51,7 +51,9 @@ fn a_walker_finds_an_entry_in_the_second_group_that_was_published_before() {
         });
         let remover = thread::spawn({
             let hpt = Arc::clone(&hpt);
-            move || drop(hpt.port().remove(0, 1, 0).expect("entered above"))
+            move || {
+                hpt.port().remove(0, 1, 0).expect("entered above");
+            }
         });
         let is_told = told.load(Ordering::Acquire);
         let found = hpt.table().walk(page(1), Access::Load, false);
