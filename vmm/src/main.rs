@@ -44,6 +44,7 @@ mod sources;
 #[cfg(test)]
 mod started;
 mod stop;
+mod stress;
 mod sync;
 mod terminal;
 #[cfg(test)]
