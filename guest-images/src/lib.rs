@@ -1,5 +1,5 @@
 //! Guests to boot: the recipes that turn Debian's packages into a kernel and an initramfs, [`programs`] that
-//! need no operating system, and the [`workload`] that tries a guest's page table.
+//! need no operating system, the [`stress`] of a page table among them, and the [`workload`] that tries a guest's page table.
 //!
 //! An [`Image`] is a recipe by name; [`Image::prepare`] makes it from packages that apt fetches and
 //! verifies, keeps it in a [`Cache`] of the user's, and needs no network from then on. The user's own
@@ -23,6 +23,7 @@ mod package;
 pub mod programs;
 mod progress;
 mod root;
+pub mod stress;
 mod tool;
 mod userland;
 pub mod workload;

@@ -5,8 +5,24 @@
 //! with another page, emptied and filled with the first page again, and nobody waits for the reader if no processor has
 //! used those entries. The count does not come back. It is one of 4096, found by the group: a reader that is disturbed
 //! by another group's change looks again for nothing.
+//!
+//! The same word tells how many entries with the secondary bit there are whose pages have the group for their first one, or another
+//! group with this word for theirs. A walk that has found nothing in a group and none of them has no need of the second group:
+//!
+//! | step | who | access | pairs with |
+//! |---|---|---|---|
+//! | S1 | writer that fills a slot with a secondary entry | the first group's word + [`SPILLED`], Relaxed, before W7 | S3 |
+//! | S2 | writer that frees the slot | the same word - [`SPILLED`], Relaxed, after W2 | S3 |
+//! | S3 | walker | the value of R1 | S1 |
+//!
+//! Who must find an entry begins its walk after W7 of it, hence after S1, and before W2, hence before S2: it finds one at least, by the
+//! order of changes to one word. Who finds none began before S1 of whatever was there at the end.
 
 use crate::sync::AtomicU64;
+
+/// One entry in its page's second group. Below it is the count of changes: 2^40 of them carry one, and second groups are searched for
+/// nothing from then on. A table would have 2^36 entries before so many of one word were too many.
+pub(crate) const SPILLED: u64 = 1 << 40;
 
 /// Number of counts: all in 32 KiB, which stay in a processor's cache.
 const COUNTS: usize = if cfg!(loom) { 1 } else { 1 << 12 };

@@ -69,6 +69,15 @@ impl Port {
         Ok(at)
     }
 
+    /// Whether [`Self::enter`] with these `flags` waits for nobody, so that a processor in its [`Seat`](crate::Seat) may call it: whoever it
+    /// waited for might wait for it to leave.
+    ///
+    /// A free slot is only tried, and the locks of a head of the reverse map and of the current table are held for a few steps. What may
+    /// wait is work on the content of a page, and the search for duplicates.
+    pub fn enters_inside(&self, flags: u64) -> bool {
+        flags & !access::EXACT == 0 && self.hpt.duplicates.is_none()
+    }
+
     /// Works on the content of a page of memory as the flags ask.
     fn prepare(&self, flags: u64, page: RealPage) {
         let bytes = page.size.bytes();

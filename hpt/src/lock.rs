@@ -7,6 +7,7 @@
 
 use power::hpte::{HpteR, HpteV};
 
+use crate::changes::SPILLED;
 use crate::sync::{Ordering, SPINS, fence, spin_loop, yield_now};
 use crate::table::{Hpte, PteIndex, Table, load, store};
 
@@ -184,6 +185,12 @@ impl Locked<'_> {
 
     /// Gives a claimed slot its entry and unlocks it. Nobody has used it then, whatever R and C say: those are the guest's.
     pub(crate) fn fill(mut self, new: Hpte) {
+        if new.v.is_secondary() {
+            // S1.
+            self.table
+                .first_group_changes(self.at)
+                .fetch_add(SPILLED, Ordering::Relaxed);
+        }
         let new = new.stored(self.table.marking());
         self.claim();
         store(self.table.r(self.at), new.r.raw(), Ordering::Relaxed);
@@ -223,6 +230,12 @@ impl Locked<'_> {
     pub(crate) fn free(mut self) {
         if let Some(map) = self.table.reverse() {
             map.unlink(self.at, self.entry());
+        }
+        if self.v.is_secondary() {
+            // S2.
+            self.table
+                .first_group_changes(self.at)
+                .fetch_sub(SPILLED, Ordering::Relaxed);
         }
         self.v = HpteV::default();
     }

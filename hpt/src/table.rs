@@ -225,10 +225,16 @@ impl Table {
         ((hash & self.group_mask) * HPTES_PER_GROUP) as usize
     }
 
-    /// How often entries of `group`, perhaps of others as well, were hidden.
+    /// How often entries of `group`, perhaps of others as well, were hidden; and how many pages have their entry not in it but in
+    /// their second group.
     #[inline]
     pub(crate) fn changes(&self, group: u64) -> &AtomicU64 {
         self.changes.of(group)
+    }
+
+    /// The count of the first group of a page whose entry is at `at` in its second one.
+    pub(crate) fn first_group_changes(&self, at: PteIndex) -> &AtomicU64 {
+        self.changes(!at.group() & self.group_mask)
     }
 
     /// Doubleword 0 of entry `at`, which must be inside the table, as it is in memory.

@@ -9,6 +9,7 @@
 use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV, Protection};
 use power::page::{PagePair, PageSize, Vpn};
 
+use crate::changes::SPILLED;
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::table::load;
 use crate::{Footprint, Table};
@@ -61,7 +62,10 @@ const RETRIES: u32 = 1024;
 
 enum Group<'t> {
     Found(Found<'t>),
-    Empty,
+    /// No entry of it maps the page; whether entries of its pages, or of other groups', lie in their second group.
+    Empty {
+        spilled: bool,
+    },
     /// An entry changed while it was read.
     Changed,
 }
@@ -84,7 +88,7 @@ impl Group<'_> {
     fn must_look_again(&self, page: Vpn, note: impl Fn(PageSize) -> bool) -> bool {
         match self {
             Self::Found(found) => note(found.pair.actual()),
-            Self::Empty => false,
+            Self::Empty { .. } => false,
             Self::Changed => {
                 for pair in PagePair::ALL.into_iter().filter(|pair| pair.base() == page.base()) {
                     note(pair.actual());
@@ -137,7 +141,7 @@ impl Table {
         let hash = page.hash();
         for _ in 0..RETRIES {
             let mut found = self.search(page, hash, false);
-            if matches!(found, Group::Empty) {
+            if matches!(found, Group::Empty { spilled: true }) {
                 found = self.search(page, !hash, true);
             }
             if found.must_look_again(page, &note) {
@@ -191,7 +195,9 @@ impl Table {
                 _ => {}
             }
         }
-        Group::Empty
+        // S3.
+        let spilled = count >= SPILLED;
+        Group::Empty { spilled }
     }
 }
 
@@ -274,7 +280,7 @@ mod tests {
         let hash = if secondary { !page.hash() } else { page.hash() };
         let at = table.index(table.group_start(hash) as u64 + slot).unwrap();
         let r = HpteR::from_raw(r | (pair.encoding() << 12));
-        table.try_claim(at).unwrap().publish(Hpte {
+        table.try_claim(at).unwrap().fill(Hpte {
             v: HpteV::new(page, pair, secondary),
             r,
         });
@@ -291,6 +297,46 @@ mod tests {
                 assert_eq!(table.walk(page, Access::Load, false).unwrap().real, 0x5000);
             }
         }
+    }
+
+    /// The search for a page that its first group has not; whether it would go on in the second.
+    fn goes_on(table: &Table, page: Vpn) -> bool {
+        match table.search(page, page.hash(), false) {
+            Group::Empty { spilled } => spilled,
+            Group::Found(_) | Group::Changed => panic!("nobody entered it there"),
+        }
+    }
+
+    #[test]
+    fn the_second_group_is_searched_while_it_has_an_entry_whose_first_group_is_this() {
+        let table = table();
+        let (asked, other) = (page(SMALL, 0), page(SMALL, 1 << 30));
+        assert_eq!(
+            asked.hash() & (Order::MIN.groups() - 1),
+            other.hash() & (Order::MIN.groups() - 1)
+        );
+        assert!(!goes_on(&table, asked));
+        let at: Vec<_> = (0..8)
+            .map(|slot| put(&table, other, SMALL, true, slot, 0x5012))
+            .collect();
+        for at in at {
+            assert!(goes_on(&table, asked));
+            let mut entry = table.lock(at, |_| true).unwrap();
+            entry.hide();
+            assert!(goes_on(&table, asked), "it is still there for those who see it");
+            entry.publish(Hpte {
+                v: HpteV::new(other, SMALL, true),
+                r: HpteR::from_raw(0x5011),
+            });
+            assert!(goes_on(&table, asked));
+            let mut entry = table.lock(at, |_| true).unwrap();
+            entry.hide();
+            entry.free();
+        }
+        assert!(!goes_on(&table, asked));
+        // A primary entry in the same group is none of those.
+        put(&table, page(SMALL, 1 << 31), SMALL, false, 0, 0x5012);
+        assert!(!goes_on(&table, asked));
     }
 
     #[test]

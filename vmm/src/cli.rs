@@ -20,6 +20,7 @@ use crate::root_disk::{self, ImageArgs};
 use crate::run;
 use crate::shares::ShareArg;
 use crate::size::Size;
+use crate::stress::{self, StressArgs};
 use crate::terminal;
 
 /// Launches ppc64 (PAPR, "pseries") guests on any Linux machine
@@ -41,6 +42,7 @@ Exit status:
          ctl: the run did what it was asked for
   1      the guest could not be started, died, rebooted with --no-reboot, or ended
          in a way that it did not choose; doctor: something is to be changed;
+         stress: something was found;
          ctl: the run could not do it, not now, or does not answer
   2      wrong use, an input that no machine could run, or a flag that insists
          on what this machine has not;
@@ -104,6 +106,14 @@ pub(crate) enum Command {
     /// changed. Nothing is changed by it. Exit status 0: guests run as well as they can here; 1: something is to be
     /// changed.
     Doctor(DoctorArgs),
+
+    /// Try the page table under stress, and find what is wrong with it
+    ///
+    /// Run guests that work on their page table as hard as they can, on all processors, and that know at each moment what may be seen: what is wrong
+    /// with the page table, its hypercalls or what remembers translations is found, and said with the seed that does it again. docs/stress.md says
+    /// what is looked at. Exit status 0: nothing was found; 1: something was; 2: wrong use.
+    #[command(after_help = "Examples:\n  pteg stress\n  pteg stress --vcpus 8 --seconds 600 --json rounds.json")]
+    Stress(StressArgs),
 }
 
 impl Command {
@@ -117,6 +127,7 @@ impl Command {
                 command: ConfigCommand::Check { file },
             }) => Ok(config_file::check(&file)),
             Self::Doctor(args) => doctor::run(&args).map_err(run::Error::Doctor),
+            Self::Stress(args) => Ok(stress::run(&args)),
         }
     }
 }
@@ -610,7 +621,7 @@ pub(crate) fn run_definition() -> clap::Command {
 
 fn answer(error: clap::Error, words: &[OsString]) -> Answer {
     let named = words.get(1).and_then(|word| word.to_str());
-    let command = ["config", "ctl", "doctor", "image"]
+    let command = ["config", "ctl", "doctor", "image", "stress"]
         .into_iter()
         .find(|&command| named == Some(command));
     Answer::Line {

@@ -18,6 +18,8 @@ mod ctl;
 mod disks;
 mod dma;
 mod doctor;
+#[expect(dead_code, reason = "its first user comes next")]
+mod guest_run;
 mod host;
 mod hypercall;
 mod images;
@@ -42,6 +44,7 @@ mod sources;
 #[cfg(test)]
 mod started;
 mod stop;
+mod stress;
 mod sync;
 mod terminal;
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Processor for Registers {
         self.msr = msr.raw();
     }
 
-    fn run(&mut self) -> Exit {
+    fn run(&mut self, _answer_inside: impl FnMut(&mut Self) -> bool) -> Exit {
         Exit::Attention
     }
 

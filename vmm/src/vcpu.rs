@@ -184,7 +184,7 @@ impl<P: Processor> Vcpu<P> {
             if machine.processors.resets() != self.resets {
                 break Doing::Stopped;
             }
-            let exit = cpu.run();
+            let exit = cpu.run(|cpu| hypercall::answer_inside(caller, port, cpu));
             if let Some(count) = cpu.instructions() {
                 machine.processors.by_server(self.server).note_instructions(count);
             }

@@ -2,7 +2,7 @@
 //!
 //! `checks` says which steps there are, `step` runs them one after another and reports, `output` decides
 //! which of a step's lines are shown while it runs, `tools` brings what the steps need and the machine lacks.
-//! `fuzz`, `miri` and `power_host` are steps that need more than a line. `bench`, `differential`, `mutants`, `programs` and `soak`
+//! `fuzz`, `miri` and `power_host` are steps that need more than a line. `bench`, `differential`, `mutants`, `programs`, `soak` and `zoo`
 //! are long, and no steps.
 
 mod bench;
@@ -19,6 +19,7 @@ mod step;
 mod tools;
 mod watched;
 mod workspace;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,8 @@ Long ones, which are part of no check:
            that shows it; `test` has a million
   mutants  [NAME…]: weaken each memory ordering and each step of the protocols once (the lists are mutants.txt in hpt, vmm and devices),
            and see a test fail each time. Half an hour on two processors
+  zoo      [NAME…]: plant mistakes of hypervisors one after another (xtask/zoo.txt), and see `pteg stress` find each within a minute. Half an
+           hour on two processors
   soak     [--minutes N] [--image NAME] [--smp N] [--resize] [--upkeep] [-- FLAGS]: a Linux guest forks, execs, maps, protects and
            unmaps on all processors while pteg looks for pages that are mapped twice and for stale translations; with
            --resize it also makes its page table larger and smaller every second; with --upkeep host threads discard, unmap,
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
         ["programs", ref rest @ ..] => return programs::run(&Workspace::of_process(), rest),
         ["soak", ref rest @ ..] => return soak::run(&Workspace::of_process(), rest),
         ["mutants", ref names @ ..] => return mutants::run(&Workspace::of_process(), names),
+        ["zoo", ref names @ ..] => return zoo::run(&Workspace::of_process(), names),
         [] => return wrong_use("a command is missing"),
         [..] => return wrong_use(&format!("`{}` is not a command", arguments.join(" "))),
     };
@@ -116,7 +120,7 @@ fn main() -> ExitCode {
 
 fn wrong_use(what: &str) -> ExitCode {
     eprintln!(
-        "xtask: {what}: give one of test, lint, unit, guest, loom, miri, fuzz, differential, mutants, soak, programs, bench, power-host, help (cargo xtask help says more)"
+        "xtask: {what}: give one of test, lint, unit, guest, loom, miri, fuzz, differential, mutants, zoo, soak, programs, bench, power-host, help (cargo xtask help says more)"
     );
     ExitCode::from(2)
 }

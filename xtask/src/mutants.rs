@@ -3,8 +3,8 @@
 //!
 //! `list` reads it, `scratch` is the copy, `trial` builds and runs one test there.
 
-mod list;
-mod scratch;
+pub(crate) mod list;
+pub mod scratch;
 mod trial;
 
 use std::fmt;
@@ -58,7 +58,7 @@ pub fn run(workspace: &Workspace, names: &[&str]) -> ExitCode {
 fn try_run(workspace: &Workspace, names: &[&str]) -> Result<bool, String> {
     let mutants = wanted(workspace, names)?;
     let began = Instant::now();
-    let scratch = Scratch::new(workspace)?;
+    let scratch = Scratch::new(workspace, "mutants")?;
     check_tests(&scratch, &mutants)?;
     let width = mutants.iter().map(|mutant| mutant.name.len()).max().unwrap_or(0);
     let mut bad = Vec::new();
@@ -97,7 +97,11 @@ fn wanted(workspace: &Workspace, names: &[&str]) -> Result<Vec<Mutant>, String> 
     for list in LISTS {
         let path = workspace.root().join(list);
         let text = fs::read_to_string(&path).map_err(|error| format!("reading {}: {error}", path.display()))?;
-        all.extend(list::parse(&text).map_err(|error| format!("{list}: {error}"))?);
+        let mutants = list::parse(&text).map_err(|error| format!("{list}: {error}"))?;
+        if let Some(mutant) = mutants.iter().find(|mutant| mutant.tests.is_empty()) {
+            return Err(format!("{list}: {}: `by` is missing", mutant.name));
+        }
+        all.extend(mutants);
     }
     if let Some(name) = names.iter().find(|name| all.iter().all(|mutant| mutant.name != **name)) {
         let known: Vec<_> = all.iter().map(|mutant| &*mutant.name).collect();

@@ -112,6 +112,11 @@ fn sweep(endian: Endian) -> String {
     of_processors(&[include_str!("sweep.s"), include_str!("translation.s")], endian)
 }
 
+/// The page table under stress.
+fn stress(endian: Endian) -> String {
+    of_processors(&[&crate::stress::source(), include_str!("barrier.s")], endian)
+}
+
 /// What hypercalls cost.
 fn hypercall_costs() -> String {
     let parts = [
@@ -134,7 +139,7 @@ pub struct Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self {
             name: "hello",
             description: "a greeting from a guest without an operating system",
@@ -199,6 +204,11 @@ impl Program {
             name: "sweep",
             description: "processors load from memory page by page, for figures of what takes it away; takes tries=, shift=, mib=",
             source: sweep,
+        },
+        Self {
+            name: "stress",
+            description: "all processors change the page table and use it, and know what may be seen; takes seed=, ms=, operations=, base=, resize=",
+            source: stress,
         },
         Self {
             name: "hypercall_costs",

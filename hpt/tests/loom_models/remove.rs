@@ -6,6 +6,7 @@ use crate::search::{enter, enter_at, late_bytes, machine, page, shootdown};
 use hpt::{Access, Hpt, NoShadow, Port, Shootdown};
 use loom::cell::UnsafeCell;
 use loom::thread;
+use power::hcall::access::EXACT;
 use power::hpte::HpteR;
 use std::sync::Arc;
 
@@ -109,6 +110,38 @@ fn two_removers_that_want_the_same_two_entries_both_end() {
         });
         let removed: usize = removers.map(|remover| remover.join().expect("no panic")).iter().sum();
         assert_eq!(removed, 2, "each entry once");
+    });
+}
+
+/// A processor enters a page without leaving its seat, into the slot that another empties and then waits for the visit's end: it finds
+/// the slot taken, or its own.
+#[test]
+fn who_enters_a_page_inside_its_seat_waits_for_nobody_who_waits_for_its_visit() {
+    explore(3, 50, || {
+        let shootdown = shootdown(1);
+        let hpt = machine(Arc::clone(&shootdown));
+        enter(&mut hpt.port(), 1, 0x5, 0);
+        let processor = thread::spawn({
+            let (hpt, shootdown) = (Arc::clone(&hpt), Arc::clone(&shootdown));
+            move || {
+                let mut port = hpt.port();
+                let seat = shootdown.seat(0);
+                seat.enter(|_| ());
+                let used = hpt.table().walk(page(1), Access::Load, false).is_ok();
+                assert!(port.enters_inside(EXACT));
+                let entered = enter_at(&mut port, 0, 2, 0x6, 0).is_ok();
+                seat.leave();
+                assert!(!(used && entered), "it may hold what was there");
+                entered
+            }
+        });
+        let remover = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || hpt.port().remove(0, 0, 0).map(|old| old.r.raw() >> 12)
+        });
+        let entered = processor.join().expect("no panic");
+        assert_eq!(remover.join().expect("no panic"), Ok(0x5));
+        assert_eq!(hpt.table().walk(page(2), Access::Load, false).is_ok(), entered);
     });
 }
 

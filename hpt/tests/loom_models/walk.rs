@@ -3,8 +3,9 @@
 use crate::explore::explore;
 use crate::search::{enter, enter_at, late_bytes, machine, page};
 use hpt::{Access, Entries, Hpt, NoShadow, WalkFault};
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
-use power::hcall::Status;
+use power::hcall::{Status, access};
 use power::hpte::HpteV;
 use power::page::PagePair;
 use std::sync::Arc;
@@ -26,6 +27,40 @@ fn a_walker_sees_all_of_a_new_entry_or_nothing() {
         });
         writer.join().expect("no panic");
         walker.join().expect("no panic");
+    });
+}
+
+/// The processor knows that the entry is there; and another, of which the same is counted, goes.
+#[test]
+fn a_walker_finds_an_entry_in_the_second_group_that_was_published_before() {
+    explore(2, 40, || {
+        let hpt = machine(NoShadow);
+        let secondary = |number| HpteV::new(page(number), PagePair::ALL[0], true).raw();
+        hpt.port()
+            .enter(access::EXACT, 1, secondary(2), 0x6012)
+            .expect("slot 1 is free");
+        let told = Arc::new(AtomicBool::new(false));
+        let writer = thread::spawn({
+            let (hpt, told) = (Arc::clone(&hpt), Arc::clone(&told));
+            move || {
+                hpt.port()
+                    .enter(access::EXACT, 0, secondary(1), 0x5012)
+                    .expect("slot 0 is free");
+                told.store(true, Ordering::Release);
+            }
+        });
+        let remover = thread::spawn({
+            let hpt = Arc::clone(&hpt);
+            move || {
+                hpt.port().remove(0, 1, 0).expect("entered above");
+            }
+        });
+        let is_told = told.load(Ordering::Acquire);
+        let found = hpt.table().walk(page(1), Access::Load, false);
+        assert!(found.is_ok() || !is_told, "{found:?}");
+        writer.join().expect("no panic");
+        remover.join().expect("no panic");
+        assert!(hpt.table().walk(page(1), Access::Load, false).is_ok());
     });
 }
 

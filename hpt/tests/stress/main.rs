@@ -152,6 +152,17 @@ impl Guest {
         }
     }
 
+    /// As a processor does that stays in its seat for an `H_ENTER`: it waits for nobody.
+    fn map_inside(&self, port: &mut Port, random: &mut Random) {
+        assert!(port.enters_inside(0));
+        let number = random.below(PAGES);
+        if let Ok(mut mapping) = self.mappings[number].try_lock()
+            && mapping.at.is_none()
+        {
+            self.map(port, number, &mut mapping, random);
+        }
+    }
+
     /// The entry is gone: nobody may use it, and it told the truth about its use.
     fn unmapped(&self, old: &Taken, referenced: bool, changed: bool) {
         let page = &self.real[old.real];
@@ -437,6 +448,9 @@ impl Guest {
             for _ in 0..random.below(30) {
                 if bell.0.load(Ordering::Acquire) {
                     break;
+                }
+                if random.below(4) == 0 {
+                    self.map_inside(&mut port, &mut random);
                 }
                 self.touch(
                     &mut port,

@@ -154,7 +154,7 @@ impl Processor for EmulatedProcessor {
         self.cpu.start(pc, r3, msr);
     }
 
-    fn run(&mut self) -> Exit {
+    fn run(&mut self, mut answer_inside: impl FnMut(&mut Self) -> bool) -> Exit {
         let seat = self.shootdown.seat(self.server);
         let mut told = false;
         seat.enter(|invalidation| {
@@ -164,8 +164,13 @@ impl Processor for EmulatedProcessor {
         if self.kicks.are_enough(told) {
             self.cpu.invalidate(&Invalidation::All);
         }
-        let exit = self.cpu.run();
-        seat.leave();
+        let exit = loop {
+            let exit = self.cpu.run();
+            if !matches!(exit, emulator::Exit::Hypercall) || !answer_inside(self) {
+                break exit;
+            }
+        };
+        self.shootdown.seat(self.server).leave();
         self.kicks.left(&exit);
         match exit {
             emulator::Exit::Hypercall => Exit::Hypercall,

@@ -73,8 +73,10 @@ pub(crate) enum Exit {
 pub(crate) trait Processor {
     /// Sets it to the state after a start, with these registers.
     fn start(&mut self, pc: u64, r3: u64, msr: Msr);
-    /// Runs the guest.
-    fn run(&mut self) -> Exit;
+    /// Runs the guest. A hypercall that `answer_inside` answers, if it is asked, is no exit.
+    ///
+    /// It is asked while the processor is in its seat, so it waits for nobody.
+    fn run(&mut self, answer_inside: impl FnMut(&mut Self) -> bool) -> Exit;
     /// What the load that it left for ([`Exit::Load`]) has found, as many bytes as it wanted, in the order of addresses.
     fn answer(&mut self, bytes: &[u8]);
     /// A general purpose register that hypercalls use: r3 to r12.

@@ -20,7 +20,7 @@ pub(crate) use areas::Areas;
 pub(crate) use dispatch_log::{Wait, Waited};
 pub(crate) use tally::{Counted, Tally};
 
-use crate::accel::Processor;
+use crate::accel::{Exit, Processor};
 use crate::machine::Machine;
 use crate::rtas;
 
@@ -44,6 +44,20 @@ pub(crate) struct Caller<'a> {
     pub(crate) machine: &'a Machine,
     /// Server number of the calling processor.
     pub(crate) server: usize,
+}
+
+/// Answers the hypercall that `cpu`, which is in its seat, has just made, if that waits for nobody: an `H_ENTER` as page faults
+/// make it. Whether it was answered.
+pub(crate) fn answer_inside<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &mut P) -> bool {
+    if cpu.gpr(3) != Hcall::Enter.number() || !port.enters_inside(cpu.gpr(4)) {
+        return false;
+    }
+    if let Some(tally) = &caller.machine.tally {
+        tally.note_exit(caller.server, &Exit::Hypercall);
+    }
+    let next = dispatch(caller, port, cpu);
+    debug_assert_eq!(next, Next::Run, "H_ENTER does nothing to the processor");
+    true
 }
 
 /// Answers the hypercall that `cpu` has just made; `port` is its way to the page table.

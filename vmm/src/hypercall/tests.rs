@@ -35,6 +35,44 @@ fn an_unknown_number_is_h_function() {
     }
 }
 
+/// What waits for nobody: an entry, and no work on its page. It has the same answer as outside.
+#[test]
+fn an_entry_alone_is_answered_inside_the_seat() {
+    let machine = machine(1);
+    let caller = Caller {
+        machine: &machine,
+        server: 0,
+    };
+    let mut port = machine.hpt.port();
+    let inside = |port: &mut Port, cpu: &mut Registers, call: Hcall, flags: u64, at: u64| {
+        cpu.gprs[3..8].copy_from_slice(&[call.number(), flags, at, 0x4000_0000_0000_0005, 0x0010_1190]);
+        answer_inside(caller, port, cpu)
+    };
+    let mut cpu = Registers::default();
+    assert!(inside(&mut port, &mut cpu, Hcall::Enter, 0, 16));
+    cpu.assert_answer(Status::Success);
+    assert_eq!(cpu.gprs[4], 16);
+    assert!(inside(&mut port, &mut cpu, Hcall::Enter, access::EXACT, 16));
+    cpu.assert_answer(Status::PtegFull);
+    assert!(inside(&mut port, &mut cpu, Hcall::Enter, 0, u64::MAX));
+    cpu.assert_answer(Status::Parameter);
+    cpu.msr = Msr::PR;
+    assert!(inside(&mut port, &mut cpu, Hcall::Enter, 0, 16));
+    cpu.assert_answer(Status::Privilege);
+    cpu.msr = 0;
+    for (call, flags) in [
+        (Hcall::Enter, access::ZERO_PAGE),
+        (Hcall::Enter, access::ICACHE_SYNCHRONIZE),
+        (Hcall::Enter, 1 << 63),
+        (Hcall::Remove, 0),
+        (Hcall::Read, 0),
+        (Hcall::Cede, 0),
+    ] {
+        assert!(!inside(&mut port, &mut cpu, call, flags, 16), "{call:?} {flags:#x}");
+        assert_eq!(cpu.gprs[3], call.number(), "it is still to be answered");
+    }
+}
+
 #[test]
 fn a_call_from_problem_state_is_h_privilege() {
     let modes = Arc::new(Modes::default());

@@ -112,7 +112,7 @@ impl Processor for Scripted {
         self.state.msr = msr.raw();
     }
 
-    fn run(&mut self) -> Exit {
+    fn run(&mut self, _answer_inside: impl FnMut(&mut Self) -> bool) -> Exit {
         self.settled = false;
         (self.program)(&mut self.state)
     }

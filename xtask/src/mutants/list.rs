@@ -18,37 +18,41 @@
 
 /// A test: `target::path`, where the target is a file or directory of the crate's `tests`, or `lib`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Test {
+pub struct Test {
     /// The crate.
-    pub(super) package: String,
+    pub package: String,
     /// Which of its test programs.
-    pub(super) target: String,
+    pub target: String,
     /// Its name there.
-    pub(super) name: String,
+    pub name: String,
 }
 
 impl Test {
     /// Whether it is a model.
-    pub(super) fn is_model(&self) -> bool {
+    pub fn is_model(&self) -> bool {
         self.target.contains("loom")
     }
 }
 
 /// One change.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Mutant {
-    pub(super) name: String,
+pub struct Mutant {
+    /// What users call it.
+    pub name: String,
     /// From the root of the workspace.
-    pub(super) file: String,
-    pub(super) why: String,
-    pub(super) tests: Vec<Test>,
-    pub(super) may_hang: bool,
+    pub file: String,
+    /// Why it must be caught.
+    pub why: String,
+    /// By which tests: one of them must fail.
+    pub tests: Vec<Test>,
+    /// Whether a test that does not end counts as failed.
+    pub may_hang: bool,
     before: Vec<String>,
     after: Vec<String>,
 }
 
 /// Reads a list.
-pub(super) fn parse(text: &str) -> Result<Vec<Mutant>, String> {
+pub fn parse(text: &str) -> Result<Vec<Mutant>, String> {
     let mut mutants: Vec<Mutant> = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
@@ -92,8 +96,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Mutant>, String> {
         }
     }
     for mutant in &mutants {
-        if mutant.file.is_empty() || mutant.why.is_empty() || mutant.tests.is_empty() || mutant.before.is_empty() {
-            return Err(format!("{}: `in`, `why`, `by` or `-` is missing", mutant.name));
+        if mutant.file.is_empty() || mutant.why.is_empty() || mutant.before.is_empty() {
+            return Err(format!("{}: `in`, `why` or `-` is missing", mutant.name));
         }
         if mutants.iter().filter(|other| other.name == mutant.name).count() > 1 {
             return Err(format!("{}: twice", mutant.name));
@@ -104,7 +108,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Mutant>, String> {
 
 impl Mutant {
     /// The file's text with the change.
-    pub(super) fn apply(&self, text: &str) -> Result<String, String> {
+    pub fn apply(&self, text: &str) -> Result<String, String> {
         let lines: Vec<&str> = text.lines().collect();
         let at: Vec<usize> = lines
             .windows(self.before.len())

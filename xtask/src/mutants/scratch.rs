@@ -8,22 +8,22 @@ use std::process::Command;
 use crate::workspace::Workspace;
 
 /// The copy.
-pub(super) struct Scratch<'w> {
+pub struct Scratch<'w> {
     workspace: &'w Workspace,
     directory: PathBuf,
 }
 
 impl<'w> Scratch<'w> {
-    /// Brings the copy up to date.
-    pub(super) fn new(workspace: &'w Workspace) -> Result<Self, String> {
-        let directory = workspace.target().join("mutants");
+    /// Brings the copy called `name` up to date.
+    pub fn new(workspace: &'w Workspace, name: &str) -> Result<Self, String> {
+        let directory = workspace.target().join(name);
         copy(workspace.root(), &directory.join("sources"), workspace.target())
             .map_err(|error| format!("copying the sources to {}: {error}", directory.display()))?;
         Ok(Self { workspace, directory })
     }
 
     /// `cargo` with `arguments` in the copy; what it builds for `use` is kept apart.
-    pub(super) fn cargo(&self, purpose: &str, arguments: &[&str]) -> Command {
+    pub fn cargo(&self, purpose: &str, arguments: &[&str]) -> Command {
         let mut command = self.workspace.cargo(arguments);
         command
             .current_dir(self.directory.join("sources"))
@@ -31,12 +31,19 @@ impl<'w> Scratch<'w> {
         command
     }
 
-    pub(super) fn read(&self, file: &str) -> Result<String, String> {
+    /// Where `file` is that cargo has built for `purpose`.
+    pub fn built(&self, purpose: &str, file: &str) -> PathBuf {
+        self.directory.join(purpose).join(file)
+    }
+
+    /// The text of `file`, from the root of the workspace.
+    pub fn read(&self, file: &str) -> Result<String, String> {
         let path = self.path(file);
         fs::read_to_string(&path).map_err(|error| format!("reading {}: {error}", path.display()))
     }
 
-    pub(super) fn write(&self, file: &str, text: &str) -> Result<(), String> {
+    /// Makes `text` the text of `file`.
+    pub fn write(&self, file: &str, text: &str) -> Result<(), String> {
         let path = self.path(file);
         fs::write(&path, text).map_err(|error| format!("writing {}: {error}", path.display()))
     }

@@ -53,7 +53,7 @@ fn run(program: &str, meanwhile: impl FnOnce(&Machine)) {
         scope.spawn(|| {
             processor.start(0x4000, 0, Msr::from_raw(Msr::SF | Msr::ME));
             while !over.load(Ordering::Relaxed) {
-                if let Exit::Withheld { real, access, pc } = processor.run() {
+                if let Exit::Withheld { real, access, pc } = processor.run(|_| false) {
                     let by = Accessor::Processor { server: 0, pc };
                     let _: Result<_, _> = machine.ram.frames().wait_for(&Fault { real, access, by }, &over);
                 }
@@ -88,6 +88,32 @@ fn a_processor_starts_with_zeros_however_often() {
     for number in 0..32 {
         assert_eq!(processor.gpr(number), if number == 3 { 0x1234 } else { 0 }, "r{number}");
     }
+}
+
+/// It goes on in the guest after each hypercall that is answered inside, and is out as soon as somebody rings; the others are exits.
+#[test]
+fn a_processor_whose_hypercalls_are_answered_inside_leaves_when_it_is_rung() {
+    const UNTIL_RUNG: u64 = 1000;
+    let ram = Arc::new(GuestRam::new(Size::from_mib(16)).unwrap());
+    let emulated = Emulated::new(Model::Power8, 1, &ram, Order::MIN, None).unwrap();
+    let program = assemble("addi 5,5,1; sc 1; b .-8", 0x4000, Endian::Big).unwrap();
+    ram.write(0x4000, &program.bytes).unwrap();
+    let mut processor = emulated.processor(0);
+    processor.start(0x4000, 0, Msr::from_raw(Msr::SF | Msr::ME));
+    let seat = || format!("{:?}", emulated.shootdown.seat(0));
+    for round in 1..=3 {
+        let exit = processor.run(|processor| {
+            assert!(seat().contains("inside: true"), "{}", seat());
+            if processor.gpr(5) == round * UNTIL_RUNG {
+                emulated.lines[0].ring();
+            }
+            true
+        });
+        assert!(matches!(exit, Exit::Attention));
+        assert_eq!(processor.gpr(5), round * UNTIL_RUNG);
+        assert!(seat().contains("inside: false"), "{}", seat());
+    }
+    assert!(matches!(processor.run(|_| false), Exit::Hypercall));
 }
 
 #[test]

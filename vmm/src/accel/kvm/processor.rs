@@ -219,7 +219,7 @@ impl Processor for KvmProcessor {
         engine.note("clearing its segments", reset);
     }
 
-    fn run(&mut self) -> Exit {
+    fn run(&mut self, _answer_inside: impl FnMut(&mut Self) -> bool) -> Exit {
         if let Some(exit) = self.still_held() {
             return exit;
         }

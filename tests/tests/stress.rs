@@ -1,0 +1,167 @@
+//! `pteg stress`: it finds nothing where nothing is wrong, and everything that its guest does wrong on purpose.
+
+use guest_images::stress::Round;
+use power::insn::Endian;
+use serde_json::Value;
+use tests::{Ended, Guest, write_program};
+
+fn stress(arguments: &[&str]) -> Ended {
+    Guest::start([&["stress"], arguments].concat()).finish()
+}
+
+/// The first seed whose round has so many processors, this byte order, and a table that is resized or not.
+fn seed(processors: u32, endian: Endian, resizes: bool) -> String {
+    let fits = |seed: &u64| {
+        let round = Round::of_seed(*seed, processors);
+        (round.processors, round.endian, round.resizes) == (processors, endian, resizes)
+    };
+    (0..).find(fits).expect("there are seeds for all").to_string()
+}
+
+#[test]
+fn nothing_is_found_on_one_two_and_four_processors_in_either_byte_order() {
+    for processors in [1, 2, 4] {
+        for (endian, resizes) in [(Endian::Big, processors != 2), (Endian::Little, processors == 2)] {
+            let (vcpus, seed) = (processors.to_string(), seed(processors, endian, resizes));
+            let ended = stress(&["--vcpus", &vcpus, "--seconds", "1", "--seed", &seed]);
+            assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
+            for text in ["nothing found", "H_REMOVE ", "H_BULK_REMOVE ", "H_BLOCK_REMOVE "] {
+                assert!(ended.output.contains(text), "{text:?} is not in\n{}", ended.output);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_mistake_of_the_guests_own_is_found_and_found_again() {
+    for (plant, what) in [
+        ("stale", "through an entry that was gone"),
+        ("lost-c", "C after a store"),
+        ("foreign", "the memory of another page"),
+        ("lost-r", "R after an access"),
+    ] {
+        // One processor: what it does is a function of the seed, and so is where it is found.
+        let seed = seed(1, Endian::Little, false);
+        let arguments = [
+            "--vcpus", "1", "--seed", &seed, "--rounds", "1", "--accel", "emulated", "--plant", plant,
+        ];
+        let ended = stress(&arguments);
+        assert_eq!(ended.status, Some(1), "{}\n{}", ended.output, ended.errors);
+        let found = |ended: &Ended| {
+            let line = ended.output.lines().find(|line| line.contains("FOUND by processor 0"));
+            line.unwrap_or_else(|| panic!("nothing is found in\n{}", ended.output))
+                .to_owned()
+        };
+        assert!(found(&ended).contains(what), "{}", ended.output);
+        assert!(ended.output.contains("  processor 0 in operation "), "{}", ended.output);
+        let again = ended
+            .output
+            .lines()
+            .find_map(|line| line.strip_prefix("again: pteg stress "));
+        let again: Vec<&str> = again.unwrap_or_default().split(' ').collect();
+        assert_eq!(again, arguments);
+        assert_eq!(found(&stress(&again)), found(&ended));
+    }
+}
+
+#[test]
+fn a_seed_is_the_same_stream_again_and_another_seed_another() {
+    let file = write_program("stress", Endian::Big);
+    let hash = |seed: &str| {
+        let append = format!("exact=1 ms=0 operations=20000 resize=0 seed={seed}");
+        let path = file.path().to_str().expect("it is text");
+        let ended = Guest::start(["run", "--kernel", path, "--append", &append]).finish();
+        assert_eq!(ended.status, Some(0), "{}", ended.errors);
+        let hash = ended.output.lines().find_map(|line| line.split_once(" hash "));
+        hash.unwrap_or_else(|| panic!("there is no hash in\n{}", ended.output))
+            .1
+            .to_owned()
+    };
+    let first = hash("1");
+    assert_eq!(hash("1"), first);
+    assert_ne!(hash("2"), first);
+}
+
+#[test]
+fn a_round_is_a_line_of_json() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let file = directory.path().join("rounds.json");
+    let path = file.to_str().expect("it is text");
+    let arguments = [
+        "--vcpus",
+        "2",
+        "--seconds",
+        "4",
+        "--seed",
+        "5",
+        "--shard",
+        "2/3",
+        "--json",
+        path,
+    ];
+    let ended = stress(&arguments);
+    assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
+    let text = std::fs::read_to_string(&file).expect("it has been written");
+    let rounds: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let seeds: Vec<_> = rounds.iter().map(|round| round["seed"].as_u64()).collect();
+    assert_eq!(seeds, [Some(6), Some(9)]);
+    for round in &rounds {
+        assert_eq!((&round["version"], &round["passed"]), (&1.into(), &true.into()));
+        assert!(round["finding"].is_null(), "{round}");
+        let processors = Round::of_seed(round["seed"].as_u64().unwrap_or_default(), 2).processors;
+        assert_eq!(round["processors"], processors);
+        for count in ["operations", "accesses", "judged", "faults"] {
+            assert!(round["work"][count].as_u64() > Some(0), "{count}: {round}");
+        }
+        assert!(round["hypercalls"]["H_ENTER"]["count"].as_u64() > Some(0), "{round}");
+        assert!(
+            round["hypercalls"]["H_ENTER"]["seconds"].as_f64() > Some(0.0),
+            "{round}"
+        );
+    }
+
+    let planted = [
+        "--vcpus", "1", "--seed", "1", "--rounds", "1", "--plant", "lost-r", "--json", path,
+    ];
+    assert_eq!(stress(&planted).status, Some(1));
+    let text = std::fs::read_to_string(&file).expect("it has been written anew");
+    let round: Value = serde_json::from_str(&text).expect("it is one line");
+    assert_eq!((&round["passed"], &round["work"]), (&false.into(), &Value::Null));
+    let finding = round["finding"]["what"].as_str();
+    assert!(
+        finding.is_some_and(|what| what.contains("R after an access")),
+        "{round}"
+    );
+    assert!(
+        round["finding"]["last_calls"]
+            .as_array()
+            .is_some_and(|calls| !calls.is_empty()),
+        "{round}"
+    );
+}
+
+#[test]
+fn wrong_use_is_told_what_would_be_right() {
+    for (arguments, right) in [
+        (&["--vcpus", "0"][..], "from 1 to 16"),
+        (&["--vcpus", "17"], "from 1 to 16"),
+        (&["--seed", "1", "--shard", "3/2"], "2/8"),
+        (&["--shard", "1/2"], "--seed"),
+        (&["--rounds", "0"], "--rounds"),
+        (&["--seconds", "0"], "--seconds"),
+        (&["--plant", "nonsense"], "stale"),
+        (&["--json", "/nowhere/rounds.json"], "--json /nowhere/rounds.json"),
+    ] {
+        let ended = stress(arguments);
+        assert_eq!(ended.status, Some(2), "{arguments:?}: {}", ended.errors);
+        assert!(
+            ended.errors.starts_with("pteg: ") && ended.errors.contains(right),
+            "{arguments:?}: {}",
+            ended.errors
+        );
+        assert_eq!(ended.output, "", "{arguments:?}");
+    }
+}

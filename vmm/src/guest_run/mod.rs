@@ -1,0 +1,12 @@
+//! A guest program, run by a hypervisor that is a child of this program: pteg itself, or another one to compare it with.
+//!
+//! - [`Hypervisor`] (`hypervisor`): who runs it, and the words that tell it to.
+//! - [`running::Running`] (`running`): one run: what the guest says, line by line, and how it ended.
+//!
+//! That the hypervisor dies, hangs or says nothing sensible is a result here, and never an error. What is an error is that it cannot be started.
+
+mod hypervisor;
+mod running;
+
+pub(crate) use hypervisor::{Hypervisor, NoHypervisor, Task};
+pub(crate) use running::{Ended, Said};

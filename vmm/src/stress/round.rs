@@ -1,0 +1,292 @@
+//! One round: a guest in a child of this program, heard to its end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum as _;
+use guest_images::programs::Program;
+use guest_images::stress::{Plant, Round};
+use power::insn::Endian;
+use serde::Serialize;
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+use super::Error;
+use super::args::StressArgs;
+use super::said::{Told, Work, name};
+use super::ticker::Ticker;
+use crate::cli::AccelArg;
+use crate::guest_run::{Ended, Hypervisor, Said, Task};
+
+/// How long a guest may say nothing; it says something each second that it is given.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often the user is told, whatever the guest does.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The exit status of a pteg that finds fault with its command line.
+const WRONG_USE: i32 = 2;
+
+/// What came of a round.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Nothing was found.
+    Passed(Figures),
+    /// Something was.
+    Failed(Failure),
+}
+
+/// What a round came to that found nothing.
+#[derive(Debug)]
+pub(super) struct Figures {
+    /// What the processors did.
+    pub(super) work: Work,
+    /// The hypercalls that were made, by name.
+    pub(super) hypercalls: BTreeMap<String, Calls>,
+}
+
+/// What became of one hypercall's calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Calls {
+    /// How often it was made.
+    pub(super) count: u64,
+    /// How long all of them took; of those that pteg timed.
+    pub(super) seconds: f64,
+    /// How long one took at most.
+    pub(super) longest_seconds: f64,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub(super) struct Failure {
+    /// In a line.
+    pub(super) what: String,
+    /// The last hypercalls of each processor, the oldest first.
+    pub(super) last_calls: Vec<String>,
+    /// What pteg said on stderr, if it is pteg that failed.
+    pub(super) complaints: String,
+}
+
+/// Runs rounds.
+pub(super) struct Runner {
+    /// The guest of each byte order.
+    guests: [(Endian, NamedTempFile); 2],
+    accel: AccelArg,
+    plant: Option<Plant>,
+}
+
+impl Runner {
+    /// For what `args` say.
+    pub(super) fn new(args: &StressArgs) -> Result<Self, Error> {
+        let program = Program::by_name("stress").expect("it is one of them");
+        let guest = |endian| {
+            let mut file = NamedTempFile::new().map_err(Error::Guest)?;
+            file.write_all(&program.elf(endian)).map_err(Error::Guest)?;
+            Ok::<_, Error>((endian, file))
+        };
+        Ok(Self {
+            guests: [guest(Endian::Big)?, guest(Endian::Little)?],
+            accel: args.accel,
+            plant: args.plant.map(super::args::PlantArg::of_guest),
+        })
+    }
+
+    /// Runs `round` for so many milliseconds of its own clock.
+    pub(super) fn run(&self, round: &Round, milliseconds: u64, ticker: &mut Ticker) -> Result<Outcome, Error> {
+        let statistics = NamedTempFile::new().map_err(Error::Guest)?;
+        let accel = self.accel.to_possible_value().expect("none is hidden");
+        let flags = [
+            "--accel",
+            accel.get_name(),
+            "--hpt-order",
+            &round.table_order.to_string(),
+            "--no-profile",
+            "--stats-json",
+            &statistics.path().to_string_lossy(),
+        ];
+        let pteg = Hypervisor::myself(flags.map(str::to_owned).to_vec())?;
+        let mut words = round.words(milliseconds);
+        // KVM-PR sets C for loads, too.
+        if self.accel == AccelArg::Emulated || !cfg!(target_arch = "powerpc64") {
+            words += " exact=1";
+        }
+        if let Some(plant) = self.plant {
+            words += &format!(" plant={}", plant as u64);
+        }
+        let (_, guest) = &self.guests[usize::from(round.endian == Endian::Little)];
+        let mut running = pteg.start(&Task {
+            elf: guest.path(),
+            append: &words,
+            processors: round.processors,
+            memory_mib: round.memory_mib(),
+        })?;
+        let mut told = Told::default();
+        let mut heard = Instant::now();
+        let ended = loop {
+            match running.line(TICK).map_err(Error::Wait)? {
+                Said::Line(line) => {
+                    heard = Instant::now();
+                    if let Some(reached) = told.hear(&line) {
+                        ticker.reach(reached);
+                    }
+                }
+                Said::Ended(ended) => break ended,
+                Said::Nothing if heard.elapsed() > PATIENCE => {
+                    return Ok(Outcome::Failed(Failure::of(
+                        format!("the guest has said nothing for {} s", PATIENCE.as_secs()),
+                        told,
+                        String::new(),
+                    )));
+                }
+                Said::Nothing => {}
+            }
+            ticker.tick();
+        };
+        judge(told, ended, || {
+            timed(&fs::read_to_string(statistics.path()).unwrap_or_default())
+        })
+    }
+}
+
+impl Failure {
+    fn of(what: String, told: Told, complaints: String) -> Self {
+        Self {
+            what,
+            last_calls: told.last_calls,
+            complaints,
+        }
+    }
+}
+
+/// What a guest that has said `told` came to, whose pteg has `ended`.
+fn judge(told: Told, ended: Ended, timed: impl FnOnce() -> BTreeMap<String, Calls>) -> Result<Outcome, Error> {
+    let passed = told.verdict.as_deref() == Some("pass");
+    if passed && ended.status.success() {
+        let mut hypercalls = timed();
+        for &(number, count) in &told.calls {
+            hypercalls.entry(name(number)).or_default().count = count;
+        }
+        hypercalls.retain(|_, calls| calls.count > 0);
+        return Ok(Outcome::Passed(Figures {
+            work: told.work(),
+            hypercalls,
+        }));
+    }
+    if let Some(finding) = &told.finding {
+        return Ok(Outcome::Failed(Failure::of(finding.clone(), told, String::new())));
+    }
+    let what = match &told.verdict {
+        Some(verdict) if !passed => verdict.clone(),
+        Some(_) => format!("the guest has passed, but pteg did not end well: {}", ended.status),
+        None if ended.status.code() == Some(WRONG_USE) => return Err(Error::Refused(ended.complaints)),
+        None => format!("the guest ended without a verdict, pteg with {}", ended.status),
+    };
+    Ok(Outcome::Failed(Failure::of(what, told, ended.complaints)))
+}
+
+/// The times of hypercalls in the file of `--stats-json`; what is not there was not timed.
+fn timed(statistics: &str) -> BTreeMap<String, Calls> {
+    let statistics: Value = serde_json::from_str(statistics).unwrap_or_default();
+    let calls = statistics["hypercalls"]["calls"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let of = |call: &Value| {
+        let times = Calls {
+            count: 0,
+            seconds: call["seconds"].as_f64()?,
+            longest_seconds: call["longest_seconds"].as_f64()?,
+        };
+        Some((call["name"].as_str()?.to_owned(), times))
+    };
+    calls.iter().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn judged(lines: &[&str], status: i32, complaints: &str) -> Result<Outcome, Error> {
+        let mut told = Told::default();
+        for line in lines {
+            told.hear(line);
+        }
+        let ended = Ended {
+            status: ExitStatus::from_raw(status << 8),
+            complaints: complaints.to_owned(),
+        };
+        let statistics = r#"{"hypercalls":{"calls":[{"name":"H_REMOVE","count":9,"seconds":0.5,"longest_seconds":0.25},
+            {"name":"H_PUT_TERM_CHAR","count":9,"seconds":0.5,"longest_seconds":0.25}]}}"#;
+        judge(told, ended, || timed(statistics))
+    }
+
+    fn failure(lines: &[&str], status: i32, complaints: &str) -> Failure {
+        match judged(lines, status, complaints).unwrap() {
+            Outcome::Failed(failure) => failure,
+            Outcome::Passed(_) => panic!("{lines:?} {status}"),
+        }
+    }
+
+    #[test]
+    fn a_guest_that_passes_has_figures_of_the_guests_calls() {
+        let lines = [
+            "stress: hypercall 0x4 times 3",
+            "stress: hypercall 0x8 times 0",
+            "VERDICT stress: pass",
+        ];
+        let Outcome::Passed(figures) = judged(&lines, 0, "").unwrap() else {
+            panic!("it has passed");
+        };
+        let calls = Calls {
+            count: 3,
+            seconds: 0.5,
+            longest_seconds: 0.25,
+        };
+        assert_eq!(figures.hypercalls, BTreeMap::from([("H_REMOVE".to_owned(), calls)]));
+    }
+
+    #[test]
+    fn whatever_else_a_guest_does_is_found() {
+        let found = failure(
+            &["stress: finding by processor 0: it is so", "VERDICT stress: fail it"],
+            0,
+            "x",
+        );
+        assert_eq!(
+            (found.what.as_str(), found.complaints.as_str()),
+            ("by processor 0: it is so", "")
+        );
+        assert_eq!(failure(&["VERDICT stress: fail it"], 0, "x").complaints, "x");
+        assert!(
+            failure(&["VERDICT stress: pass"], 1, "x")
+                .what
+                .contains("did not end well")
+        );
+        assert!(failure(&[], 0, "").what.contains("without a verdict"));
+        assert!(failure(&["stress: "], 1, "").what.contains("without a verdict"));
+    }
+
+    #[test]
+    fn a_pteg_that_refuses_its_flags_is_no_finding() {
+        let error = judged(&[], 2, "pteg: --accel kvm: no\n").err().unwrap();
+        assert!(error.to_string().contains("--accel kvm: no"), "{error}");
+    }
+
+    #[test]
+    fn statistics_that_are_not_there_are_no_times() {
+        for text in [
+            "",
+            "x",
+            "{}",
+            r#"{"hypercalls":null}"#,
+            r#"{"hypercalls":{"calls":[{"name":3}]}}"#,
+        ] {
+            assert!(timed(text).is_empty(), "{text}");
+        }
+    }
+}

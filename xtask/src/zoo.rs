@@ -1,0 +1,187 @@
+//! `cargo xtask zoo`: mistakes of hypervisors, planted one after another in a copy of the sources (`xtask/zoo.txt`); `pteg stress` must find
+//! each within a minute.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use crate::mutants::list::{self, Mutant};
+use crate::mutants::scratch::Scratch;
+use crate::output::say;
+use crate::step::seconds;
+use crate::workspace::Workspace;
+
+/// The list, and that which it refers to, from the root of the workspace.
+const LIST: &str = "xtask/zoo.txt";
+const MUTANTS: &str = "hpt/mutants.txt";
+
+/// How long pteg looks for a mistake, by the guests' clocks.
+const SECONDS: &str = "60";
+
+/// The exit status of a pteg that has found something.
+const FOUND: i32 = 1;
+
+/// What a run of `pteg stress` came to.
+enum Looked {
+    /// It found something; what.
+    Found(String),
+    /// It found nothing.
+    Nothing,
+}
+
+/// Plants the mistakes called `names`, or all, and looks for each.
+pub fn run(workspace: &Workspace, names: &[&str]) -> ExitCode {
+    match try_run(workspace, names) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run(workspace: &Workspace, names: &[&str]) -> Result<bool, String> {
+    let mistakes = wanted(workspace, names)?;
+    let scratch = Scratch::new(workspace, "zoo")?;
+    say("    without any mistake first");
+    let pteg = build(&scratch)?;
+    if let Looked::Found(what) = look(&pteg, "10")? {
+        return Err(format!("pteg stress finds something without any mistake: {what}"));
+    }
+    let width = mistakes.iter().map(|mistake| mistake.name.len()).max().unwrap_or(0);
+    let mut missed = Vec::new();
+    for (n, mistake) in mistakes.iter().enumerate() {
+        let original = scratch.read(&mistake.file)?;
+        scratch.write(&mistake.file, &mistake.apply(&original)?)?;
+        let built = build(&scratch);
+        let began = Instant::now();
+        let looked = built.and_then(|pteg| look(&pteg, SECONDS));
+        scratch.write(&mistake.file, &original)?;
+        let took = seconds(began.elapsed());
+        let fate = match looked.map_err(|why| format!("{}: {why}", mistake.name))? {
+            Looked::Found(what) => format!("found in {took}: {what}"),
+            Looked::Nothing => {
+                missed.push(&*mistake.name);
+                format!("NOT FOUND in {took}")
+            }
+        };
+        say(&format!(
+            "[{:>2}/{}] {:width$}  {fate}",
+            n + 1,
+            mistakes.len(),
+            mistake.name
+        ));
+    }
+    let not = if missed.is_empty() {
+        String::new()
+    } else {
+        format!("; NOT FOUND: {}", missed.join(", "))
+    };
+    say(&format!(
+        "xtask: {} of {} mistakes found{not}",
+        mistakes.len() - missed.len(),
+        mistakes.len()
+    ));
+    Ok(missed.is_empty())
+}
+
+/// The mistakes of these names, or all.
+fn wanted(workspace: &Workspace, names: &[&str]) -> Result<Vec<Mutant>, String> {
+    let read = |list: &str| {
+        fs::read_to_string(workspace.root().join(list)).map_err(|error| format!("reading {list}: {error}"))
+    };
+    let mut all = parse(&read(LIST)?, &read(MUTANTS)?)?;
+    if let Some(name) = names
+        .iter()
+        .find(|name| all.iter().all(|mistake| mistake.name != **name))
+    {
+        let known: Vec<_> = all.iter().map(|mistake| &*mistake.name).collect();
+        return Err(format!("there is no mistake `{name}`; there are {}", known.join(", ")));
+    }
+    if !names.is_empty() {
+        all.retain(|mistake| names.contains(&&*mistake.name));
+    }
+    Ok(all)
+}
+
+/// The list `zoo`, which refers to `mutants`; those come first.
+fn parse(zoo: &str, mutants: &str) -> Result<Vec<Mutant>, String> {
+    let like = |line: &str| line.strip_prefix("like ").map(|name| name.trim().to_owned());
+    let names: Vec<String> = zoo.lines().filter_map(like).collect();
+    let own: Vec<&str> = zoo.lines().filter(|line| like(line).is_none()).collect();
+    let mut all = list::parse(mutants).map_err(|error| format!("{MUTANTS}: {error}"))?;
+    if let Some(name) = names.iter().find(|name| all.iter().all(|mutant| mutant.name != **name)) {
+        return Err(format!("{LIST}: {MUTANTS} has no mutant `{name}`"));
+    }
+    all.retain(|mutant| names.contains(&mutant.name));
+    all.extend(list::parse(&own.join("\n")).map_err(|error| format!("{LIST}: {error}"))?);
+    Ok(all)
+}
+
+/// Builds pteg from the copy as it is.
+fn build(scratch: &Scratch<'_>) -> Result<PathBuf, String> {
+    let mut cargo = scratch.cargo("build", &["build", "--locked", "--package", "vmm"]);
+    let output = cargo.output().map_err(|error| format!("starting cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(format!(
+            "building pteg failed:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
+    Ok(scratch.built("build", "debug/pteg"))
+}
+
+/// Runs `pteg stress` for so many seconds.
+fn look(pteg: &PathBuf, seconds: &str) -> Result<Looked, String> {
+    let output = Command::new(pteg)
+        .args(["stress", "--accel", "emulated", "--seed", "1", "--seconds", seconds])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .map_err(|error| format!("starting {}: {error}", pteg.display()))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match output.status.code() {
+        Some(0) => Ok(Looked::Nothing),
+        Some(FOUND) => {
+            let what = said
+                .lines()
+                .find_map(|line| line.split_once("FOUND "))
+                .map(|(_, what)| what);
+            Ok(Looked::Found(what.unwrap_or("it does not say what").to_owned()))
+        }
+        _ => Err(format!("pteg stress ended with {}", output.status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever changes a file that mistakes are planted in brings them along.
+    #[test]
+    fn each_mistake_changes_what_stands_in_its_file() {
+        let workspace = Workspace::of_process();
+        let all = wanted(&workspace, &[]).unwrap();
+        assert!(all.len() >= 20, "{}", all.len());
+        for mistake in all {
+            let text = fs::read_to_string(workspace.root().join(&mistake.file)).unwrap();
+            let changed = mistake
+                .apply(&text)
+                .unwrap_or_else(|why| panic!("{}: {why}", mistake.name));
+            assert_ne!(changed.trim_end(), text.trim_end(), "{}", mistake.name);
+        }
+    }
+
+    #[test]
+    fn what_is_like_a_mutant_must_be_one() {
+        const MUTANTS: &str = "mutant one\nin x\nwhy y\n- a\nmutant two\nin x\nwhy y\n- a\n";
+        let names = |zoo: &str| -> Vec<String> {
+            let all = parse(zoo, MUTANTS).unwrap();
+            all.into_iter().map(|mistake| mistake.name).collect()
+        };
+        assert_eq!(names("like two\nmutant own\nin x\nwhy y\n- a\n"), ["two", "own"]);
+        assert!(parse("like three\n", MUTANTS).unwrap_err().contains("three"));
+    }
+}
