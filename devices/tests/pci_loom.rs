@@ -104,6 +104,7 @@ impl World {
             first_message: FIRST_MESSAGE,
             messages: 1,
             memory: Box::new(|| StdArc::new(NoMemory)),
+            porter: None,
         });
         let mut slot = None;
         bridge

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use tied_child::Tied as _;
+
 use crate::Error;
 
 /// What recipes use of the machine that they run on.
@@ -37,10 +39,10 @@ impl Host {
         }
     }
 
-    /// A command that runs `program` of this host, speaking English, with nothing on stdin.
+    /// A command that runs `program` of this host, speaking English, with nothing on stdin. It does not outlive the thread that starts it, which is to wait for it.
     pub(crate) fn command(&self, program: &'static str) -> Command {
         let mut command = Command::new(program);
-        command.env("LC_ALL", "C").stdin(Stdio::null());
+        command.env("LC_ALL", "C").stdin(Stdio::null()).tied();
         // Also decides where `program` itself is looked for.
         match &self.search_path {
             Some(path) => command.env("PATH", path),

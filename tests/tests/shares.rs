@@ -11,7 +11,13 @@ use std::time::{Duration, Instant};
 use guest_images::programs::Program;
 use power::insn::Endian;
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{ElfFile, Ended, Guest, PATIENCE, pteg};
+use tests::{ElfFile, Ended, Guest, PATIENCE, Turns, pteg};
+
+/// Linux, one at a time.
+static TURNS: Turns = Turns::new(1);
+
+/// What BusyBox's prompt follows.
+const READY: &str = "Type exit to power off.";
 
 /// A guest that says hello and ends, with `share`.
 fn say_hello(share: &str) -> Ended {
@@ -34,12 +40,35 @@ fn servers(directory: &Path) -> Vec<Pid> {
     all.filter(serves).filter_map(Pid::from_raw).collect()
 }
 
-fn wait_until_nobody_serves(directory: &Path) {
+/// Otherwise it is `wrong`.
+fn wait_until(wrong: &str, is_right: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
-    while !servers(directory).is_empty() {
-        assert!(Instant::now() < deadline, "virtiofsd is still there");
+    while !is_right() {
+        assert!(Instant::now() < deadline, "{wrong}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn wait_until_nobody_serves(directory: &Path) {
+    wait_until("virtiofsd is still there", || servers(directory).is_empty());
+}
+
+/// Debian's kernel of the image, on its way to [`READY`].
+fn start(image: &str, flags: &[&str]) -> Guest {
+    let always = [
+        "run",
+        image,
+        "--accel",
+        "emulated",
+        "--append",
+        "quiet pteg.console=pipe",
+    ];
+    let mut command = pteg([&always, flags].concat());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Guest::spawn(&mut command)
 }
 
 /// Whether this host serves directories; if not, that is said. What is here ends with its guest.
@@ -100,6 +129,7 @@ fn a_guest_and_its_host_see_what_the_other_does_until_the_server_dies() {
     if !can_share() {
         return;
     }
+    let _turn = TURNS.take();
     let [ours, theirs] = [(), ()].map(|()| tempfile::tempdir().unwrap());
     let (ours, theirs) = (ours.path(), theirs.path());
     fs::write(ours.join("hello"), "hello from the host\n").unwrap();
@@ -111,23 +141,8 @@ fn a_guest_and_its_host_see_what_the_other_does_until_the_server_dies() {
         ours.to_str().unwrap().to_owned(),
         format!("{},tag=theirs,readonly", theirs.display()),
     ];
-    let mut command = pteg([
-        "run",
-        "debian",
-        "--accel",
-        "emulated",
-        "--smp",
-        "2",
-        "--append",
-        "quiet pteg.console=pipe",
-    ]);
-    command
-        .args(["--share", &shares[0], "--share", &shares[1]])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut guest = Guest::spawn(&mut command);
-    guest.wait_for("Type exit to power off.");
+    let mut guest = start("debian", &["--smp", "2", "--share", &shares[0], "--share", &shares[1]]);
+    guest.wait_for(READY);
     guest.shell("mkdir /share /theirs && mount -t virtiofs share /share && mount -t virtiofs theirs /theirs");
 
     assert_eq!(guest.shell("cat /share/hello"), "hello from the host\n");
@@ -178,4 +193,38 @@ fn a_guest_and_its_host_see_what_the_other_does_until_the_server_dies() {
     let told = ended.errors.lines().filter(|line| !line.contains("waits for the host"));
     assert_eq!(told.count(), 1, "{}", ended.errors);
     wait_until_nobody_serves(theirs);
+}
+
+#[test]
+fn a_guest_that_reboots_finds_its_share_again() {
+    if !can_share() {
+        return;
+    }
+    let _turn = TURNS.take();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("file"), "hello from the host\n").unwrap();
+    let mut guest = start("debian:6.12", &["--share", folder.to_str().unwrap()]);
+    let mut first_servers = Vec::new();
+    for life in ["first", "second"] {
+        guest.wait_for(READY);
+        guest.shell("mkdir /share && mount -t virtiofs share /share");
+        assert_eq!(guest.shell("cat /share/file"), "hello from the host\n");
+        guest.shell(&format!("echo {life} > /share/{life} && sync"));
+        assert_eq!(fs::read_to_string(folder.join(life)).unwrap(), format!("{life}\n"));
+        if life == "first" {
+            first_servers = servers(folder);
+            assert!(!first_servers.is_empty(), "virtiofsd runs");
+            // It is mounted, and a file is open, when the machine starts anew.
+            guest.send("exec 3</share/file; reboot -f\n");
+        }
+    }
+    wait_until("virtiofsd serves a guest that is gone", || {
+        servers(folder).iter().all(|pid| !first_servers.contains(pid))
+    });
+    guest.send("exit\n");
+    guest.close_input();
+    let ended = guest.finish();
+    assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
+    wait_until_nobody_serves(folder);
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use devices::bus::Bus;
 use devices::interrupt::Sources;
 use devices::nvram::Nvram;
-use devices::pci::{Bridge, PlugError};
+use devices::pci::{Bridge, PlugError, Porter};
 use devices::power_events::PowerEvents;
 use devices::reset::Reset;
 use devices::rtc::Rtc;
@@ -128,6 +128,8 @@ pub(crate) struct Parts {
     pub(crate) listener: Option<MakeListener>,
     /// The kernel, if that walks the table.
     pub(crate) kernel: Option<Arc<dyn KernelMemory>>,
+    /// Rings devices' doorbells for processors that are in the guest, if somebody can.
+    pub(crate) porter: Option<Arc<dyn Porter>>,
 }
 
 /// Makes a listener for the machine's table.
@@ -174,6 +176,7 @@ impl Machine {
             mut devices,
             listener,
             kernel,
+            porter,
         } = parts;
         let servers = wires.len();
         let processors = Arc::new(Processors::new(wires, traits.carriers));
@@ -187,7 +190,8 @@ impl Machine {
         };
         let pause = Arc::new(Pause::new(servers));
         let bus = Arc::<Bus>::default();
-        let pci = traits.has_pci.then(|| pci::bridge(&bus, &ram, &pause, &sources));
+        let bridge = || pci::bridge(&bus, &ram, &pause, &sources, porter);
+        let pci = traits.has_pci.then(bridge);
         if let Some(bridge) = &pci {
             devices.push(Arc::new(PciReset(Arc::clone(bridge))));
         }

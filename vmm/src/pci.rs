@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use devices::bus::Bus;
 use devices::interrupt::Sources;
-use devices::pci::{Bridge, Fittings, Function, SPACES, Socket};
+use devices::pci::{Bridge, Fittings, Function, Porter, SPACES, Socket};
 
 use crate::dma::GuestDma;
 use crate::memory::GuestRam;
@@ -15,7 +15,13 @@ use crate::sources::{FIRST_LINE, FIRST_MESSAGE, MESSAGES};
 pub(crate) type Plug = Box<dyn FnOnce(Socket) -> Arc<dyn Function> + Send>;
 
 /// A bridge on `bus`, with nothing behind it yet.
-pub(crate) fn bridge(bus: &Bus, ram: &Arc<GuestRam>, pause: &Arc<Pause>, sources: &Arc<dyn Sources>) -> Arc<Bridge> {
+pub(crate) fn bridge(
+    bus: &Bus,
+    ram: &Arc<GuestRam>,
+    pause: &Arc<Pause>,
+    sources: &Arc<dyn Sources>,
+    porter: Option<Arc<dyn Porter>>,
+) -> Arc<Bridge> {
     let dma = Arc::new(GuestDma::new(ram, pause));
     let bridge = Arc::new(Bridge::new(Fittings {
         sources: Arc::clone(sources),
@@ -23,6 +29,7 @@ pub(crate) fn bridge(bus: &Bus, ram: &Arc<GuestRam>, pause: &Arc<Pause>, sources
         first_message: FIRST_MESSAGE,
         messages: MESSAGES,
         memory: Box::new(move || Arc::clone(&dma) as Arc<_>),
+        porter,
     }));
     for space in SPACES {
         let window = Arc::new(bridge.window(space));

@@ -10,6 +10,7 @@ use clap::Args;
 use guest_images::{Cache, DiskImage, PreparedDisk, SecondStage, Stage, Stderr};
 use rustix::fs::seek;
 use rustix::io::Errno;
+use tied_child::Tied as _;
 
 use crate::images::ImageError;
 use crate::run::Error;
@@ -133,9 +134,10 @@ impl SecondStage for ThisProgram {
         command.arg("--disk").arg(disk(stage.disk, "format=raw")?);
         command.arg("--disk").arg(disk(stage.seed, "format=raw,readonly")?);
         command
-            .stdin(Stdio::null())
+            .stdin(stage.lock.try_clone().map_err(|error| error.to_string())?)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(Stdio::piped())
+            .tied();
         let mut child = Running(command.spawn().map_err(|error| error.to_string())?);
         let mut stderr = child.0.stderr.take().expect("it is piped");
         let complaints = thread::spawn(move || {

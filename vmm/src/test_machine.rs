@@ -258,6 +258,7 @@ fn machine_from(
         devices: Vec::new(),
         listener: None,
         kernel: None,
+        porter: None,
     };
     let traits = Traits {
         carriers,

@@ -89,13 +89,16 @@ pub enum OpenError {
     },
     /// A disk has sectors.
     #[error(
-        "{path} has {bytes} bytes; a disk has one sector at least and whole ones: `truncate -s %512` rounds a raw image up"
+        "{path} has {bytes} bytes; it would be a disk with sectors of {sector} bytes, one at least and whole ones: `truncate -s %{sector}` rounds \
+         a raw image up"
     )]
     Size {
         /// The image.
         path: PathBuf,
         /// Its size.
         bytes: u64,
+        /// What it must be a multiple of.
+        sector: u32,
     },
     /// The host's file system has blocks that are too large for a disk's.
     #[error(
@@ -186,21 +189,12 @@ pub fn open(options: &Options) -> Result<Arc<dyn Disk>, OpenError> {
     let disk: Arc<dyn Disk> = match format {
         Format::Raw => {
             let bytes = (&file).seek(SeekFrom::End(0)).map_err(read)?;
-            let block = match caching {
-                Caching::Cached => cached_block(&file).map_err(read)?,
-                Caching::Direct => direct_block(&file, path)?,
-            };
+            let block = block(&file, options)?;
             Arc::new(Raw::new(file, bytes, *access, block, was_detected))
         }
         Format::Qcow2 => Arc::new(Qcow2::open(file, path, *access, *caching)?),
     };
-    let bytes = disk.bytes();
-    if bytes == 0 || !bytes.is_multiple_of(u64::from(disk.grain().logical)) {
-        return Err(OpenError::Size {
-            path: path.clone(),
-            bytes,
-        });
-    }
+    check_size(path, disk.bytes(), disk.grain().logical)?;
     Ok(disk)
 }
 
@@ -219,14 +213,21 @@ pub fn check(options: &Options) -> Result<(), OpenError> {
         Some(format) => *format,
         None => File::open(path).and_then(|file| Format::detect(&file)).map_err(read)?,
     };
-    if options.caching == Caching::Direct {
-        direct_block(&file, path)?;
-    }
+    let sector = block(&file, options)?;
     let bytes = file.seek(SeekFrom::End(0)).map_err(read)?;
-    if format == Format::Raw && (bytes == 0 || !bytes.is_multiple_of(SECTOR)) {
+    match format {
+        Format::Raw => check_size(path, bytes, sector),
+        Format::Qcow2 => Ok(()),
+    }
+}
+
+/// Whether a disk can have `bytes` bytes, with sectors of `sector`.
+fn check_size(path: &Path, bytes: u64, sector: u32) -> Result<(), OpenError> {
+    if bytes == 0 || !bytes.is_multiple_of(sector.into()) {
         return Err(OpenError::Size {
-            path: path.clone(),
+            path: path.to_owned(),
             bytes,
+            sector,
         });
     }
     Ok(())
@@ -286,6 +287,18 @@ fn is_readable(path: &Path, source: &io::Error) -> bool {
     ) && File::open(path).is_ok()
 }
 
+/// What offsets and lengths of raw images must be multiples of.
+fn block(file: &File, options: &Options) -> Result<u32, OpenError> {
+    let Options { path, caching, .. } = options;
+    match caching {
+        Caching::Cached => cached_block(file).map_err(|source| OpenError::Open {
+            path: path.clone(),
+            source,
+        }),
+        Caching::Direct => direct_block(file, path),
+    }
+}
+
 /// What offsets and lengths must be multiples of in the page cache. There any would do to be read and written, but a block device discards and makes zeros
 /// in its own blocks alone.
 fn cached_block(file: &File) -> io::Result<u32> {
@@ -313,4 +326,21 @@ fn direct_block(file: &File, path: &Path) -> Result<u32, OpenError> {
         });
     }
     Ok(bytes.max(SECTOR as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_has_whole_sectors() {
+        let said = |bytes, sector| {
+            let error = check_size(Path::new("disk"), bytes, sector).err()?;
+            Some(error.to_string())
+        };
+        assert_eq!((said(512, 512), said(8192, 4096)), (None, None));
+        assert!(said(0, 512).is_some() && said(513, 512).is_some());
+        let odd = said(4608, 4096).unwrap();
+        assert!(odd.contains("4608 bytes") && odd.contains("truncate -s %4096"), "{odd}");
+    }
 }

@@ -278,3 +278,21 @@ fn past_the_page_cache_the_disk_is_the_same() {
     disk.write_zeroes(0, 2 * block as u64, Space::Kept).unwrap();
     assert!(fs::read(&path).unwrap().iter().all(|&byte| byte == 0));
 }
+
+/// In the page cache and past it, where blocks may be larger.
+#[test]
+fn what_is_checked_is_what_is_opened() {
+    for bytes in [0, 511, 512, 4608, 8192] {
+        for caching in [Caching::Cached, Caching::Direct] {
+            // One for each: a lock may outlast its file while another test starts a program.
+            let directory = directory();
+            let options = Options {
+                caching,
+                ..options(&raw(&directory, bytes))
+            };
+            let [opened, checked] =
+                [open(&options).map(drop), check(&options)].map(|done| done.map_err(|why| why.to_string()));
+            assert_eq!(checked, opened, "{bytes} bytes");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use power::rtas::RtasStatus;
 
 use super::bar::Decoder;
 use super::config::{Access, Config, MsixPlace};
+use super::doorbells::Doorbells;
 use super::lines::Lines;
 use super::messages::{Assigned, Change, Pool, SourceNumber};
 use super::msix::window_bytes;
@@ -19,7 +20,7 @@ use super::sync::{Mutex, RwLock};
 use super::tce::TceTable;
 use super::window::Translated;
 use super::windows::{Free, Place, Space};
-use super::{Bar, Function, Identity, Socket};
+use super::{Bar, Function, Identity, Porter, Socket};
 use crate::bus::Registers;
 use crate::dma::Dma;
 use crate::interrupt::Sources;
@@ -36,6 +37,8 @@ pub struct Fittings {
     pub messages: u32,
     /// Makes the guest's memory by real address, for each function one.
     pub memory: MakeMemory,
+    /// Who rings the functions' doorbells for processors; `None`: their stores are all calls.
+    pub porter: Option<Arc<dyn Porter>>,
 }
 
 /// Makes memory for a device.
@@ -108,6 +111,7 @@ impl Bridge {
             first_message,
             messages,
             memory,
+            porter,
         } = fittings;
         Self {
             shared: Arc::new(Shared {
@@ -115,6 +119,7 @@ impl Bridge {
                 sources,
                 pool: Mutex::new(Pool::new(first_message, messages)),
                 routes: RwLock::new(Routes::default()),
+                doorbells: porter.map(Doorbells::new),
             }),
             ports: std::array::from_fn(|_| OnceLock::new()),
             plugging: Mutex::new(Plugging {
@@ -154,6 +159,7 @@ impl Bridge {
             pending: (window_bytes(vectors) / 2) as u32,
         });
         let identity = function.identity();
+        let doorbells = function.doorbells();
         let config = Config::new(&identity, &bars, &function.capabilities(), msix)
             .ok_or(PlugError::Function("its capabilities take more than 192 bytes"))?;
         let port = Arc::new(Port::new(
@@ -164,6 +170,9 @@ impl Bridge {
             table,
         ));
         coming.arrive(&port);
+        if let Some(all) = &self.shared.doorbells {
+            all.add(device as u8, doorbells);
+        }
         assert!(place.set(port).is_ok(), "places are taken in their order");
         let places = bars.iter().map(|(decoder, at)| Place {
             bar: decoder.number,

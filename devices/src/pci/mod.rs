@@ -11,12 +11,15 @@
 //! | `lines.rs` | four interrupt lines that all devices share |
 //! | `windows.rs` | where the bridge lies: real addresses, bus addresses, and the first place of each BAR |
 //! | `routes.rs` | which BAR is at a bus address |
+//! | `doorbells.rs` | stores that a kernel takes for the function |
 //! | `port.rs` | one function in its place: the state above under one lock |
 //! | `bridge.rs` | all of them: configuration accesses, interrupts by RTAS, the windows as [`Registers`](crate::bus::Registers) |
 //! | `tce.rs` | the table of translation control entries, and its hypercalls |
 //! | `window.rs` | [`Dma`] through that table |
 
 use std::sync::Arc;
+
+use vmm_sys_util::eventfd::EventFd;
 
 use crate::dma::Dma;
 
@@ -30,6 +33,7 @@ pub use windows::{Place, SPACES, Space, Window};
 mod bar;
 mod bridge;
 mod config;
+mod doorbells;
 mod lines;
 mod messages;
 mod msix;
@@ -67,6 +71,26 @@ pub struct Bar {
     pub space: Space,
 }
 
+/// A place in a function's window at which a store, of whatever value and size, rings an event descriptor and does nothing else.
+pub struct Doorbell {
+    /// Number of the (first) BAR.
+    pub bar: usize,
+    /// Offset in its window.
+    pub offset: u64,
+    /// What is rung.
+    pub event: Arc<EventFd>,
+}
+
+/// Who can ring for a processor that is in the guest, so that it need not leave it: a kernel.
+pub trait Porter: Send + Sync {
+    /// From here on a store that begins at real address `real` rings `event`, and is seen by nobody else. Whether it will: if not, it is a store like any
+    /// other, which the function takes in its window.
+    fn hang(&self, real: u64, event: &EventFd) -> bool;
+
+    /// No more. When it returns, no such store is under way.
+    fn take_down(&self, real: u64, event: &EventFd);
+}
+
 /// What a device is to the bus. The bridge has its configuration space, its BARs, its MSI-X capability, table and pending bits, and
 /// its INTA line. All of it is called by processors' threads, with no lock of the bridge held: it returns soon.
 pub trait Function: Send + Sync {
@@ -94,6 +118,11 @@ pub trait Function: Send + Sync {
 
     /// Stores as many.
     fn store_capability(&self, _number: usize, _offset: usize, _from: &[u8]) {}
+
+    /// Where a store does no more than [`Self::store`] would by ringing: such a store may ring without a call. Asked once, when it is plugged in.
+    fn doorbells(&self) -> Vec<Doorbell> {
+        Vec::new()
+    }
 
     /// The bus is reset: it is as after power-on.
     fn reset(&self);

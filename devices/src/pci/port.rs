@@ -3,8 +3,10 @@
 //! | order | lock | taken while holding |
 //! |---|---|---|
 //! | 1 | a port's state | nothing |
-//! | 2 | the routes, the pool of sources, a line | a port's state; the routes are looked into with nothing held |
-//! | 3 | what [`Sources`] takes | a port's state, and with it at most a line |
+//! | 2 | the doorbells | a port's state |
+//! | 3 | the routes, the pool of sources, a line | a port's state; the routes are looked into with nothing held, or with the doorbells |
+//! | 4 | what [`Sources`] takes | a port's state, and with it at most a line |
+//! | 4 | what [`Porter`](super::Porter) takes | a port's state and the doorbells |
 //!
 //! The function itself is called with none of them held, so it may use its [`Slot`] whenever it likes, and so may its other threads.
 //!
@@ -19,6 +21,7 @@ use power::rtas::RtasStatus;
 
 use super::bar::Decoder;
 use super::config::{Access, Config};
+use super::doorbells::Doorbells;
 use super::lines::Lines;
 use super::messages::{Assigned, Change, MessageKind, Pool, SourceNumber};
 use super::msix::{Entry, Msix};
@@ -38,6 +41,8 @@ pub(super) struct Shared {
     pub(super) lines: Lines,
     pub(super) pool: Mutex<Pool>,
     pub(super) routes: RwLock<Routes>,
+    /// If somebody can ring them.
+    pub(super) doorbells: Option<Doorbells>,
 }
 
 /// A function in its place.
@@ -227,7 +232,11 @@ impl Port {
                 .write()
                 .expect("nothing panics with the routes locked");
             routes.replace(self.device, &decoded);
+            drop(routes);
             state.decoded = decoded;
+            if let Some(doorbells) = &self.shared.doorbells {
+                doorbells.follow(&self.shared.routes);
+            }
         }
         self.is_master
             .store(state.config.commands(command::MASTER), Ordering::Release);

@@ -2,7 +2,7 @@
 //! number has the access, and of its BARs the one with the lowest number.
 
 use super::bar::Decoder;
-use super::windows::Space;
+use super::windows::{SPACES, Space};
 
 /// A BAR that decodes.
 #[derive(Debug)]
@@ -51,6 +51,17 @@ impl Routes {
             bar: route.decoder.number,
             offset: at - route.at,
         })
+    }
+
+    /// The real address that leads to `target`, if one does: its BAR decodes, in one of the bridge's windows, and no other BAR has the address.
+    pub(super) fn real(&self, target: Target) -> Option<u64> {
+        let is_its = |route: &&Route| (route.device, route.decoder.number) == (target.device, target.bar);
+        let at = self.0.iter().find(is_its)?.at.checked_add(target.offset)?;
+        let leads_there = |space: &Space| self.find(*space, at, 1) == Some(target);
+        SPACES
+            .into_iter()
+            .filter(leads_there)
+            .find_map(|space| space.window().real_of(at))
     }
 }
 

@@ -101,6 +101,12 @@ impl Window {
         self.real..self.real + self.bytes
     }
 
+    /// The real address that leads to bus address `at`, if this window does.
+    pub(super) fn real_of(self, at: u64) -> Option<u64> {
+        let offset = at.checked_sub(self.bus).filter(|&offset| offset < self.bytes)?;
+        Some(self.real + offset)
+    }
+
     /// Bus address of the one at `offset` of the window.
     pub(super) const fn bus_at(self, offset: u64) -> u64 {
         self.bus + offset

@@ -1,12 +1,13 @@
 //! An event descriptor: somebody rings, the thread of a device wakes.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 
-use rustix::event::{EventfdFlags, eventfd};
+use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
 /// Rings of one kind. Rings that come before anybody has looked are one.
-pub struct Kick(OwnedFd);
+pub struct Kick(Arc<EventFd>);
 
 impl Kick {
     /// One that has not been rung.
@@ -14,18 +15,23 @@ impl Kick {
     /// # Errors
     /// The host has no descriptors left.
     pub fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?))
+        Ok(Self(Arc::new(EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC)?)))
     }
 
     /// Rings; it never waits.
     pub fn ring(&self) {
         // It fails for a count that is full, which nobody reaches, and which would be a ring as well.
-        _ = rustix::io::write(self.0.as_fd(), &1_u64.to_ne_bytes());
+        _ = self.0.write(1);
     }
 
     /// Takes all rings back; whether there was one.
     pub fn take(&self) -> bool {
-        rustix::io::read(self.0.as_fd(), &mut [0; 8]).is_ok()
+        self.0.read().is_ok()
+    }
+
+    /// The descriptor, for somebody else who rings.
+    pub fn event(&self) -> &Arc<EventFd> {
+        &self.0
     }
 }
 

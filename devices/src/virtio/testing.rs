@@ -391,7 +391,7 @@ pub(crate) struct Machine {
 const COMMON: u64 = 0;
 const ISR: u64 = 0x1000;
 const DEVICE: u64 = 0x2000;
-const NOTIFY: u64 = 0x3000;
+pub(crate) const NOTIFY: u64 = 0x3000;
 
 /// VIRTIO_F_VERSION_1 and VIRTIO_RING_F_EVENT_IDX.
 pub(crate) const VERSION_1: u64 = 1 << 32;

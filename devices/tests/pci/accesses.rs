@@ -179,6 +179,7 @@ fn what_does_not_fit_is_not_plugged_in() {
         bars: bars.to_vec(),
         vectors,
         capabilities: Vec::new(),
+        doorbells: Vec::new(),
     };
     let mut refused = |shape| matches!(world.plug(shape), Err(PlugError::Function(_)));
     assert!(refused(shape(&[bar(6, Space::Memory32, 0x1000)], 0)));

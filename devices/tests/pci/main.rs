@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod accesses;
+mod doorbells;
 mod interrupts;
 mod strange;
 mod world;

@@ -1,11 +1,15 @@
 //! A bridge with functions that are register files, and what it does to the machine around it.
 
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use devices::bus::Registers;
 use devices::dma::{BadAddress, Dma, DmaError};
 use devices::interrupt::Sources;
-use devices::pci::{Bar, Bridge, Fittings, Function, Identity, Plugged, Socket, Space};
+use devices::pci::{Bar, Bridge, Doorbell, Fittings, Function, Identity, Plugged, Porter, Socket, Space};
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 /// Sources of the lines.
 pub const FIRST_LINE: u32 = 0x1001;
@@ -65,9 +69,40 @@ impl Dma for Memory {
     }
 }
 
+/// A kernel that can ring, as KVM does: each place has one doorbell at most.
+#[derive(Default)]
+pub struct Kernel {
+    /// Real addresses, and what is rung there.
+    hung: Mutex<BTreeMap<u64, RawFd>>,
+    pub refuses: AtomicBool,
+}
+
+impl Kernel {
+    pub fn hung(&self) -> BTreeMap<u64, RawFd> {
+        self.hung.lock().unwrap().clone()
+    }
+}
+
+impl Porter for Kernel {
+    fn hang(&self, real: u64, event: &EventFd) -> bool {
+        if self.refuses.load(Ordering::Relaxed) {
+            return false;
+        }
+        let before = self.hung.lock().unwrap().insert(real, event.as_raw_fd());
+        assert_eq!(before, None, "one hangs there: {real:#x}");
+        true
+    }
+
+    fn take_down(&self, real: u64, event: &EventFd) {
+        let hung = self.hung.lock().unwrap().remove(&real);
+        assert_eq!(hung, Some(event.as_raw_fd()), "it does not hang there: {real:#x}");
+    }
+}
+
 /// A function whose windows hold what is stored to them.
 pub struct RegisterFile {
     pub socket: Socket,
+    pub events: Vec<Arc<EventFd>>,
     shape: Shape,
     windows: Mutex<Vec<Vec<u8>>>,
     /// The accesses that came: BAR, offset, length.
@@ -82,10 +117,12 @@ pub struct Shape {
     pub bars: Vec<(usize, Bar)>,
     pub vectors: u16,
     pub capabilities: Vec<Vec<u8>>,
+    /// BAR and offset of each.
+    pub doorbells: Vec<(usize, u64)>,
 }
 
 impl Default for Shape {
-    /// A window of each kind, and three vectors.
+    /// A window of each kind, three vectors, and no doorbells.
     fn default() -> Self {
         Self {
             bars: vec![
@@ -95,6 +132,7 @@ impl Default for Shape {
             ],
             vectors: 3,
             capabilities: vec![vec![0x55; 6]],
+            doorbells: Vec::new(),
         }
     }
 }
@@ -121,7 +159,9 @@ impl RegisterFile {
                 .find(|(n, _)| *n == number)
                 .map_or(0, |(_, bar)| bar.bytes.min(0x2000))
         };
+        let event = |_| Arc::new(EventFd::new(EFD_NONBLOCK).unwrap());
         Self {
+            events: shape.doorbells.iter().map(event).collect(),
             windows: Mutex::new((0..6).map(|number| vec![0; size(number) as usize]).collect()),
             socket,
             shape,
@@ -182,6 +222,16 @@ impl Function for RegisterFile {
         }
     }
 
+    fn doorbells(&self) -> Vec<Doorbell> {
+        let all = self.shape.doorbells.iter().zip(&self.events);
+        let doorbell = |(&(bar, offset), event): (&(usize, u64), &Arc<EventFd>)| Doorbell {
+            bar,
+            offset,
+            event: Arc::clone(event),
+        };
+        all.map(doorbell).collect()
+    }
+
     fn reset(&self) {
         *self.resets.lock().unwrap() += 1;
         self.socket.slot.set_line(false);
@@ -193,12 +243,14 @@ pub struct World {
     pub bridge: Arc<Bridge>,
     pub functions: Vec<Arc<RegisterFile>>,
     pub ear: Arc<Ear>,
+    pub kernel: Arc<Kernel>,
 }
 
 impl World {
     /// With a function of each of `shapes`.
     pub fn new(shapes: &[Shape]) -> Self {
         let ear = Arc::new(Ear::default());
+        let kernel = Arc::new(Kernel::default());
         let memory: Arc<dyn Dma> = Arc::new(Memory(Mutex::new(vec![0xaa; 0x1_0000])));
         let bridge = Bridge::new(Fittings {
             sources: Arc::clone(&ear) as Arc<_>,
@@ -206,11 +258,13 @@ impl World {
             first_message: FIRST_MESSAGE,
             messages: MESSAGES,
             memory: Box::new(move || Arc::clone(&memory)),
+            porter: Some(Arc::clone(&kernel) as Arc<_>),
         });
         let mut world = Self {
             bridge: Arc::new(bridge),
             functions: Vec::new(),
             ear,
+            kernel,
         };
         for shape in shapes {
             world.plug(shape.clone()).unwrap();

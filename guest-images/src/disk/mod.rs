@@ -74,6 +74,8 @@ pub struct Stage<'a> {
     pub memory_mib: u32,
     /// The guest's processors.
     pub processors: u32,
+    /// Keeps others out of the cache as long as somebody has it: a program that runs the guest has it on its stdin, and reads nothing from it.
+    pub lock: File,
 }
 
 /// Who runs guests.
@@ -259,6 +261,10 @@ impl DiskImage {
                 seed: &seed,
                 memory_mib: MEMORY_MIB,
                 processors: PROCESSORS,
+                lock: lock.share().map_err(|source| Error::Lock {
+                    path: cache.root().join("lock"),
+                    source,
+                })?,
             },
         )?;
         for path in [seed, stage_initrd, modules, directory.join("busybox")] {
@@ -446,6 +452,7 @@ mod tests {
             seed: nowhere,
             memory_mib: 1,
             processors: 1,
+            lock: tempfile::tempfile().unwrap(),
         };
         run_second_stage(&Silent, says, &stage)
     }

@@ -96,6 +96,7 @@ macro_rules! devices {
             files: &[File::Kernel("debian:6.12"), FOREVER],
             on: On::One(Accelerator::Kvm),
             says: &["each finds what the other has left", "Powering off."],
+            shown: &["stores that came to pteg: "],
             // The host gets an interface for the network card. Nobody has seen it on the others, and it takes long.
             places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, Pages::Small)),
             patience: Duration::from_secs(5400),

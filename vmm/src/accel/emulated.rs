@@ -112,6 +112,7 @@ impl Accelerator for Emulated {
             devices: Vec::new(),
             listener: Some(Box::new(listener)),
             kernel: None,
+            porter: None,
         }
     }
 

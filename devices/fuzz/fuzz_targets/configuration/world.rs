@@ -154,6 +154,7 @@ impl World {
             first_message: FIRST_MESSAGE,
             messages: MESSAGES,
             memory: Box::new(move || Arc::clone(&for_devices) as _),
+            porter: None,
         }));
         let echo = Arc::<Echo>::default();
         let (mut made_transport, mut made_registers) = (None, None);

@@ -10,7 +10,17 @@ pub(super) const PLACE: u64 = 0x1000;
 pub(super) const BAR_BYTES: u64 = 4 * PLACE;
 
 /// Bytes from a queue's notification address to the next one's.
-pub(super) const NOTIFY_STEP: u64 = 4;
+const NOTIFY_STEP: u64 = 4;
+
+/// The queue that a store at `offset` of the place of notifications names.
+pub(super) const fn queue_at(offset: u64) -> usize {
+    (offset / NOTIFY_STEP) as usize
+}
+
+/// Offset in the BAR of the notification address of `queue`.
+pub(super) const fn notification(queue: usize) -> u64 {
+    3 * PLACE + queue as u64 * NOTIFY_STEP
+}
 
 /// A structure, by its place in the BAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

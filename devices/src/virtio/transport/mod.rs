@@ -18,7 +18,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
-use capabilities::{BAR, BAR_BYTES, NOTIFY_STEP, Structure, WINDOW, Window};
+use capabilities::{BAR, BAR_BYTES, Structure, WINDOW, Window, notification, queue_at};
 use common::Stored;
 pub(super) use common::{Common, Phase};
 use numbers::{FIRST_DEVICE, ISR_CONFIGURATION, ISR_QUEUE, NO_VECTOR, SUBSYSTEM, VENDOR, feature};
@@ -26,7 +26,7 @@ use numbers::{FIRST_DEVICE, ISR_CONFIGURATION, ISR_QUEUE, NO_VECTOR, SUBSYSTEM, 
 use super::kick::Kick;
 use super::{Device, Layout, Queue};
 use crate::dma::Dma;
-use crate::pci::{Bar, Function, Identity, Socket, Space};
+use crate::pci::{Bar, Doorbell, Function, Identity, Socket, Space};
 
 /// What a device is to be like.
 pub struct Fittings {
@@ -307,12 +307,23 @@ impl Function for Transport {
             Some((Structure::Device, offset)) => shared.device.store_config(offset, from),
             // The queue is named by the address; its number, which is stored, says the same.
             Some((Structure::Notify, offset)) => {
-                if let Some(kick) = shared.kicks.get((offset / NOTIFY_STEP) as usize) {
+                if let Some(kick) = shared.kicks.get(queue_at(offset)) {
                     kick.ring();
                 }
             }
             Some((Structure::Isr, _)) | None => {}
         }
+    }
+
+    fn doorbells(&self) -> Vec<Doorbell> {
+        let kicks = self.shared.kicks.iter().enumerate();
+        kicks
+            .map(|(queue, kick)| Doorbell {
+                bar: BAR,
+                offset: notification(queue),
+                event: Arc::clone(kick.event()),
+            })
+            .collect()
     }
 
     fn load_capability(&self, number: usize, offset: usize, into: &mut [u8]) {

@@ -7,7 +7,7 @@ use std::thread;
 use proptest::prelude::*;
 
 use super::*;
-use crate::virtio::testing::{EVENT_INDEX, Machine, VERSION_1};
+use crate::virtio::testing::{EVENT_INDEX, Machine, NOTIFY, VERSION_1};
 use crate::virtio::{Queue, Worker};
 
 /// Gives back what it reads, in queue 0; queue 1 makes it fail, or panic, or wait.
@@ -134,6 +134,21 @@ fn a_driver_leads_a_device_through_its_life() {
         }
     }
     assert!(machine.told.try_recv().is_err());
+}
+
+/// Whoever rings the event descriptors takes the driver's stores for the device.
+#[test]
+fn each_queue_has_a_doorbell_where_the_driver_notifies_of_it() {
+    let machine = Machine::new(echo().0);
+    let doorbells = machine.transport.doorbells();
+    let mut drivers = machine.start(0, &[8, 4]);
+    assert_eq!(doorbells.len(), drivers.len());
+    for ((number, driver), doorbell) in (0..).zip(&mut drivers).zip(&doorbells) {
+        assert_eq!((doorbell.bar, doorbell.offset), (0, NOTIFY + 4 * u64::from(number)));
+        driver.offer(&[&[5]], &[1]).unwrap();
+        doorbell.event.write(1).unwrap();
+        assert_eq!(machine.wait_for_used(number, driver).bytes, [5]);
+    }
 }
 
 #[test]

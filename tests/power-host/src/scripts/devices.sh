@@ -22,7 +22,7 @@ says() {
 gives_away() {
     pteg ctl socket balloon | grep -q "^in the balloon *$1"
 }
-rm -f disk sent returned said output socket
+rm -f disk sent returned said output socket stats
 dd if=/dev/urandom of=disk bs=4096 count=512 2>/dev/null
 sums=$(md5sum <disk)
 dd if=/dev/urandom of=sent bs=4096 count=256 2>/dev/null
@@ -34,7 +34,7 @@ tunctl -t tap0 >/dev/null && ifconfig tap0 10.7.7.1 netmask 255.255.255.0 up || 
 nc -l -p 7 -e cat sent &
 nc -l -p 8 -e sh -c 'cat >returned' &
 # Watchdogs bark at a slow host.
-pteg run --accel $accel --irqchip $irqchip --smp 2 --mem 512M --control socket --disk disk,format=raw --net tap=tap0,mac=52:54:00:07:07:02 \
+pteg run --accel $accel --irqchip $irqchip --smp 2 --mem 512M --control socket --stats-json stats --disk disk,format=raw --net tap=tap0,mac=52:54:00:07:07:02 \
     --rng --balloon --virtio-console said --kernel debian-6.12.vmlinux --initrd forever.initrd \
     --append 'console=hvc0 quiet pteg.console=pipe nowatchdog rcupdate.rcu_cpu_stall_suppress=1' >output 2>&1 </dev/null &
 pteg=$!
@@ -58,6 +58,10 @@ wait
 cmp sent returned || fail "what the network brings is not what was sent"
 seq 300 >expected
 tr -d '\r' <said | cmp - expected || fail "the second console has not got all"
+# The kernel takes notifications: of the disk alone there were more than this.
+stores=$(sed -n 's/.*"device_stores": *\([0-9]*\).*/\1/p' stats)
+[ "$stores" -lt 2048 ] || fail "processors leave the guest to notify devices: $stores stores"
+echo "stores that came to pteg: $stores"
 tunctl -d tap0 >/dev/null
 grep 'Powering off' output
 echo "each finds what the other has left"

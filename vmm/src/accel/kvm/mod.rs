@@ -4,6 +4,7 @@
 //! - `processor` is one processor, `wire` how others reach it.
 //! - `errand` is what a processor does for us inside the guest: it flushes shadows; `prices` says when that is the better way.
 //! - `irqchip` is the kernel's interrupt controller, if that is to serve the guest; else ours moves each wire's line.
+//! - `porter` has the kernel ring devices' doorbells.
 //! - `ram` is the kernel's part where guest memory is taken away, withheld (`withheld`), or stores to it are noted; `ways` has other ways to
 //!   do the first, for figures.
 //! - `shared` is what they have in common; `registers` and `segments` are what KVM has of the guest.
@@ -15,6 +16,7 @@
 mod engine;
 mod errand;
 mod irqchip;
+mod porter;
 mod prices;
 mod processor;
 mod ram;
@@ -32,6 +34,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, Once};
 
 use devices::interrupt::Sources;
+use devices::pci;
 use devices::xics::Trigger;
 use hpt::{Current, Discard, Kick, Marking, Refused, Shootdown, Table};
 use kvm_bindings::{KVM_CAP_PPC_PAPR, kvm_ppc_smmu_info};
@@ -50,6 +53,7 @@ use crate::memory::{GuestRam, MemoryError};
 use crate::terminal;
 use errand::Errands;
 use irqchip::{Irqchip, Pins};
+use porter::Porter;
 pub(crate) use processor::KvmProcessor;
 use ram::Ram;
 use shared::{Modes, Shared};
@@ -119,6 +123,7 @@ pub(crate) struct Kvm {
     pvr: u32,
     smmu: kvm_ppc_smmu_info,
     irqchip: Option<Arc<Irqchip>>,
+    porter: Option<Arc<Porter>>,
     ram: Arc<Ram>,
 }
 
@@ -243,6 +248,7 @@ impl Kvm {
             wires,
             shared,
             irqchip,
+            porter: Porter::new(vm).map(Arc::new),
             ram: Arc::new(ram),
         })
     }
@@ -273,6 +279,10 @@ impl Accelerator for Kvm {
                 .collect(),
             listener: None,
             kernel: Some(Arc::clone(&self.ram) as Arc<dyn KernelMemory>),
+            porter: self
+                .porter
+                .as_ref()
+                .map(|porter| Arc::clone(porter) as Arc<dyn pci::Porter>),
         }
     }
 
