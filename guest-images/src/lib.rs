@@ -10,6 +10,7 @@
 mod apt;
 mod archive;
 mod cache;
+pub mod conformance;
 mod deb;
 mod disk;
 mod error;

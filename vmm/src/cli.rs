@@ -11,6 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory as _, Parser, Subcommand, ValueEnum}
 use power::model::Model;
 
 use crate::config_file::{self, Mistake, Origins, Source};
+use crate::conformance::{self, ConformanceArgs};
 use crate::ctl::{self, CtlArgs};
 use crate::disks::DiskArg;
 use crate::doctor;
@@ -42,7 +43,7 @@ Exit status:
          ctl: the run did what it was asked for
   1      the guest could not be started, died, rebooted with --no-reboot, or ended
          in a way that it did not choose; doctor: something is to be changed;
-         stress: something was found;
+         conformance: a case failed; stress: something was found;
          ctl: the run could not do it, not now, or does not answer
   2      wrong use, an input that no machine could run, or a flag that insists
          on what this machine has not;
@@ -63,6 +64,14 @@ Examples:
   pteg ctl vm.sock powerdown
   pteg ctl vm.sock reset
   pteg ctl vm.sock stop";
+
+const CONFORMANCE_EXAMPLES: &str = "\
+Examples:
+  pteg conformance
+  pteg conformance --filter h_enter/ --endian little --page 4K
+  pteg conformance --tap results.tap --junit results.xml
+  pteg conformance --against qemu
+  pteg conformance --emit-elf programs";
 
 /// What the user wants.
 #[derive(Debug, Subcommand)]
@@ -100,6 +109,14 @@ pub(crate) enum Command {
     /// Check a file with flags for pteg run --config, as TOML: docs/configuration.md says how it is written.
     Config(ConfigArgs),
 
+    /// Run the conformance cases of hypercalls and translation
+    ///
+    /// Run guests that go through named cases: for each hypercall its flags, statuses and edges, and what accesses through the page table come
+    /// to, each decided by a section of the manuals. A line for each case is said on stdout, and a table at the end. Exit status 0: no case has failed;
+    /// 1: some have, or could not be run.
+    #[command(after_help = CONFORMANCE_EXAMPLES)]
+    Conformance(ConformanceArgs),
+
     /// Say what this machine can do for guests, and what to change
     ///
     /// Say what this machine can do for guests: a line for each finding, with what to change where something is to be
@@ -126,6 +143,7 @@ impl Command {
             Self::Config(ConfigArgs {
                 command: ConfigCommand::Check { file },
             }) => Ok(config_file::check(&file)),
+            Self::Conformance(args) => Ok(conformance::run(&args)?),
             Self::Doctor(args) => doctor::run(&args).map_err(run::Error::Doctor),
             Self::Stress(args) => Ok(stress::run(&args)),
         }
@@ -459,7 +477,7 @@ pub(crate) enum PanicArg {
 }
 
 /// Checks `--smp`.
-fn smp(text: &str) -> Result<u32, String> {
+pub(crate) fn smp(text: &str) -> Result<u32, String> {
     within(text, 1, 64, "processors")
 }
 
@@ -621,7 +639,7 @@ pub(crate) fn run_definition() -> clap::Command {
 
 fn answer(error: clap::Error, words: &[OsString]) -> Answer {
     let named = words.get(1).and_then(|word| word.to_str());
-    let command = ["config", "ctl", "doctor", "image", "stress"]
+    let command = ["config", "conformance", "ctl", "doctor", "image", "stress"]
         .into_iter()
         .find(|&command| named == Some(command));
     Answer::Line {

@@ -13,12 +13,12 @@ mod carriers;
 mod cli;
 mod config;
 mod config_file;
+mod conformance;
 mod control;
 mod ctl;
 mod disks;
 mod dma;
 mod doctor;
-#[expect(dead_code, reason = "its first user comes next")]
 mod guest_run;
 mod host;
 mod hypercall;

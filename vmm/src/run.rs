@@ -28,6 +28,7 @@ use crate::carriers;
 use crate::cli::{AccelArg, RunArgs};
 use crate::config::{self, Config, ConfigError, Guest};
 use crate::config_file::Origins;
+use crate::conformance;
 use crate::control;
 use crate::disks::{self, DiskError};
 use crate::host::Host;
@@ -124,6 +125,9 @@ pub(crate) enum Error {
     /// What `pteg doctor` found.
     #[error("writing what was found")]
     Doctor(#[source] io::Error),
+    /// Conformance.
+    #[error(transparent)]
+    Conformance(#[from] conformance::Error),
     /// A socket.
     #[error(transparent)]
     Socket(SocketError),
@@ -187,6 +191,7 @@ impl Error {
     fn is_input(&self) -> bool {
         match self {
             Self::InFile { is_input, .. } => *is_input,
+            Self::Conformance(error) => error.is_misuse(),
             Self::Config(_) | Self::Accelerator(_) | Self::Nvram { .. } | Self::Copy(CopyError::IsThere(_)) => true,
             Self::Copy(CopyError::Write { .. }) => false,
             Self::Image(ImageError::NoDisk { .. } | ImageError::NeedsDisk { .. }) => true,

@@ -12,7 +12,7 @@ mod page_table;
 mod partition;
 mod resize;
 mod steps;
-mod words;
+pub(crate) mod words;
 
 use super::script::Script;
 use steps::Steps;

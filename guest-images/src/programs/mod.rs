@@ -14,7 +14,8 @@
 
 pub(crate) mod elf;
 mod facilities;
-mod hypercalls;
+pub(crate) mod hypercalls;
+pub(crate) mod layout;
 mod litmus;
 pub mod old_mappings;
 mod page_faults;
@@ -225,17 +226,33 @@ impl Program {
 
     /// The program as an ELF file of the given byte order.
     pub fn elf(&self, endian: Endian) -> Vec<u8> {
-        let source = [
-            &format!(".equ BASE,{BASE:#x}\n.equ AREAS,{AREAS:#x}\n"),
-            &entry("entry", "start", endian),
-            &RUNTIME.concat(),
-            &(self.source)(endian),
-            &format!("program_name: .asciz \"{}\"\nprogram_end:\n", self.name),
-        ];
-        let source = source.map(String::as_str).join("\n");
-        let program = assemble(&source, BASE, endian).unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        elf::executable(&program.bytes, BASE, END, endian)
+        build(self.name, &(self.source)(endian), endian)
     }
+}
+
+/// Firmware for machines that start it at real address 0x100 with the device tree's address in r3, and have put a program where it
+/// belongs: it starts the program, and does nothing else. It is to lie at real address 0.
+pub fn boot_rom() -> Vec<u8> {
+    let source =
+        format!(".org 0x100\n    lis r12,{BASE:#x}@ha\n    addi r12,r12,{BASE:#x}@l\n    mtctr r12\n    bctr\n");
+    assemble(&source, 0, Endian::Big).expect("it is right").bytes
+}
+
+/// The program `name` as an ELF file: the runtime, and the program's own part in assembler text, which has `main`.
+pub(crate) fn build(name: &str, source: &str, endian: Endian) -> Vec<u8> {
+    let source = [
+        &format!(".equ BASE,{BASE:#x}\n.equ AREAS,{AREAS:#x}\n"),
+        &entry("entry", "start", endian),
+        &RUNTIME.concat(),
+        source,
+        &format!("program_name: .asciz \"{name}\"\nprogram_end:\n"),
+    ];
+    let program = assemble(&source.join("\n"), BASE, endian).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(
+        (program.bytes.len() as u64) < AREAS - BASE,
+        "{name} does not end before the areas"
+    );
+    elf::executable(&program.bytes, BASE, END, endian)
 }
 
 #[cfg(test)]
@@ -250,6 +267,18 @@ mod tests {
                 assert!(bytes < AREAS - BASE, "{}: {bytes} bytes", program.name);
             }
         }
+    }
+
+    #[test]
+    fn the_boot_rom_goes_where_programs_begin() {
+        let rom = boot_rom();
+        assert!(rom[..0x100].iter().all(|&byte| byte == 0));
+        let words: Vec<u32> = rom[0x100..]
+            .chunks(4)
+            .map(|word| u32::from_be_bytes(word.try_into().unwrap()))
+            .collect();
+        // lis r12,0x40; addi r12,r12,0; mtctr r12; bctr
+        assert_eq!(words, [0x3d80_0040, 0x398c_0000, 0x7d89_03a6, 0x4e80_0420]);
     }
 
     #[test]

@@ -9,10 +9,9 @@
 //! remembers until the segment goes.
 
 mod keys;
-mod layout;
 mod steps;
 
-use layout::{ALL_PAGES, Page, SEGMENT_SIZES, Segment, SegmentBytes};
+use super::layout::{ALL_PAGES, Page, SEGMENT_SIZES, Segment, SegmentBytes};
 use steps::{Access, FOUND, MODE_DATA, MODE_PROBLEM, MODE_SUPERVISOR, Outcome, Steps};
 
 /// Memory that nobody else uses: two places where a page of any size may lie.

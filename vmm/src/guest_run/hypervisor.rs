@@ -3,17 +3,21 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use guest_images::programs;
+use tempfile::NamedTempFile;
 
 use super::running::Running;
 
 /// QEMU's program for machines of this kind.
 const QEMU: &str = "qemu-system-ppc64";
 
-/// The machine that QEMU makes: no firmware, which needs seconds to start, and pages of all sizes that pteg has.
-const QEMU_MACHINE: &str = "pseries,x-vof=on,cap-hpt-max-page-size=16M";
+/// The machine that QEMU makes: programs are put where they belong, and there are pages of all sizes that pteg has.
+const QEMU_MACHINE: &str = "pseries,kernel-addr=0,cap-hpt-max-page-size=16M";
 
 /// Somebody who runs guest programs.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub(crate) enum Hypervisor {
     Qemu {
         /// The program.
         program: PathBuf,
+        /// What it is given as firmware: its own takes seconds, and hands over nothing that a program of ours could read.
+        boot_rom: Arc<NamedTempFile>,
     },
 }
 
@@ -56,6 +62,9 @@ pub(crate) enum NoHypervisor {
         "there is no {QEMU} in PATH: install it (Debian: qemu-system-ppc), or put the directory that has it into PATH"
     )]
     NoQemu,
+    /// Its firmware could not be written.
+    #[error("writing firmware for {QEMU} into {}", env::temp_dir().display())]
+    BootRom(#[source] io::Error),
     /// It does not start.
     #[error("starting {}", program.display())]
     Start {
@@ -80,10 +89,23 @@ impl Hypervisor {
     /// The QEMU that is first in PATH.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or its firmware cannot be written.
     pub(crate) fn qemu() -> Result<Self, NoHypervisor> {
         let program = in_path(QEMU, env::var_os("PATH").as_deref()).ok_or(NoHypervisor::NoQemu)?;
-        Ok(Self::Qemu { program })
+        Self::qemu_at(program)
+    }
+
+    /// The QEMU that lies at `program`.
+    ///
+    /// # Errors
+    /// Its firmware cannot be written.
+    pub(crate) fn qemu_at(program: PathBuf) -> Result<Self, NoHypervisor> {
+        let boot_rom = NamedTempFile::new().and_then(|mut file| {
+            file.write_all(&programs::boot_rom())?;
+            Ok(file)
+        });
+        let boot_rom = Arc::new(boot_rom.map_err(NoHypervisor::BootRom)?);
+        Ok(Self::Qemu { program, boot_rom })
     }
 
     /// What `--version` says, in one line.
@@ -116,10 +138,11 @@ impl Hypervisor {
                     .args(flags);
                 "--"
             }
-            Self::Qemu { .. } => {
+            Self::Qemu { boot_rom, .. } => {
                 command.args(["-M", QEMU_MACHINE, "-cpu", "power8", "-accel", "tcg"]);
                 command.args(["-m", &memory, "-smp", &processors]);
                 command.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
+                command.arg("-bios").arg(boot_rom.path());
                 "-"
             }
         };
@@ -133,7 +156,7 @@ impl Hypervisor {
 
     fn program(&self) -> &Path {
         match self {
-            Self::Pteg { program, .. } | Self::Qemu { program } => program,
+            Self::Pteg { program, .. } | Self::Qemu { program, .. } => program,
         }
     }
 
@@ -190,11 +213,17 @@ mod tests {
             words(&pteg, &task("from=3")),
             "run --mem 256M --smp 4 --accel emulated --kernel guest.elf --append from=3"
         );
-        let qemu = Hypervisor::Qemu { program: QEMU.into() };
+        let qemu = Hypervisor::qemu_at(QEMU.into()).unwrap();
+        let Hypervisor::Qemu { boot_rom, .. } = &qemu else {
+            panic!("{qemu:?}");
+        };
         assert_eq!(
             words(&qemu, &task("from=3")),
-            "-M pseries,x-vof=on,cap-hpt-max-page-size=16M -cpu power8 -accel tcg -m 256M -smp 4 \
-             -nodefaults -no-reboot -display none -serial stdio -kernel guest.elf -append from=3"
+            format!(
+                "-M pseries,kernel-addr=0,cap-hpt-max-page-size=16M -cpu power8 -accel tcg -m 256M -smp 4 \
+                 -nodefaults -no-reboot -display none -serial stdio -bios {} -kernel guest.elf -append from=3",
+                boot_rom.path().display()
+            )
         );
         assert!(!words(&qemu, &task("")).contains("append"));
     }
@@ -211,9 +240,7 @@ mod tests {
 
     #[test]
     fn one_that_is_not_there_is_named() {
-        let nobody = Hypervisor::Qemu {
-            program: "/nowhere/qemu".into(),
-        };
+        let nobody = Hypervisor::qemu_at("/nowhere/qemu".into()).unwrap();
         let error = nobody.start(&task("")).err().unwrap();
         assert_eq!(error.to_string(), "starting /nowhere/qemu");
         assert!(nobody.version().is_err());

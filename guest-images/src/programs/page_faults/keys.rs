@@ -2,8 +2,8 @@
 //! class, in either state, and to no others.
 
 use super::HERE;
-use super::layout::{ALL_PAGES, Segment};
 use super::steps::{Access, FOUND, MODE_PROBLEM, MODE_SUPERVISOR, Outcome, Steps};
+use crate::programs::layout::{ALL_PAGES, Segment};
 
 /// Classes: one with low bits alone, one with high ones as well, and the last. The code of the accesses is of class 0.
 const CLASSES: [u64; 3] = [3, 9, 31];

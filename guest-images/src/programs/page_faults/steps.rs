@@ -1,6 +1,6 @@
 //! The steps that lists of page faults are made of: accesses with their outcomes, and hypercalls.
 
-use super::layout::{ALL_PAGES, Page, Segment, SegmentBytes};
+use crate::programs::layout::{ALL_PAGES, Page, Segment, SegmentBytes};
 use crate::programs::script::{Operand, Script};
 
 /// Where the page of code is mapped: in a segment of its own, which `slbia` spares.

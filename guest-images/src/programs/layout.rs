@@ -5,17 +5,17 @@ use std::fmt;
 
 /// Sizes of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SegmentBytes {
+pub(crate) enum SegmentBytes {
     Mib256,
     Tib1,
 }
 
 /// Every segment size.
-pub(super) const SEGMENT_SIZES: [SegmentBytes; 2] = [SegmentBytes::Mib256, SegmentBytes::Tib1];
+pub(crate) const SEGMENT_SIZES: [SegmentBytes; 2] = [SegmentBytes::Mib256, SegmentBytes::Tib1];
 
 /// A page by its segment's page size, its own, and the encodings of both.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     base_shift: u32,
     actual_shift: u32,
     /// L and LP of `slbmte`'s RS.
@@ -34,7 +34,7 @@ const fn page(base_shift: u32, actual_shift: u32, in_segment: u64, in_entry: u64
 }
 
 /// Every pair of sizes.
-pub(super) const ALL_PAGES: [Page; 6] = [
+pub(crate) const ALL_PAGES: [Page; 6] = [
     page(12, 12, 0, 0),
     page(12, 16, 0, 0x7000),
     page(12, 24, 0, 0x3_8000),
@@ -46,12 +46,12 @@ pub(super) const ALL_PAGES: [Page; 6] = [
 impl Page {
     /// Where in its segment the page is accessed: in the third page of its own size, and there in the second of its
     /// segment's, if it has a second one.
-    pub(super) fn place(self) -> u64 {
+    pub(crate) fn place(self) -> u64 {
         (2 << self.actual_shift) + self.offset_of_access()
     }
 
     /// The same from the page's first byte.
-    pub(super) fn offset_of_access(self) -> u64 {
+    pub(crate) fn offset_of_access(self) -> u64 {
         let second = if self.actual_shift > self.base_shift {
             1 << self.base_shift
         } else {
@@ -61,7 +61,7 @@ impl Page {
     }
 
     /// log2 of its segment's page size and of its own.
-    pub(super) fn shifts(self) -> [u32; 2] {
+    pub(crate) fn shifts(self) -> [u32; 2] {
         [self.base_shift, self.actual_shift]
     }
 
@@ -90,13 +90,13 @@ impl fmt::Display for Page {
 
 /// A virtual segment, and the place among the effective ones where the program puts it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     size: SegmentBytes,
     vsid: u64,
 }
 
 impl Segment {
-    pub(super) fn new(size: SegmentBytes, vsid: u64) -> Self {
+    pub(crate) fn new(size: SegmentBytes, vsid: u64) -> Self {
         Self { size, vsid }
     }
 
@@ -116,7 +116,7 @@ impl Segment {
     }
 
     /// Effective address of its first byte: one for each size.
-    pub(super) fn first_address(self) -> u64 {
+    pub(crate) fn first_address(self) -> u64 {
         match self.size {
             SegmentBytes::Mib256 => 0x0000_1234_5000_0000,
             SegmentBytes::Tib1 => 0xd000_4500_0000_0000,
@@ -124,17 +124,17 @@ impl Segment {
     }
 
     /// RS of `slbmte` without keys and N.
-    pub(super) fn rs(self, page: Page) -> u64 {
+    pub(crate) fn rs(self, page: Page) -> u64 {
         (self.b() << 62) | (self.vsid << (self.shift() - 16)) | page.in_segment
     }
 
     /// RB of `slbmte`: valid, at an index of its own for each size.
-    pub(super) fn rb(self) -> u64 {
+    pub(crate) fn rb(self) -> u64 {
         self.first_address() | (1 << 27) | (3 + self.b())
     }
 
     /// RB of `slbie`.
-    pub(super) fn rb_of_slbie(self) -> u64 {
+    pub(crate) fn rb_of_slbie(self) -> u64 {
         self.first_address() | (self.b() << 25)
     }
 
@@ -143,7 +143,7 @@ impl Segment {
     }
 
     /// Primary hash of the page at `address`.
-    pub(super) fn hash(self, page: Page, address: u64) -> u64 {
+    pub(crate) fn hash(self, page: Page, address: u64) -> u64 {
         let number = self.offset(address) >> page.base_shift;
         let vsid = match self.size {
             SegmentBytes::Mib256 => self.vsid,
@@ -153,7 +153,7 @@ impl Segment {
     }
 
     /// Doubleword 0 of the valid entry for the page at `address`.
-    pub(super) fn v(self, page: Page, address: u64) -> u64 {
+    pub(crate) fn v(self, page: Page, address: u64) -> u64 {
         let virtual_address = (u128::from(self.vsid) << self.shift()) | u128::from(self.offset(address));
         let whole_pages = virtual_address & !((1 << page.base_shift) - 1);
         let avpn = ((whole_pages >> 23) as u64) << 7;
@@ -162,7 +162,7 @@ impl Segment {
     }
 
     /// Doubleword 1 for memory: `r` has the real address of the page and its PP bits.
-    pub(super) fn r(page: Page, r: u64) -> u64 {
+    pub(crate) fn r(page: Page, r: u64) -> u64 {
         r | page.in_entry | 0x10
     }
 }

@@ -1,0 +1,41 @@
+//! `H_PROD`, `H_CEDE` and `H_CONFER`, as far as a processor can do them alone.
+
+use super::{Case, Cases, cell};
+use crate::programs::hypercalls::words::{H_CEDE, H_CONFER, H_PROD, PARAMETER, SUCCESS};
+
+const PROD: &str = "LoPAR, Shared Processor LPAR Option, 11.3.5 H_PROD";
+const CEDE: &str = "LoPAR, Shared Processor LPAR Option, 11.3.3 H_CEDE";
+const CONFER: &str = "LoPAR, Shared Processor LPAR Option, 11.3.4 H_CONFER";
+
+pub(super) fn add(cases: &mut Cases) {
+    cases.add(Case::new("h_prod/itself_then_h_cede", CEDE), |case| {
+        case.hcall("H_PROD", H_PROD, [cell("servers")]).status(SUCCESS);
+        // It would sleep for ever.
+        case.answers("H_CEDE", H_CEDE, [0; 0], SUCCESS);
+    });
+    cases.add(Case::new("h_prod/twice_is_once", PROD), |case| {
+        for _ in 0..2 {
+            case.hcall("H_PROD", H_PROD, [cell("servers")]).status(SUCCESS);
+        }
+        case.answers("H_CEDE", H_CEDE, [0; 0], SUCCESS);
+    });
+    cases.add(Case::new("h_cede/until_the_decrementer", CEDE), |case| {
+        case.call("H_CEDE", "cede_for", [0x1000]).status(SUCCESS);
+    });
+    for (name, processor) in [("nobody", 0x1234), ("all_ones", u64::MAX)] {
+        cases.add(Case::new(format!("h_prod/{name}"), PROD), |case| {
+            case.answers("H_PROD", H_PROD, [processor], PARAMETER);
+        });
+    }
+    cases.add(Case::new("h_confer/to_all", CONFER), |case| {
+        case.answers("H_CONFER", H_CONFER, [u64::MAX, 0], SUCCESS);
+    });
+    cases.add(Case::new("h_confer/nobody", CONFER), |case| {
+        case.answers("H_CONFER", H_CONFER, [0x1234, 0], PARAMETER);
+    });
+    cases.add(Case::new("h_confer/itself_after_h_prod", CONFER), |case| {
+        case.hcall("H_PROD", H_PROD, [cell("servers")]).status(SUCCESS);
+        case.hcall("H_CONFER", H_CONFER, [cell("servers"), 0.into()])
+            .status(SUCCESS);
+    });
+}

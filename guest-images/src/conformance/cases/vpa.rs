@@ -1,0 +1,113 @@
+//! `H_REGISTER_VPA`: areas of a processor.
+
+use super::{Case, Cases, HERE, Operand, cell};
+use crate::programs::hypercalls::words::{H_REGISTER_VPA, PARAMETER, RESOURCE, SUCCESS};
+
+const SECTION: &str = "LoPAR, Shared Processor LPAR Option, 11.3.2 H_REGISTER_VPA";
+
+/// Functions: what is registered or taken back.
+const VPA: u64 = 1 << 45;
+const TRACE_LOG: u64 = 2 << 45;
+const SLB_SHADOW: u64 = 3 << 45;
+const NO_VPA: u64 = 5 << 45;
+const NO_TRACE_LOG: u64 = 6 << 45;
+const NO_SLB_SHADOW: u64 = 7 << 45;
+
+/// An area's bytes from its beginning on, of its size: two bytes for a VPA, four for others, at 4.
+fn size(case: &mut Case, at: u64, bytes: u32) {
+    for (offset, byte) in (4..).zip(bytes.to_be_bytes()) {
+        case.call("the size of an area", "poke_byte", [at + offset, byte.into()]);
+    }
+}
+
+/// A VPA's size is in the first two of those bytes.
+fn vpa_size(case: &mut Case, at: u64, bytes: u16) {
+    size(case, at, u32::from(bytes) << 16);
+}
+
+fn call(case: &mut Case, function: u64, at: u64, status: u64) {
+    let arguments: [Operand; 3] = [function.into(), cell("servers"), at.into()];
+    case.answers("H_REGISTER_VPA", H_REGISTER_VPA, arguments, status);
+}
+
+/// A case that begins with nothing registered.
+fn new_case(name: &str) -> Case {
+    let mut case = Case::new(format!("h_register_vpa/{name}"), SECTION);
+    for function in [NO_SLB_SHADOW, NO_TRACE_LOG, NO_VPA] {
+        call(&mut case, function, 0, SUCCESS);
+    }
+    case
+}
+
+pub(super) fn add(cases: &mut Cases) {
+    let (at, other) = (HERE, HERE + 0x1000);
+    cases.add(new_case("vpa/and_back"), |case| {
+        vpa_size(case, at, 640);
+        call(case, VPA, at, SUCCESS);
+        call(case, NO_VPA, 0, SUCCESS);
+    });
+    cases.add(new_case("vpa/twice"), |case| {
+        for at in [at, other] {
+            vpa_size(case, at, 640);
+            call(case, VPA, at, SUCCESS);
+        }
+        call(case, NO_VPA, 0, SUCCESS);
+    });
+    cases.add(new_case("vpa/up_to_the_end_of_4k"), |case| {
+        vpa_size(case, at + 0x1000 - 640, 640);
+        call(case, VPA, at + 0x1000 - 640, SUCCESS);
+        call(case, NO_VPA, 0, SUCCESS);
+    });
+    for (name, at, bytes) in [
+        ("too_small", at, 639),
+        ("size_0", at, 0),
+        ("across_4k", at + 0x1000 - 512, 640),
+        ("larger_than_4k", at, 4097),
+        ("alignment", at + 8, 640),
+    ] {
+        cases.add(new_case(&format!("vpa/{name}")), |case| {
+            vpa_size(case, at, bytes);
+            call(case, VPA, at, PARAMETER);
+        });
+    }
+    for (name, function) in [("vpa", VPA), ("trace_log", TRACE_LOG), ("slb_shadow", SLB_SHADOW)] {
+        cases.add(new_case(&format!("{name}/past_memory")), |case| {
+            call(case, function, 1 << 50, PARAMETER);
+        });
+        cases.add(new_case(&format!("{name}/of_nobody")), |case| {
+            vpa_size(case, at, 640);
+            case.answers("H_REGISTER_VPA", H_REGISTER_VPA, [function, 0x1234, at], PARAMETER);
+        });
+    }
+    for (name, function, taken_back, bytes) in [
+        ("trace_log", TRACE_LOG, NO_TRACE_LOG, 48),
+        ("slb_shadow", SLB_SHADOW, NO_SLB_SHADOW, 16),
+    ] {
+        cases.add(new_case(&format!("{name}/without_vpa")), |case| {
+            size(case, other, bytes);
+            call(case, function, other, RESOURCE);
+        });
+        cases.add(new_case(&format!("{name}/keeps_vpa")), |case| {
+            vpa_size(case, at, 640);
+            call(case, VPA, at, SUCCESS);
+            size(case, other, bytes);
+            call(case, function, other, SUCCESS);
+            call(case, NO_VPA, 0, RESOURCE);
+            call(case, taken_back, 0, SUCCESS);
+            call(case, NO_VPA, 0, SUCCESS);
+        });
+        cases.add(new_case(&format!("{name}/too_small")), |case| {
+            vpa_size(case, at, 640);
+            call(case, VPA, at, SUCCESS);
+            size(case, other, if function == TRACE_LOG { 47 } else { 7 });
+            call(case, function, other, PARAMETER);
+            call(case, NO_VPA, 0, SUCCESS);
+        });
+    }
+    for (name, function) in [("reserved_0", 0), ("reserved_4", 4 << 45)] {
+        cases.add(new_case(&format!("function/{name}")), |case| {
+            vpa_size(case, at, 640);
+            call(case, function, at, PARAMETER);
+        });
+    }
+}

@@ -1,0 +1,67 @@
+//! Results in the Test Anything Protocol, version 14.
+
+use std::io::{self, Write};
+
+use super::outcome::Outcome;
+
+/// Writes results as they come.
+pub(super) struct Tap<W> {
+    to: W,
+    written: usize,
+}
+
+impl<W: Write> Tap<W> {
+    /// There will be as many results as `plan`.
+    pub(super) fn new(mut to: W, plan: usize) -> io::Result<Self> {
+        write!(to, "TAP version 14\n1..{plan}\n")?;
+        Ok(Self { to, written: 0 })
+    }
+
+    /// The next result.
+    pub(super) fn write(&mut self, name: &str, section: &str, outcome: &Outcome) -> io::Result<()> {
+        self.written += 1;
+        let number = self.written;
+        match outcome {
+            Outcome::Pass => writeln!(self.to, "ok {number} - {name}"),
+            Outcome::Skip(why) => writeln!(self.to, "ok {number} - {name} # SKIP {}", escaped(why)),
+            Outcome::Fail(why) => write!(
+                self.to,
+                "not ok {number} - {name}\n  ---\n  message: {}\n  section: {}\n  ...\n",
+                quoted(why),
+                quoted(section)
+            ),
+        }?;
+        self.to.flush()
+    }
+}
+
+/// A text behind a directive: a number sign would begin another.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('#', "\\#")
+}
+
+/// A scalar of YAML in double quotes, which are escaped as in JSON.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text is one in JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_result_is_a_test_point() {
+        let mut said = Vec::new();
+        let mut tap = Tap::new(&mut said, 3).unwrap();
+        tap.write("a/one", "LoPAR", &Outcome::Pass).unwrap();
+        tap.write("a/two", "LoPAR", &Outcome::Fail("r3 \"x\"\u{1}\nok 9".to_owned()))
+            .unwrap();
+        tap.write("a/three", "LoPAR", &Outcome::Skip("no #1".to_owned()))
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(said).unwrap(),
+            "TAP version 14\n1..3\nok 1 - a/one\nnot ok 2 - a/two\n  ---\n  \
+             message: \"r3 \\\"x\\\"\\u0001\\nok 9\"\n  section: \"LoPAR\"\n  ...\nok 3 - a/three # SKIP no \\#1\n"
+        );
+    }
+}
