@@ -2,8 +2,8 @@
 //! guests never see (LoPAR, Logical Partitioning Option, "Page Frame Table Access").
 //!
 //! A holder may wait for a grace period. So whoever waits for a lock must be outside the guest (a
-//! hypercall is), and must hold no other lock: several locks are only ever *tried* (`gather.rs`,
-//! `block.rs`).
+//! hypercall is, unless [`Port::enters_inside`](crate::Port::enters_inside) lets it stay), and must hold no other lock: several locks
+//! are only ever *tried* (`gather.rs`, `block.rs`).
 
 use power::hpte::{HpteR, HpteV};
 

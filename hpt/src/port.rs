@@ -104,7 +104,8 @@ impl Hpt {
 /// What one processor may do to the guest's table: a method a hypercall. Arguments are register words as the guest
 /// gave them; each is checked here.
 ///
-/// A processor is outside its [`Seat`](crate::Seat) while it is in a hypercall.
+/// A processor is outside its [`Seat`](crate::Seat) while it is in a hypercall, but for one that waits for nobody
+/// ([`Self::enters_inside`]).
 pub struct Port {
     pub(crate) hpt: Arc<Hpt>,
     pub(crate) view: View,

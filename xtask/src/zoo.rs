@@ -2,7 +2,7 @@
 //! each within a minute.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -71,18 +71,22 @@ fn try_run(workspace: &Workspace, names: &[&str]) -> Result<bool, String> {
         let looked = built.and_then(|pteg| look(&pteg, SECONDS));
         scratch.write(&change.file, &original)?;
         let took = seconds(began.elapsed());
-        let fate = match looked.map_err(|why| format!("{}: {why}", change.name))? {
-            Looked::Found(what) => {
+        let fate = match looked {
+            Ok(Looked::Found(what)) => {
                 found += 1;
                 format!("found in {took}: {what}")
             }
-            Looked::Nothing if *needs_luck => {
+            Ok(Looked::Nothing) if *needs_luck => {
                 unlucky.push(&*change.name);
                 format!("not found in {took}, which takes luck")
             }
-            Looked::Nothing => {
+            Ok(Looked::Nothing) => {
                 missed.push(&*change.name);
                 format!("NOT FOUND in {took}")
+            }
+            Err(why) => {
+                missed.push(&*change.name);
+                format!("NOT TRIED: {why}")
             }
         };
         say(&format!(
@@ -155,7 +159,7 @@ fn build(scratch: &Scratch<'_>) -> Result<PathBuf, String> {
 }
 
 /// Runs `pteg stress` for so many seconds.
-fn look(pteg: &PathBuf, seconds: &str) -> Result<Looked, String> {
+fn look(pteg: &Path, seconds: &str) -> Result<Looked, String> {
     let output = Command::new(pteg)
         .args(["stress", "--accel", "emulated", "--seed", "1", "--seconds", seconds])
         .stdin(Stdio::null())
@@ -163,15 +167,10 @@ fn look(pteg: &PathBuf, seconds: &str) -> Result<Looked, String> {
         .output()
         .map_err(|error| format!("starting {}: {error}", pteg.display()))?;
     let said = String::from_utf8_lossy(&output.stdout);
-    match output.status.code() {
-        Some(0) => Ok(Looked::Nothing),
-        Some(FOUND) => {
-            let what = said
-                .lines()
-                .find_map(|line| line.split_once("FOUND "))
-                .map(|(_, what)| what);
-            Ok(Looked::Found(what.unwrap_or("it does not say what").to_owned()))
-        }
+    let found = said.lines().find_map(|line| line.split_once("FOUND "));
+    match (output.status.code(), found) {
+        (Some(0), None) => Ok(Looked::Nothing),
+        (Some(FOUND), Some((_, what))) => Ok(Looked::Found(what.to_owned())),
         _ => Err(format!("pteg stress ended with {}", output.status)),
     }
 }

@@ -165,10 +165,11 @@ finding:
     li      r4,1
     sync
     stw     r4,stopped@l(r9)
-    # The others look between two operations; a second is enough for all that do.
+    # The others look between two operations; ten seconds are enough for all that do.
     mftb    r24
     lis     r4,timebase_hz@ha
     ld      r25,timebase_hz@l(r4)
+    mulli   r25,r25,10
 2:  lis     r9,parked@ha
     lwz     r4,parked@l(r9)
     addi    r4,r4,1

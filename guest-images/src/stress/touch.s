@@ -118,11 +118,20 @@ touch_failed:
     b       3f
 2:  lis     r3,found_fault@ha
     addi    r3,r3,found_fault@l
-    lis     r9,0xa00
+    lis     r9,0x800
+    cmpdi   r22,0
+    bne     4f
+    # Half of an entry permits nothing, not even loads: while it changes, and no longer.
     cmpd    r6,r9
     bne     3f
-    cmpdi   r22,0
-    beq     3f
+    cmpdi   r4,0
+    bne     touch_done
+    cmpdi   r7,CHANGING
+    beq     touch_done
+    b       3f
+4:  oris    r9,r9,0x200
+    cmpd    r6,r9
+    bne     3f
     cmpdi   r4,0
     bne     touch_done
     cmpdi   r7,CHANGING

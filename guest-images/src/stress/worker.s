@@ -84,9 +84,7 @@ lead:
     beq     1f
     cmpd    r17,r4
     bge     over
-1:  # The time is looked at now and then, and not before something has been done, however slow the machine is.
-    cmpdi   r17,LEAST_OPERATIONS
-    blt     3f
+1:  # The time is looked at now and then. It is not over before something has been done, however slow the machine is.
     andi.   r4,r17,15
     bne     3f
     ld      r4,BEGAN(r29)
@@ -96,6 +94,8 @@ lead:
     ld      r4,most_ticks@l(r9)
     cmpdi   r4,0
     beq     2f
+    cmpdi   r17,LEAST_OPERATIONS
+    blt     2f
     cmpld   r5,r4
     bge     over
 2:  lis     r9,next_progress@ha

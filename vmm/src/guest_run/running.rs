@@ -10,6 +10,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tied_child::Tied as _;
+
 /// Lines that may wait to be taken.
 const WAITING: usize = 1024;
 
@@ -51,9 +53,9 @@ pub(crate) struct Ended {
 }
 
 impl Running {
-    /// Starts `command`, whose output and complaints are taken from it.
+    /// Starts `command`, whose output and complaints are taken from it. It ends with the thread that calls this.
     pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).tied().spawn()?;
         let output = child.stdout.take().expect("it is piped");
         let errors = child.stderr.take().expect("it is piped");
         let (line, lines) = mpsc::sync_channel(WAITING);
@@ -80,6 +82,15 @@ impl Running {
             Err(RecvTimeoutError::Timeout) => Ok(Said::Nothing),
             Err(RecvTimeoutError::Disconnected) => self.end().map(Said::Ended),
         }
+    }
+
+    /// Kills it; how it had ended, or ends now, with what it has complained about.
+    ///
+    /// # Errors
+    /// As for [`Self::line`].
+    pub(crate) fn kill(mut self) -> io::Result<Ended> {
+        self.child.kill()?;
+        self.end()
     }
 
     fn end(&mut self) -> io::Result<Ended> {

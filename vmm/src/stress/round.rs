@@ -134,11 +134,9 @@ impl Runner {
                 }
                 Said::Ended(ended) => break ended,
                 Said::Nothing if heard.elapsed() > PATIENCE => {
-                    return Ok(Outcome::Failed(Failure::of(
-                        format!("the guest has said nothing for {} s", PATIENCE.as_secs()),
-                        told,
-                        String::new(),
-                    )));
+                    let what = format!("the guest has said nothing for {} s", PATIENCE.as_secs());
+                    let ended = running.kill().map_err(Error::Wait)?;
+                    return Ok(Outcome::Failed(Failure::of(what, told, ended.complaints)));
                 }
                 Said::Nothing => {}
             }
@@ -175,7 +173,7 @@ fn judge(told: Told, ended: Ended, timed: impl FnOnce() -> BTreeMap<String, Call
         }));
     }
     if let Some(finding) = &told.finding {
-        return Ok(Outcome::Failed(Failure::of(finding.clone(), told, String::new())));
+        return Ok(Outcome::Failed(Failure::of(finding.clone(), told, ended.complaints)));
     }
     let what = match &told.verdict {
         Some(verdict) if !passed => verdict.clone(),
@@ -259,7 +257,7 @@ mod tests {
         );
         assert_eq!(
             (found.what.as_str(), found.complaints.as_str()),
-            ("by processor 0: it is so", "")
+            ("by processor 0: it is so", "x")
         );
         assert_eq!(failure(&["VERDICT stress: fail it"], 0, "x").complaints, "x");
         assert!(

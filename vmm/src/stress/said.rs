@@ -4,6 +4,11 @@
 use power::hcall::Hcall;
 use serde::Serialize;
 
+/// Lines of a kind that are kept: as many as a guest has that is right.
+const MOST_PROCESSORS: usize = 16;
+const MOST_CALLS: usize = Hcall::ALL.len();
+const LAST_CALLS: usize = 16;
+
 /// All that a guest has said that matters.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -83,7 +88,7 @@ impl Told {
                     calls: number_after(rest, "calls")?,
                 });
             }
-            "processor" => self.processors.push(Processor {
+            "processor" if self.processors.len() < MOST_PROCESSORS => self.processors.push(Processor {
                 operations: number_after(rest, "operations")?,
                 accesses: number_after(rest, "accesses")?,
                 judged: number_after(rest, "judged")?,
@@ -91,13 +96,13 @@ impl Told {
                 ticks: number_after(rest, "ticks")?,
                 in_calls: number_after(rest, "in-calls")?,
             }),
-            "hypercall" => {
+            "hypercall" if self.calls.len() < MOST_CALLS => {
                 let (number, _) = rest.split_once(' ')?;
                 self.calls.push((hexadecimal(number)?, number_after(rest, "times")?));
             }
             "ticks-a-second" => self.ticks_a_second = rest.parse().ok()?,
             "finding" => self.finding = Some(rest.to_owned()),
-            "call" => self
+            "call" if self.last_calls.len() < MOST_PROCESSORS * LAST_CALLS => self
                 .last_calls
                 .push(call_in_words(rest).unwrap_or_else(|| rest.to_owned())),
             _ => {}

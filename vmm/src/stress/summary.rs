@@ -40,7 +40,8 @@ impl fmt::Display for Summary {
             in_hypercalls_seconds,
         } = self.work;
         let share = |part: f64, of: f64| if of > 0.0 { 100.0 * part / of } else { 0.0 };
-        writeln!(f, "{} rounds, nothing found", self.rounds)?;
+        let s = if self.rounds == 1 { "" } else { "s" };
+        writeln!(f, "{} round{s}, nothing found", self.rounds)?;
         writeln!(
             f,
             "{operations} operations; {accesses} accesses, {:.1} % of them with a certain outcome, {faults} page faults",

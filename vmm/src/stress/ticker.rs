@@ -42,8 +42,9 @@ impl Ticker {
     }
 
     /// A round begins.
-    pub(super) fn begin(&mut self, number: u64, round: &Round) {
-        self.round = format!("round {number}, {round}");
+    pub(super) fn begin(&mut self, round: &Round) {
+        // Short: a line that does not fit into the terminal's is not replaced by the next one.
+        self.round = format!("seed {}", round.seed);
         self.reached = Reached::default();
         self.tick();
     }
@@ -79,9 +80,18 @@ impl Ticker {
     /// The round is over, which had so many milliseconds.
     pub(super) fn end(&mut self, milliseconds: u64) {
         self.done_ms += milliseconds;
-        if self.is_shown {
-            self.is_shown = false;
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.is_shown) {
             let _ = write!(io::stderr(), "{CLEAR}");
         }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
