@@ -333,18 +333,26 @@ impl Pages {
     }
 
     /// A load or store in problem state by the code in page `code`.
-    pub(super) fn in_problem_state(self, case: &mut Case, code: u64, n: u64, store: Option<u64>) -> Access<'_> {
-        let what = format!(
-            "{} page {n} in problem state",
-            if store.is_some() { "store to" } else { "load from" }
-        );
-        let from = self.address(code) + if store.is_some() { 16 } else { 0 };
-        let step = case.call(what, "probe", [from, self.at(n), store.unwrap_or(0), PROBLEM]);
+    pub(super) fn access_in_problem_state(self, case: &mut Case, code: u64, n: u64, store: Option<u64>) -> Access<'_> {
+        let (what, offset, bits) = match store {
+            Some(_) => ("store to", 16, STORE),
+            None => ("load from", 0, 0),
+        };
+        let what = format!("{what} page {n} in problem state");
+        let (from, value) = (self.address(code) + offset, store.unwrap_or(0));
+        let step = case.call(what, "probe", [from, self.at(n), value, PROBLEM]);
         Access {
             step,
             at: self.at(n),
-            bits: if store.is_some() { STORE } else { 0 },
+            bits,
         }
+    }
+
+    /// A hypercall in problem state by the code at this offset of page `code`.
+    pub(super) fn in_problem_state(self, case: &mut Case, code: u64, offset: u64) -> Access<'_> {
+        let at = self.address(code) + offset;
+        let step = case.call("hypercall in problem state", "probe", [at, 0, 0, PROBLEM]);
+        Access { step, at, bits: 0 }
     }
 
     /// The execution of code in page `n`.

@@ -65,7 +65,7 @@ probed:
     std     r5,AREA_SRR1(r13)
     blr
 
-# A load at 0, a store at 16.
+# A load at 0, a store at 16, a hypercall at 32, and another one at 48.
     .balign 16
 code_of_accesses:
     lwz     r3,0(r4)
@@ -77,12 +77,20 @@ code_of_stores:
     sc      0
     nop
     nop
+    sc      1
+    sc      0
+    nop
+    nop
+    li      r3,0xc
+    sc      1
+    sc      0
+    nop
 
 # Puts those at real address r3.
 plant_accesses:
     lis     r4,code_of_accesses@ha
     addi    r4,r4,code_of_accesses@l
-    li      r5,4
+    li      r5,8
     mtctr   r5
     mr      r6,r3
 1:  ld      r5,0(r4)
@@ -237,3 +245,27 @@ cede_for:
     insrdi  r4,r5,1,48
     mtmsrd  r4
     blr
+
+# r3 as it is, for a look at what a cell holds.
+same:
+    blr
+
+# RTAS: query-cpu-stopped-state of server r3.
+query_cpu_stopped_state:
+    mr      r6,r3
+    lis     r3,token_query_stopped@ha
+    ld      r3,token_query_stopped@l(r3)
+    li      r4,1
+    li      r5,2
+    b       rtas
+
+# RTAS: start-cpu of server r3.
+start_cpu:
+    mr      r6,r3
+    lis     r3,token_start_cpu@ha
+    ld      r3,token_start_cpu@l(r3)
+    li      r4,3
+    li      r5,1
+    li      r7,0
+    li      r8,0
+    b       rtas

@@ -54,6 +54,10 @@ const OF_QEMU: &[Known] = &[
     known("h_set_mode/watchpoint/", NO_BREAKPOINTS),
     known("h_prod/itself_then_h_cede", PROD_IS_LOST),
     known("h_prod/twice_is_once", PROD_IS_LOST),
+    known(
+        "h_prod/stopped_processor",
+        "H_PROD sets a processor going that is in the RTAS stopped state",
+    ),
     known("h_confer/to_all", "H_CONFER leaves r3 as it was"),
 ];
 

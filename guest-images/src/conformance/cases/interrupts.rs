@@ -1,6 +1,6 @@
 //! Calls of the interrupt controller: what a processor sends itself, with external interrupts disabled.
 
-use super::{Case, Cases, cell};
+use super::{Case, Cases, cell, of_two_processors, second_processor};
 use crate::programs::hypercalls::words::{H_CPPR, H_EOI, H_IPI, H_IPOLL, H_XIRR, PARAMETER, SUCCESS};
 
 const CPPR: &str = "LoPAR, Logical Partitioning Option, 5.4.7.2 H_CPPR";
@@ -104,6 +104,15 @@ pub(super) fn add(cases: &mut Cases) {
         case.answers("H_EOI of the second", H_EOI, [0x0500_0002], SUCCESS);
         case.answers("H_EOI of the first", H_EOI, [0xff00_0002], SUCCESS);
         xirr(case, 0xff00_0000);
+    });
+    cases.add(of_two_processors("h_ipi/another", IPI), |case| {
+        for priority in [5, 0xff] {
+            case.hcall("H_IPI", H_IPI, [second_processor(), priority.into()])
+                .status(SUCCESS);
+            case.hcall("H_IPOLL", H_IPOLL, [second_processor()])
+                .status(SUCCESS)
+                .bits(5, 0xff, priority);
+        }
     });
     for (name, server) in [("nobody", 0x1234), ("all_ones", u64::MAX)] {
         cases.add(Case::new(format!("h_ipi/{name}"), IPI), |case| {

@@ -14,6 +14,7 @@ mod protection;
 mod read;
 mod remove;
 mod resize;
+mod rtas;
 mod set_mode;
 mod translation;
 mod vpa;
@@ -46,7 +47,8 @@ pub(super) fn all(configuration: Configuration) -> Vec<Case> {
     protection::add(&mut cases, pages);
     resize::add(&mut cases, pages);
     if configuration.is_first_of_its_order() {
-        numbers::add(&mut cases);
+        numbers::add(&mut cases, pages);
+        rtas::add(&mut cases);
         resize::add_general(&mut cases);
         memory::add(&mut cases);
         set_mode::add(&mut cases);
@@ -54,6 +56,7 @@ pub(super) fn all(configuration: Configuration) -> Vec<Case> {
         processors::add(&mut cases);
         interrupts::add(&mut cases);
         console::add(&mut cases);
+        processors::add_last(&mut cases);
     }
     cases.0
 }
@@ -104,6 +107,19 @@ impl Case {
         let arguments: [Operand; 4] = [(1_u64 << 39).into(), at, v.into(), r.into()];
         self.hcall("H_ENTER", 0x08, arguments).status(0).is(4, at);
     }
+}
+
+/// The interrupt server number of the second processor.
+fn second_processor() -> Operand {
+    cell("servers+8")
+}
+
+/// A case that is not for a machine of one processor.
+fn of_two_processors(name: &str, section: &'static str) -> Case {
+    let mut case = Case::new(name, section);
+    case.call("there is one processor", "same", [cell("processor_count")])
+        .skip_if(3, 1);
+    case
 }
 
 /// Indices that no table has: the first behind it, and all ones.

@@ -1,9 +1,10 @@
 //! `H_PROD`, `H_CEDE` and `H_CONFER`, as far as a processor can do them alone.
 
-use super::{Case, Cases, cell};
+use super::{Case, Cases, cell, of_two_processors, second_processor};
 use crate::programs::hypercalls::words::{H_CEDE, H_CONFER, H_PROD, PARAMETER, SUCCESS};
 
 const PROD: &str = "LoPAR, Shared Processor LPAR Option, 11.3.5 H_PROD";
+const STOPPED: &str = "LoPAR, RTAS, 8.1 stop-self: only responsive to start-cpu";
 const CEDE: &str = "LoPAR, Shared Processor LPAR Option, 11.3.3 H_CEDE";
 const CONFER: &str = "LoPAR, Shared Processor LPAR Option, 11.3.4 H_CONFER";
 
@@ -37,5 +38,19 @@ pub(super) fn add(cases: &mut Cases) {
         case.hcall("H_PROD", H_PROD, [cell("servers")]).status(SUCCESS);
         case.hcall("H_CONFER", H_CONFER, [cell("servers"), 0.into()])
             .status(SUCCESS);
+    });
+}
+
+/// The last of all cases: a processor that it sets going, by a hypervisor's mistake, executes whatever is there.
+pub(super) fn add_last(cases: &mut Cases) {
+    cases.add(of_two_processors("h_prod/stopped_processor", STOPPED), |case| {
+        case.hcall("H_PROD", H_PROD, [second_processor()]).status(SUCCESS);
+        case.call(
+            "query-cpu-stopped-state",
+            "query_cpu_stopped_state",
+            [second_processor()],
+        )
+        .status(0)
+        .is(4, 0);
     });
 }

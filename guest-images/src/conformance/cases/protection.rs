@@ -35,7 +35,7 @@ pub(super) fn add(cases: &mut Cases, pages: Pages) {
                     }
                     let access = match state {
                         State::Supervisor => pages.load(case, 2),
-                        State::Problem => pages.in_problem_state(case, 1, 2, None),
+                        State::Problem => pages.access_in_problem_state(case, 1, 2, None),
                     };
                     if load {
                         access.gives(0x1111);
@@ -44,7 +44,7 @@ pub(super) fn add(cases: &mut Cases, pages: Pages) {
                     }
                     let access = match state {
                         State::Supervisor => pages.store(case, 2, 0x2222),
-                        State::Problem => pages.in_problem_state(case, 1, 2, Some(0x2222)),
+                        State::Problem => pages.access_in_problem_state(case, 1, 2, Some(0x2222)),
                     };
                     if store {
                         access.succeeds();

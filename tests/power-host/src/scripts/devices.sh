@@ -58,9 +58,9 @@ wait
 cmp sent returned || fail "what the network brings is not what was sent"
 seq 300 >expected
 tr -d '\r' <said | cmp - expected || fail "the second console has not got all"
-# The kernel takes notifications: of the disk alone there were more than this.
+# The kernel takes notifications: of the disk alone there were about twice as many as this. It may have seen some requests before it was told.
 stores=$(sed -n 's/.*"device_stores": *\([0-9]*\).*/\1/p' stats)
-[ "$stores" -lt 2048 ] || fail "processors leave the guest to notify devices: $stores stores"
+[ "$stores" -lt 1024 ] || fail "processors leave the guest to notify devices: $stores stores"
 echo "stores that came to pteg: $stores"
 tunctl -d tap0 >/dev/null
 grep 'Powering off' output

@@ -20,7 +20,7 @@ work() {
 drive() {
     # A message's name is `virtio0-req.0`, a line's `virtio0`.
     work '-req.*'
-    # The device is told of each of these: twice as many as all else that is stored to devices, and more.
+    # The device is told of each of these: several times as much as all else that is stored to devices.
     dd if=/dev/vda of=/dev/null bs=1024 count=2048 iflag=direct 2>/dev/null || trouble "no single reads"
     pci=$(dirname $(readlink -f /sys/block/vda/device))
     driver=$(readlink -f $pci/driver)
