@@ -611,7 +611,7 @@ ask_wrongly:
 
     .balign 8
 wrong_calls:
-    .quad   wrong_remove,wrong_protect,wrong_enter,wrong_index,wrong_real,wrong_bulk,wrong_read,wrong_clear
+    .quad   wrong_remove,wrong_protect,wrong_enter,wrong_index,wrong_real,wrong_bulk,wrong_read,wrong_place
 
 wrong_remove:
     li      r3,4
@@ -681,8 +681,9 @@ wrong_read:
     li      r24,H_PARAMETER
     blr
 
-wrong_clear:
-    li      r3,0x10
+# H_PROTECT behind the table.
+wrong_place:
+    li      r3,0x18
     li      r4,0
     li      r5,-1
     li      r24,H_PARAMETER
