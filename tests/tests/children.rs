@@ -27,7 +27,7 @@ fn apt_ends_with_pteg() {
     let configuration = cache.path().join("patient.conf");
     fs::write(
         &configuration,
-        "Acquire::http::Proxy \"DIRECT\";\nAcquire::http::Timeout \"86400\";\n",
+        "Acquire::http::Proxy::127.0.0.1 \"DIRECT\";\nAcquire::http::Timeout \"86400\";\n",
     )
     .unwrap();
     let mut child = pteg(["run", "debian"])

@@ -54,8 +54,12 @@ impl Doorbells {
         };
         // All that go before any that comes: one may come to where another one was.
         for (hung, place) in all.iter_mut().zip(&places) {
-            if let Some(at) = hung.at.take_if(|at| Some(*at) != *place) {
-                self.porter.take_down(at, &hung.doorbell.event);
+            // One that cannot be taken down hangs on, and the next change tries again.
+            if let Some(at) = hung.at
+                && Some(at) != *place
+                && self.porter.take_down(at, &hung.doorbell.event)
+            {
+                hung.at = None;
             }
         }
         for (hung, place) in all.iter_mut().zip(places) {

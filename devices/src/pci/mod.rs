@@ -87,8 +87,8 @@ pub trait Porter: Send + Sync {
     /// other, which the function takes in its window.
     fn hang(&self, real: u64, event: &EventFd) -> bool;
 
-    /// No more. When it returns, no such store is under way.
-    fn take_down(&self, real: u64, event: &EventFd);
+    /// No more. When it returns, no such store is under way. Whether it is done: if not, all is as before.
+    fn take_down(&self, real: u64, event: &EventFd) -> bool;
 }
 
 /// What a device is to the bus. The bridge has its configuration space, its BARs, its MSI-X capability, table and pending bits, and

@@ -101,6 +101,23 @@ fn a_kernel_that_refuses_is_asked_again_when_something_changes() {
     assert_eq!(world.kernel.hung(), wanted(&world));
 }
 
+/// Nothing else may hang there meanwhile, and nobody loses count of what does.
+#[test]
+fn one_that_the_kernel_keeps_is_taken_down_when_something_changes() {
+    let world = World::new(&[shape()]);
+    world.set_config(0, 4, 2, MEMORY);
+    let hung = world.kernel.hung();
+    world.kernel.keeps.store(true, Ordering::Relaxed);
+    world.set_config(0, 4, 2, 0);
+    assert_eq!(world.kernel.hung(), hung);
+    world.set_config(0, 4, 2, MEMORY);
+    assert_eq!(world.kernel.hung(), wanted(&world), "it hangs where it is wanted again");
+    world.set_config(0, 4, 2, 0);
+    world.kernel.keeps.store(false, Ordering::Relaxed);
+    world.set_config(0, 4, 2, IO);
+    assert_eq!(world.kernel.hung(), wanted(&world));
+}
+
 /// What a guest does to a function.
 #[derive(Clone, Debug)]
 enum Step {

@@ -75,6 +75,8 @@ pub struct Kernel {
     /// Real addresses, and what is rung there.
     hung: Mutex<BTreeMap<u64, RawFd>>,
     pub refuses: AtomicBool,
+    /// Takes none down.
+    pub keeps: AtomicBool,
 }
 
 impl Kernel {
@@ -93,9 +95,15 @@ impl Porter for Kernel {
         true
     }
 
-    fn take_down(&self, real: u64, event: &EventFd) {
-        let hung = self.hung.lock().unwrap().remove(&real);
-        assert_eq!(hung, Some(event.as_raw_fd()), "it does not hang there: {real:#x}");
+    fn take_down(&self, real: u64, event: &EventFd) -> bool {
+        let mut all = self.hung.lock().unwrap();
+        assert_eq!(
+            all.get(&real),
+            Some(&event.as_raw_fd()),
+            "it does not hang there: {real:#x}"
+        );
+        let is_willing = !self.keeps.load(Ordering::Relaxed);
+        is_willing && all.remove(&real).is_some()
     }
 }
 

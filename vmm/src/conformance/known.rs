@@ -85,6 +85,16 @@ mod tests {
     }
 
     #[test]
+    fn the_document_has_the_number_of_cases() {
+        let count: usize = Configuration::all()
+            .map(|configuration| cases(configuration).len())
+            .sum();
+        let document = include_str!("../../../docs/conformance.md");
+        assert_eq!(document.matches(&format!("all {count}, ")).count(), 1, "{count} cases");
+        assert!(document.contains(&format!("of the {count} cases")), "{count} cases");
+    }
+
+    #[test]
     fn the_documents_table_has_each() {
         let document = include_str!("../../../docs/conformance.md");
         for known in OF_QEMU {

@@ -203,12 +203,16 @@ fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCo
     for plan in plans {
         let mut outcomes = Vec::new();
         let mut said = Ok(());
-        plan.run(runner, &mut |number, outcome| {
+        let run = plan.run(runner, &mut |number, outcome| {
             if said.is_ok() {
                 said = say(plan, number, &outcome, tap.as_mut(), is_silent);
             }
             outcomes.push(outcome);
-        })?;
+        });
+        if let (Err(error), Some(tap)) = (&run, &mut tap) {
+            tap.bail_out(&error.to_string()).map_err(Error::Say)?;
+        }
+        run?;
         said.map_err(Error::Say)?;
         results.push(outcomes);
     }

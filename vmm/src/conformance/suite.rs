@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guest_images::conformance::MEMORY_MIB;
 
@@ -73,23 +73,35 @@ impl Runner {
         };
         let mut running = self.hypervisor.start(&task)?;
         let mut has_begun = false;
+        // Since the last thing that it said of a case: a guest may talk for ever of something else.
+        let mut since = Instant::now();
         while done < names.len() {
             let patience = if has_begun { self.patience } else { PATIENCE_AT_FIRST };
-            let what = match running.line(patience).map_err(RunError::Wait)? {
+            let left = patience.saturating_sub(since.elapsed());
+            let said = if left.is_zero() {
+                Said::Nothing
+            } else {
+                running.line(left).map_err(RunError::Wait)?
+            };
+            let what = match said {
                 Said::Line(line) => {
-                    has_begun |= line.contains(ANNOUNCEMENT);
+                    if !has_begun && line.contains(ANNOUNCEMENT) {
+                        has_begun = true;
+                        since = Instant::now();
+                    }
                     let Some((name, outcome)) = Outcome::of_line(&line) else {
                         continue;
                     };
                     if name == names[done] {
                         each(done, outcome);
                         done += 1;
+                        since = Instant::now();
                         continue;
                     }
                     format!("the guest went on with {name}")
                 }
                 Said::Ended(ended) => how(&ended),
-                Said::Nothing => format!("nothing came for {} seconds", patience.as_secs()),
+                Said::Nothing => format!("no case came for {} seconds", patience.as_secs()),
             };
             if !has_begun {
                 return Err(RunError::NoGuest {
@@ -207,7 +219,15 @@ mod tests {
     fn a_guest_that_hangs_has_failed() {
         let mut fake = Fake::new(&format!("{HELLO}; exec sleep 1000000"));
         fake.runner.patience = Duration::from_secs(1);
-        let why = "the guest did not come back: nothing came for 1 seconds";
+        let why = "the guest did not come back: no case came for 1 seconds";
+        assert_eq!(fake.outcomes(&["a"]).unwrap(), [fails(why)]);
+    }
+
+    #[test]
+    fn a_guest_that_talks_of_something_else_for_ever_has_failed() {
+        let mut fake = Fake::new(&format!("{HELLO}; while :; do echo other; done"));
+        fake.runner.patience = Duration::from_secs(1);
+        let why = "the guest did not come back: no case came for 1 seconds";
         assert_eq!(fake.outcomes(&["a"]).unwrap(), [fails(why)]);
     }
 

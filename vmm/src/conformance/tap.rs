@@ -33,6 +33,12 @@ impl<W: Write> Tap<W> {
         }?;
         self.to.flush()
     }
+
+    /// There will be no more results.
+    pub(super) fn bail_out(&mut self, why: &str) -> io::Result<()> {
+        writeln!(self.to, "Bail out! {}", escaped(&why.replace(char::is_control, " ")))?;
+        self.to.flush()
+    }
 }
 
 /// A text behind a directive: a number sign would begin another.
@@ -58,10 +64,11 @@ mod tests {
             .unwrap();
         tap.write("a/three", "LoPAR", &Outcome::Skip("no #1".to_owned()))
             .unwrap();
+        tap.bail_out("nobody\nis there").unwrap();
         assert_eq!(
             String::from_utf8(said).unwrap(),
             "TAP version 14\n1..3\nok 1 - a/one\nnot ok 2 - a/two\n  ---\n  \
-             message: \"r3 \\\"x\\\"\\u0001\\nok 9\"\n  section: \"LoPAR\"\n  ...\nok 3 - a/three # SKIP no \\#1\n"
+             message: \"r3 \\\"x\\\"\\u0001\\nok 9\"\n  section: \"LoPAR\"\n  ...\nok 3 - a/three # SKIP no \\#1\nBail out! nobody is there\n"
         );
     }
 }

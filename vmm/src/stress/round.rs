@@ -123,9 +123,15 @@ impl Runner {
             memory_mib: round.memory_mib(),
         })?;
         let mut told = Told::default();
-        let mut heard = Instant::now();
+        let (began, mut heard) = (Instant::now(), Instant::now());
+        let most = PATIENCE + 100 * Duration::from_millis(milliseconds);
         let ended = loop {
             match running.line(TICK).map_err(Error::Wait)? {
+                Said::Line(_) | Said::Nothing if began.elapsed() > most => {
+                    let what = format!("the guest does not end in {} s", most.as_secs());
+                    let ended = running.kill().map_err(Error::Wait)?;
+                    return Ok(Outcome::Failed(Failure::of(what, told, ended.complaints)));
+                }
                 Said::Line(line) => {
                     heard = Instant::now();
                     if let Some(reached) = told.hear(&line) {

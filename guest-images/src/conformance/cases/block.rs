@@ -144,12 +144,6 @@ pub(super) fn add(cases: &mut Cases, pages: Pages) {
         (INCONSISTENT | at(1)).into(),
     );
     stays(
-        "other_page_size",
-        &|case| case.enters(at(1), pages.v_of(1) | 4, r | 0x7000),
-        one(1),
-        (INCONSISTENT | at(1)).into(),
-    );
-    stays(
         "another_block",
         &|case| pages.map(case, 8, r),
         one(8),

@@ -34,11 +34,6 @@ pub(super) fn add(cases: &mut Cases) {
     cases.add(Case::new("h_confer/nobody", CONFER), |case| {
         case.answers("H_CONFER", H_CONFER, [0x1234, 0], PARAMETER);
     });
-    cases.add(Case::new("h_confer/itself_after_h_prod", CONFER), |case| {
-        case.hcall("H_PROD", H_PROD, [cell("servers")]).status(SUCCESS);
-        case.hcall("H_CONFER", H_CONFER, [cell("servers"), 0.into()])
-            .status(SUCCESS);
-    });
 }
 
 /// The last of all cases: a processor that it sets going, by a hypervisor's mistake, executes whatever is there.

@@ -3,7 +3,7 @@
 use super::{CODE, Case, Cases, HERE, Operand, Pages, THERE, cell};
 use crate::programs::hypercalls::words::{
     BOLTED, CHANGED, CLOSED, FUNCTION, H_READ, H_RESIZE_HPT_COMMIT, H_RESIZE_HPT_PREPARE, PARAMETER, PTEG_FULL,
-    REFERENCED, RESOURCE, SECONDARY, SUCCESS, v,
+    REFERENCED, SECONDARY, SUCCESS, v,
 };
 
 const PREPARE: &str = "LoPAR, Logical Partitioning Option, 5.4.1.9.1 H_RESIZE_HPT_PREPARE";
@@ -118,7 +118,6 @@ pub(super) fn add_general(cases: &mut Cases) {
         ("order_1", 0, 1, PARAMETER),
         ("order_17", 0, 17, PARAMETER),
         ("order_47", 0, 47, PARAMETER),
-        ("order_46", 0, 46, RESOURCE),
         ("order_0", 0, 0, SUCCESS),
     ] {
         cases.add(prepared(name), |case| {

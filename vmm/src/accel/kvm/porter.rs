@@ -17,8 +17,10 @@ use crate::terminal;
 /// The kernel of a guest, as it can ring.
 pub(super) struct Porter {
     vm: Arc<VmFd>,
-    /// The user has been told that the kernel refuses it.
-    told: Once,
+    /// The user has been told that the kernel refuses to ring.
+    told_of_hanging: Once,
+    /// Or to cease to.
+    told_of_taking_down: Once,
 }
 
 impl Porter {
@@ -26,20 +28,20 @@ impl Porter {
     pub(super) fn new(vm: Arc<VmFd>) -> Option<Self> {
         let rings =
             vm.check_extension(Cap::Ioeventfd) && vm.check_extension_raw(KVM_CAP_IOEVENTFD_ANY_LENGTH.into()) > 0;
-        rings.then(|| Self { vm, told: Once::new() })
+        rings.then(|| Self {
+            vm,
+            told_of_hanging: Once::new(),
+            told_of_taking_down: Once::new(),
+        })
     }
+}
 
-    /// Whether it is done.
-    fn tell(&self, what: &str, done: Result<(), errno::Error>) -> bool {
-        if let Err(error) = done {
-            self.told.call_once(|| {
-                terminal::say(&format!(
-                    "pteg: KVM does not {what} the notifications of a device: {error}; the guest may be slower (said once)"
-                ));
-            });
-        }
-        done.is_ok()
+/// Whether it is done; if not, `what` is said `once`.
+fn tell(once: &Once, what: &str, done: Result<(), errno::Error>) -> bool {
+    if let Err(error) = done {
+        once.call_once(|| terminal::say(&format!("pteg: {what}: {error} (said once)")));
     }
+    done.is_ok()
 }
 
 impl pci::Porter for Porter {
@@ -48,13 +50,21 @@ impl pci::Porter for Porter {
         let hung = self
             .vm
             .register_ioevent(event, &IoEventAddress::Mmio(real), NoDatamatch);
-        self.tell("take", hung)
+        tell(
+            &self.told_of_hanging,
+            "KVM does not take the notifications of a device, and the guest may be slower",
+            hung,
+        )
     }
 
-    fn take_down(&self, real: u64, event: &EventFd) {
+    fn take_down(&self, real: u64, event: &EventFd) -> bool {
         let down = self
             .vm
             .unregister_ioevent(event, &IoEventAddress::Mmio(real), NoDatamatch);
-        self.tell("give back", down);
+        tell(
+            &self.told_of_taking_down,
+            "KVM does not give back the notifications of a device, and may ring for a device that is there no more",
+            down,
+        )
     }
 }
