@@ -49,14 +49,20 @@ pub(crate) struct Caller<'a> {
 /// Answers the hypercall that `cpu`, which is in its seat, has just made, if that waits for nobody: an `H_ENTER` as page faults
 /// make it. Whether it was answered.
 pub(crate) fn answer_inside<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &mut P) -> bool {
-    if cpu.gpr(3) != Hcall::Enter.number() || !port.enters_inside(cpu.gpr(4)) {
+    let machine = caller.machine;
+    let may_stay = cpu.gpr(3) == Hcall::Enter.number()
+        && port.enters_inside(cpu.gpr(4))
+        && !cpu.in_problem_state()
+        && machine.offer.answers(Hcall::Enter);
+    if !may_stay {
         return false;
     }
-    if let Some(tally) = &caller.machine.tally {
+    let _timed = machine.tally.as_ref().map(|tally| {
         tally.note_exit(caller.server, &Exit::Hypercall);
-    }
-    let next = dispatch(caller, port, cpu);
-    debug_assert_eq!(next, Next::Run, "H_ENTER does nothing to the processor");
+        tally.begin(caller.server, Hcall::Enter)
+    });
+    let status = page_table::enter(machine, port, cpu);
+    cpu.set_gpr(3, status.to_register());
     true
 }
 
