@@ -2,19 +2,20 @@
 //! for as long as it is asked for. The guest is [`guest_images::stress`].
 //!
 //! `args` is the command line, `round` one guest from its start to its end, `said` what its lines mean, `ticker` what is said meanwhile,
-//! `summary` the table at the end, `record` the file of JSON lines.
+//! `shrink` makes short what is found, `summary` is the table at the end, `record` the file of JSON lines.
 
 mod args;
 mod record;
 mod round;
 mod said;
+mod shrink;
 mod summary;
 mod ticker;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum as _;
 use guest_images::stress::Round;
@@ -25,6 +26,7 @@ use round::{Failure, Outcome, Runner};
 use summary::Summary;
 use ticker::Ticker;
 
+use crate::cli::AccelArg;
 use crate::guest_run::NoHypervisor;
 use crate::terminal::say;
 
@@ -52,6 +54,11 @@ enum Error {
         #[source]
         source: io::Error,
     },
+    /// Processors that nobody can make take turns.
+    #[error(
+        "--accel kvm: with --threads 1 processors take turns by the instruction, which emulated ones can; leave out one of the two"
+    )]
+    TurnsOnKvm,
     /// pteg itself would not run such a guest here.
     #[error("a guest could not be started; pteg said:\n{0}")]
     Refused(String),
@@ -60,7 +67,7 @@ enum Error {
 impl Error {
     /// 2 for what is wrong with the command line, 1 for a machine that cannot.
     fn exit_code(&self) -> ExitCode {
-        let is_use = matches!(self, Self::Json { .. } | Self::Refused(_));
+        let is_use = matches!(self, Self::Json { .. } | Self::TurnsOnKvm | Self::Refused(_));
         ExitCode::from(if is_use { 2 } else { 1 })
     }
 }
@@ -77,6 +84,9 @@ pub(crate) fn run(args: &StressArgs) -> ExitCode {
 }
 
 fn try_rounds(args: &StressArgs) -> Result<ExitCode, Error> {
+    if args.threads.is_some() && args.accel == AccelArg::Kvm {
+        return Err(Error::TurnsOnKvm);
+    }
     let mut records = args.json.as_deref().map(Records::create).transpose()?;
     let runner = Runner::new(args)?;
     let first = args.seed.unwrap_or_else(seed_of_now);
@@ -89,11 +99,17 @@ fn try_rounds(args: &StressArgs) -> Result<ExitCode, Error> {
         if left_ms == 0 {
             break;
         }
-        let milliseconds = left_ms.min(ROUND_MS);
-        left_ms -= milliseconds;
         let round = Round::of_seed(seed, args.vcpus);
         ticker.begin(&round);
-        let outcome = runner.run(&round, milliseconds, &mut ticker)?;
+        let begun = Instant::now();
+        let (outcome, milliseconds) = if args.threads.is_none() {
+            let milliseconds = left_ms.min(ROUND_MS);
+            (runner.run(&round, milliseconds, &mut ticker)?, milliseconds)
+        } else {
+            let outcome = shrink::run(&runner, &round, &mut ticker)?;
+            (outcome, begun.elapsed().as_millis() as u64)
+        };
+        left_ms = left_ms.saturating_sub(milliseconds);
         ticker.end(milliseconds);
         match &outcome {
             Outcome::Passed(figures) => {
@@ -126,6 +142,9 @@ fn tell_of(round: &Round, failure: &Failure, args: &StressArgs) {
     for line in failure.complaints.lines() {
         tell(&format!("  on stderr: {line}"));
     }
+    for line in &failure.program {
+        tell(line);
+    }
     tell(&format!("again: {}", command_of(round, args)));
 }
 
@@ -139,6 +158,9 @@ fn command_of(round: &Round, args: &StressArgs) -> String {
         round.seed,
         name(args.accel.to_possible_value())
     );
+    if let Some(threads) = args.threads {
+        command += &format!(" --threads {threads}");
+    }
     if let Some(plant) = args.plant {
         command += &format!(" --plant {}", name(plant.to_possible_value()));
     }

@@ -1,13 +1,13 @@
 //! One round: a guest in a child of this program, heard to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
-use guest_images::programs::Program;
-use guest_images::stress::{Plant, Round};
+use guest_images::stress::{self, Length, Operation, Part, Plant, Round};
 use power::insn::Endian;
 use serde::Serialize;
 use serde_json::Value;
@@ -67,6 +67,8 @@ pub(super) struct Failure {
     pub(super) last_calls: Vec<String>,
     /// What pteg said on stderr, if it is pteg that failed.
     pub(super) complaints: String,
+    /// Of processors that take turns: the short program that finds it as well, for people.
+    pub(super) program: Vec<String>,
 }
 
 /// Runs rounds.
@@ -75,29 +77,67 @@ pub(super) struct Runner {
     guests: [(Endian, NamedTempFile); 2],
     accel: AccelArg,
     plant: Option<Plant>,
+    /// The seed draws the turns of the processors.
+    takes_turns: bool,
+}
+
+/// A guest, to be run.
+struct Run<'a> {
+    round: &'a Round,
+    guest: &'a Path,
+    length: Length,
+    /// How long it may take on the host.
+    most: Duration,
 }
 
 impl Runner {
     /// For what `args` say.
     pub(super) fn new(args: &StressArgs) -> Result<Self, Error> {
-        let program = Program::by_name("stress").expect("it is one of them");
-        let guest = |endian| {
-            let mut file = NamedTempFile::new().map_err(Error::Guest)?;
-            file.write_all(&program.elf(endian)).map_err(Error::Guest)?;
-            Ok::<_, Error>((endian, file))
-        };
+        let guest = |endian| Ok::<_, Error>((endian, file_of(&Part::All, endian)?));
         Ok(Self {
             guests: [guest(Endian::Big)?, guest(Endian::Little)?],
             accel: args.accel,
             plant: args.plant.map(super::args::PlantArg::of_guest),
+            takes_turns: args.threads.is_some(),
         })
     }
 
     /// Runs `round` for so many milliseconds of its own clock.
     pub(super) fn run(&self, round: &Round, milliseconds: u64, ticker: &mut Ticker) -> Result<Outcome, Error> {
+        let (_, guest) = &self.guests[usize::from(round.endian == Endian::Little)];
+        let run = Run {
+            round,
+            guest: guest.path(),
+            length: Length::Milliseconds(milliseconds),
+            most: PATIENCE + 100 * Duration::from_millis(milliseconds),
+        };
+        self.run_guest(&run, ticker)
+    }
+
+    /// Runs `part` of `round`'s operations, until its first processor would have done so many, and for `most` at most.
+    pub(super) fn run_part(
+        &self,
+        round: &Round,
+        part: BTreeSet<Operation>,
+        operations: u32,
+        most: Duration,
+        ticker: &mut Ticker,
+    ) -> Result<Outcome, Error> {
+        let guest = file_of(&Part::Only(part), round.endian)?;
+        let run = Run {
+            round,
+            guest: guest.path(),
+            length: Length::Operations(operations.into()),
+            most,
+        };
+        self.run_guest(&run, ticker)
+    }
+
+    fn run_guest(&self, run: &Run<'_>, ticker: &mut Ticker) -> Result<Outcome, Error> {
+        let round = run.round;
         let statistics = NamedTempFile::new().map_err(Error::Guest)?;
         let accel = self.accel.to_possible_value().expect("none is hidden");
-        let flags = [
+        let mut flags = [
             "--accel",
             accel.get_name(),
             "--hpt-order",
@@ -105,30 +145,33 @@ impl Runner {
             "--no-profile",
             "--stats-json",
             &statistics.path().to_string_lossy(),
-        ];
-        let pteg = Hypervisor::myself(flags.map(str::to_owned).to_vec())?;
-        let mut words = round.words(milliseconds);
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        if self.takes_turns {
+            flags.extend(["--turns".to_owned(), round.seed.to_string()]);
+        }
+        let pteg = Hypervisor::myself(flags)?;
+        let mut words = round.words(run.length);
         // KVM-PR sets C for loads, too.
-        if self.accel == AccelArg::Emulated || !cfg!(target_arch = "powerpc64") {
+        if self.accel == AccelArg::Emulated || self.takes_turns || !cfg!(target_arch = "powerpc64") {
             words += " exact=1";
         }
         if let Some(plant) = self.plant {
             words += &format!(" plant={}", plant as u64);
         }
-        let (_, guest) = &self.guests[usize::from(round.endian == Endian::Little)];
         let mut running = pteg.start(&Task {
-            elf: guest.path(),
+            elf: run.guest,
             append: &words,
             processors: round.processors,
             memory_mib: round.memory_mib(),
         })?;
         let mut told = Told::default();
         let (began, mut heard) = (Instant::now(), Instant::now());
-        let most = PATIENCE + 100 * Duration::from_millis(milliseconds);
         let ended = loop {
             match running.line(TICK).map_err(Error::Wait)? {
-                Said::Line(_) | Said::Nothing if began.elapsed() > most => {
-                    let what = format!("the guest does not end in {} s", most.as_secs());
+                Said::Line(_) | Said::Nothing if began.elapsed() > run.most => {
+                    let what = format!("the guest does not end in {} s", run.most.as_secs());
                     let ended = running.kill().map_err(Error::Wait)?;
                     return Ok(Outcome::Failed(Failure::of(what, told, ended.complaints)));
                 }
@@ -160,8 +203,16 @@ impl Failure {
             what,
             last_calls: told.last_calls,
             complaints,
+            program: Vec::new(),
         }
     }
+}
+
+/// The guest that does `part`, as a file while it is used.
+fn file_of(part: &Part, endian: Endian) -> Result<NamedTempFile, Error> {
+    let mut file = NamedTempFile::new().map_err(Error::Guest)?;
+    file.write_all(&stress::elf(part, endian)).map_err(Error::Guest)?;
+    Ok(file)
 }
 
 /// What a guest that has said `told` came to, whose pteg has `ended`.
