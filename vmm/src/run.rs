@@ -53,7 +53,7 @@ use crate::virtio::{Virtual, VirtualDevices};
 pub(crate) use check::check;
 use checks::Checks;
 use page::{PageFile, Requests};
-use report_file::{ReportError, ReportFile};
+pub(crate) use report_file::{ReportError, ReportFile};
 pub(crate) use statistics::{Changes, Distribution, Emulation, Exits, Hypercalls, Occupancy, Statistics, Withheld};
 
 /// Why a guest could not be started.
