@@ -99,6 +99,73 @@ fn a_seed_is_the_same_stream_again_and_another_seed_another() {
 }
 
 #[test]
+fn processors_that_take_turns_find_nothing_where_nothing_is_wrong_and_do_the_same_again() {
+    for resizes in [false, true] {
+        let seed = seed(4, Endian::Big, resizes);
+        let round = || {
+            let directory = tempfile::tempdir().expect("a directory can be made");
+            let file = directory.path().join("round.json");
+            let ended = stress(&[
+                "--vcpus",
+                "4",
+                "--threads",
+                "1",
+                "--rounds",
+                "1",
+                "--seed",
+                &seed,
+                "--accel",
+                "emulated",
+                "--json",
+                file.to_str().expect("it is text"),
+            ]);
+            assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
+            let text = std::fs::read_to_string(&file).expect("it has been written");
+            let round: Value = serde_json::from_str(&text).expect("it is one line");
+            // Its seconds are of a clock that counts instructions.
+            round["work"].clone()
+        };
+        let first = round();
+        assert!(first["operations"].as_u64() > Some(0), "{first}");
+        assert_eq!(round(), first);
+    }
+}
+
+#[test]
+fn what_is_found_in_turns_is_made_short_and_is_the_same_again() {
+    let seed = seed(2, Endian::Little, false);
+    let arguments = [
+        "--vcpus",
+        "2",
+        "--seed",
+        &seed,
+        "--rounds",
+        "1",
+        "--accel",
+        "emulated",
+        "--threads",
+        "1",
+        "--plant",
+        "stale",
+    ];
+    let ended = stress(&arguments);
+    assert_eq!(ended.status, Some(1), "{}\n{}", ended.output, ended.errors);
+    let (found, program) = ended
+        .output
+        .split_once("shrunk in ")
+        .unwrap_or_else(|| panic!("it is not made short:\n{}", ended.output));
+    assert!(found.contains(": FOUND by processor "), "{}", ended.output);
+    let operations = program.lines().filter(|line| line.starts_with("  processor ")).count();
+    assert!((1..=8).contains(&operations), "{}", ended.output);
+    let again = program
+        .lines()
+        .find_map(|line| line.strip_prefix("again: pteg stress "));
+    let again: Vec<&str> = again.unwrap_or_default().split(' ').collect();
+    assert_eq!(again, arguments);
+    assert_eq!(stress(&again).output, ended.output);
+}
+
+#[test]
 fn a_round_is_a_line_of_json() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let file = directory.path().join("rounds.json");
@@ -295,6 +362,8 @@ fn wrong_use_is_told_what_would_be_right() {
         (&["--rounds", "0"], "--rounds"),
         (&["--seconds", "0"], "--seconds"),
         (&["--plant", "nonsense"], "stale"),
+        (&["--threads", "2"], "give 1"),
+        (&["--threads", "1", "--accel", "kvm"], "--threads 1"),
         (&["--json", "/nowhere/rounds.json"], "--json /nowhere/rounds.json"),
         (
             &["--report", "/nowhere/rounds.html"],

@@ -222,6 +222,15 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<u32>,
 
+    /// Have the processors take turns by a seed, so that the run is the same again
+    ///
+    /// Have the processors take turns, one at a time, and draw from this seed who is next and for how many instructions; the guest's clock counts
+    /// instructions, and skips time in which all processors sleep. Equal seeds make equal runs of emulated processors, but for what is typed; randomness comes
+    /// from the seed as well, so keep no secrets in such a guest. Not with devices (--disk, --net and others), and not with KVM. Default: processors run at
+    /// once, by the host's clock. Example: --turns 17
+    #[arg(long, value_name = "SEED")]
+    pub(crate) turns: Option<u64>,
+
     /// log2 of the hashed page table's bytes, 18 to 46 [default: from --mem]
     ///
     /// Size of the guest's hashed page table as the log2 of its bytes, from 18 (256 KiB) to 46. A small table

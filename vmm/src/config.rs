@@ -56,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) processors: u32,
     /// Number of threads that carry them.
     pub(crate) threads: u32,
+    /// What decides whose turn it is, if they take turns.
+    pub(crate) turns: Option<u64>,
     /// Size of the hashed page table.
     pub(crate) order: Order,
     /// Which processors, if the user says so.
@@ -153,6 +155,12 @@ pub(crate) enum ConfigError {
         /// What the guest has.
         processors: u32,
     },
+    /// Several processors at once.
+    #[error("--threads {0}: with --turns one thread runs all processors; give 1, or leave the flag out")]
+    TurnsOnThreads(u32),
+    /// Something that goes its own way.
+    #[error("--{0}: with --turns nothing may happen when the host has the time; leave out --{0}, or --turns")]
+    TurnsBesideDevice(&'static str),
 }
 
 impl ConfigError {
@@ -163,7 +171,8 @@ impl ConfigError {
             Self::TableOfHost { .. } => "hpt-order",
             Self::KernelHcalls => "kernel-hcalls",
             Self::NoProfile => "no-profile",
-            Self::Threads { .. } => "threads",
+            Self::Threads { .. } | Self::TurnsOnThreads(_) => "threads",
+            Self::TurnsBesideDevice(flag) => flag,
         }
     }
 }
@@ -192,7 +201,15 @@ impl Config {
             }
             None => Order::for_ram(memory.bytes()),
         };
-        let threads = args.threads.unwrap_or(args.smp);
+        if args.turns.is_some() {
+            if let Some(threads) = args.threads.filter(|&threads| threads != 1) {
+                return Err(ConfigError::TurnsOnThreads(threads));
+            }
+            if let Some(flag) = device_of(&args) {
+                return Err(ConfigError::TurnsBesideDevice(flag));
+            }
+        }
+        let threads = args.threads.unwrap_or(if args.turns.is_some() { 1 } else { args.smp });
         if threads > args.smp {
             return Err(ConfigError::Threads {
                 wanted: threads,
@@ -225,6 +242,7 @@ impl Config {
             memory,
             processors: args.smp,
             threads,
+            turns: args.turns,
             order,
             largest_order: order.max(larger(Order::for_ram(memory.bytes()))),
             cpu: args.cpu,
@@ -262,6 +280,21 @@ impl Config {
     }
 }
 
+/// The flag of a device with a thread of its own, if there is any.
+fn device_of(args: &RunArgs) -> Option<&'static str> {
+    [
+        ("disk", !args.disk.is_empty()),
+        ("net", !args.net.is_empty()),
+        ("vsock", args.vsock.is_some()),
+        ("share", !args.share.is_empty()),
+        ("rng", args.rng),
+        ("balloon", args.balloon),
+        ("virtio-console", args.virtio_console.is_some()),
+    ]
+    .into_iter()
+    .find_map(|(flag, is_given)| is_given.then_some(flag))
+}
+
 /// Twice the size.
 fn larger(order: Order) -> Order {
     Order::new(order.log2_bytes() + 1).unwrap_or(Order::MAX)
@@ -291,6 +324,7 @@ mod tests {
             mem: mem.parse().unwrap(),
             smp: 1,
             threads: None,
+            turns: None,
             hpt_order,
             cpu: None,
             accel: AccelArg::Auto,
@@ -367,6 +401,26 @@ mod tests {
         }
         let said = threads(4, Some(5)).unwrap_err().to_string();
         assert!(said.contains("--threads 5") && said.contains("1 to 4"), "{said}");
+    }
+
+    #[test]
+    fn turns_are_one_threads_and_have_no_devices_beside_them() {
+        let turns = |threads, rng| {
+            let args = RunArgs {
+                smp: 4,
+                turns: Some(1),
+                threads,
+                rng,
+                ..args("1G", None)
+            };
+            Config::new(args, HOST).map(|config| config.unwrap().threads)
+        };
+        assert_eq!(turns(None, false).unwrap(), 1);
+        assert_eq!(turns(Some(1), false).unwrap(), 1);
+        let said = turns(Some(2), false).unwrap_err().to_string();
+        assert!(said.contains("--threads 2") && said.contains("give 1"), "{said}");
+        let said = turns(None, true).unwrap_err().to_string();
+        assert!(said.contains("leave out --rng, or --turns"), "{said}");
     }
 
     #[test]

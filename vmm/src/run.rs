@@ -39,6 +39,7 @@ use crate::memory::{GuestRam, MemoryError};
 use crate::nets::{self, CardError};
 use crate::pci::Plug;
 use crate::peers;
+use crate::random::Randomness;
 use crate::root_disk::CopyError;
 use crate::second_console::{self, ConsoleError, Log};
 use crate::shares::{self, ShareError};
@@ -321,6 +322,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         devices,
         log,
         balloon,
+        random: Arc::new(Randomness::of(config.turns)),
     };
     match setup.choice.accelerator {
         Chosen::Emulated => setup.emulate(),
@@ -353,13 +355,19 @@ struct Setup<'a> {
     log: Option<Log>,
     /// One of them.
     balloon: Option<GuestBalloon>,
+    /// Where what is random comes from.
+    random: Arc<Randomness>,
 }
 
 impl Setup<'_> {
     fn emulate(self) -> Result<ExitCode, Error> {
         let Config { processors, order, .. } = *self.config;
         let model = self.config.cpu.unwrap_or_default();
-        let emulated = Emulated::new(model, processors, &self.ram, order, self.checks.stale_report())?;
+        let stale = self.checks.stale_report();
+        let emulated = match self.config.turns {
+            Some(_) => Emulated::counted(model, processors, &self.ram, order, stale, Arc::clone(&self.random))?,
+            None => Emulated::new(model, processors, &self.ram, order, stale)?,
+        };
         let emulated = emulated.with_counted_blocks(self.config.profile);
         self.launch(emulated, ProcessorKind::emulated(model))
     }
@@ -389,6 +397,8 @@ impl Setup<'_> {
             reactions: config.reactions,
             nvram: self.nvram,
             has_pci: !self.plugs.is_empty(),
+            turns: config.turns,
+            random: Arc::clone(&self.random),
         };
         let machine = Arc::new(Machine::new(
             Arc::clone(&self.ram),
@@ -411,6 +421,7 @@ impl Setup<'_> {
             nvram_bytes: machine.nvram.bytes(),
             pci: machine.pci.as_deref().map(Bridge::plugged),
             offer: config.offer,
+            random: self.random,
         };
         let entry = boot::load(&self.files, &about, &machine.ram)?;
         if config.accel == AccelArg::Auto {

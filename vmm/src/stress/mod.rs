@@ -2,7 +2,7 @@
 //! for as long as it is asked for. The guest is [`guest_images::stress`].
 //!
 //! `args` is the command line, `round` one guest from its start to its end, `said` what its lines mean, `moments` what pteg counts meanwhile, `ticker` what is
-//! said meanwhile, `summary` the table at the end, `record` the file of JSON lines, `report` the page.
+//! said meanwhile, `shrink` makes short what is found, `summary` is the table at the end, `record` the file of JSON lines, `report` the page.
 
 mod args;
 #[cfg(test)]
@@ -12,6 +12,7 @@ mod record;
 mod report;
 mod round;
 mod said;
+mod shrink;
 mod summary;
 mod ticker;
 
@@ -19,7 +20,7 @@ use std::env;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum as _;
 use guest_images::stress::Round;
@@ -27,10 +28,11 @@ use guest_images::stress::Round;
 pub(crate) use args::StressArgs;
 use record::{NoRecord, Record, Records};
 use report::Report;
-use round::{Came, Failure, Runner};
+use round::{Failure, Runner};
 use summary::Summary;
 use ticker::Ticker;
 
+use crate::cli::AccelArg;
 use crate::guest_run::{Interrupt, Interrupted, NoHypervisor};
 use crate::run::ReportError;
 use crate::terminal::say;
@@ -77,6 +79,14 @@ enum Error {
     /// Whether the user wants the end cannot be known.
     #[error("taking signals")]
     Signals(#[source] io::Error),
+    /// One has come.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// Processors that nobody can make take turns.
+    #[error(
+        "--accel kvm: with --threads 1 processors take turns by the instruction, which emulated ones can; leave out one of the two"
+    )]
+    TurnsOnKvm,
     /// pteg itself would not run such a guest here.
     #[error("a guest could not be started; pteg said:\n{0}")]
     Refused(String),
@@ -86,8 +96,9 @@ impl Error {
     /// 2 for what is wrong with the command line, 1 for a machine that cannot.
     fn exit_code(&self) -> ExitCode {
         let is_use = match self {
-            Self::Json { .. } | Self::From { .. } | Self::Refused(_) => true,
+            Self::Json { .. } | Self::From { .. } | Self::TurnsOnKvm | Self::Refused(_) => true,
             Self::Report(error) => error.flag().is_some(),
+            Self::Interrupted(signal) => return ExitCode::from(signal.status()),
             Self::NoHypervisor(_) | Self::Guest(_) | Self::Folder(_) | Self::Wait(_) | Self::Signals(_) => false,
         };
         ExitCode::from(if is_use { 2 } else { 1 })
@@ -155,6 +166,9 @@ impl Tellers {
 }
 
 fn try_rounds(args: &StressArgs) -> Result<ExitCode, Error> {
+    if args.threads.is_some() && args.accel == AccelArg::Kvm {
+        return Err(Error::TurnsOnKvm);
+    }
     let mut tellers = Tellers::new(args)?;
     let interrupt = Interrupt::take().map_err(Error::Signals)?;
     let runner = Runner::new(args, interrupt)?;
@@ -167,17 +181,23 @@ fn try_rounds(args: &StressArgs) -> Result<ExitCode, Error> {
         if left_ms == 0 {
             break;
         }
-        let milliseconds = left_ms.min(ROUND_MS);
-        left_ms -= milliseconds;
         let round = Round::of_seed(seed, args.vcpus);
         ticker.begin(&round);
-        let came = runner.run(&round, milliseconds, &mut ticker)?;
-        ticker.end(milliseconds);
-        let (outcome, moments) = match came {
-            Came::ToAnEnd(outcome, moments) => (outcome, moments),
-            Came::Interrupted(signal) => return stopped(signal, tellers),
+        let begun = Instant::now();
+        let (done, milliseconds) = if args.threads.is_none() {
+            let milliseconds = left_ms.min(ROUND_MS);
+            (runner.run(&round, milliseconds, &mut ticker), milliseconds)
+        } else {
+            let done = shrink::run(&runner, &round, &mut ticker);
+            (done, begun.elapsed().as_millis() as u64)
         };
-        let record = Record::new(&round, outcome, moments, command_of(&round, args));
+        left_ms = left_ms.saturating_sub(milliseconds);
+        ticker.end(milliseconds);
+        let done = match done {
+            Err(Error::Interrupted(signal)) => return stopped(signal, tellers),
+            done => done?,
+        };
+        let record = Record::new(&round, done, command_of(&round, args));
         match (&record.finding, &record.work) {
             (Some(failure), _) => tell_of(&round, failure, &record.again),
             (None, work) => tell(&format!(
@@ -241,6 +261,9 @@ fn tell_of(round: &Round, failure: &Failure, again: &str) {
     for line in failure.complaints.lines() {
         tell(&format!("  on stderr: {line}"));
     }
+    for line in &failure.program {
+        tell(line);
+    }
     tell(&format!("again: {again}"));
 }
 
@@ -254,6 +277,9 @@ fn command_of(round: &Round, args: &StressArgs) -> String {
         round.seed,
         name(args.accel.to_possible_value())
     );
+    if let Some(threads) = args.threads {
+        command += &format!(" --threads {threads}");
+    }
     if let Some(plant) = args.plant {
         command += &format!(" --plant {}", name(plant.to_possible_value()));
     }

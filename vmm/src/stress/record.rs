@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::moments::Moment;
-use super::round::{Calls, Failure, Outcome};
+use super::round::{Calls, Done, Failure, Outcome};
 use super::said::Work;
 use crate::terminal::say;
 
@@ -85,8 +85,8 @@ pub(super) enum NoRecord {
 }
 
 impl Record {
-    pub(super) fn new(round: &Round, outcome: Outcome, moments: Vec<Moment>, again: String) -> Self {
-        let (figures, finding) = match outcome {
+    pub(super) fn new(round: &Round, done: Done, again: String) -> Self {
+        let (figures, finding) = match done.outcome {
             Outcome::Passed(figures) => (Some(figures), None),
             Outcome::Failed(failure) => (None, Some(failure)),
         };
@@ -108,7 +108,7 @@ impl Record {
             hypercalls,
             finding,
             again,
-            moments,
+            moments: done.moments,
         }
     }
 
@@ -221,6 +221,7 @@ pub(super) mod tests {
                 what: what.to_owned(),
                 last_calls: vec![what.to_owned()],
                 complaints: what.to_owned(),
+                program: vec![what.to_owned()],
             }),
         };
         let moment = |seconds, hypercalls| Moment {
@@ -235,8 +236,7 @@ pub(super) mod tests {
         let moments = vec![moment(0.25, 1000), moment(0.5, 5000)];
         Record::new(
             &Round::of_seed(seed, 4),
-            outcome,
-            moments,
+            Done { outcome, moments },
             format!("pteg stress --seed {seed}"),
         )
     }

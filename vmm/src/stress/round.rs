@@ -1,13 +1,13 @@
 //! One round: a guest in a child of this program, heard to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
-use guest_images::programs::Program;
-use guest_images::stress::{Plant, Round};
+use guest_images::stress::{self, Length, Operation, Part, Plant, Round};
 use hpt::Histogram;
 use power::insn::Endian;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use super::moments::{EVERY_MS, Moment};
 use super::said::{Told, Work, name};
 use super::ticker::Ticker;
 use crate::cli::AccelArg;
-use crate::guest_run::{Ended, Hypervisor, Interrupt, Interrupted, LOOK, Said, Task};
+use crate::guest_run::{Ended, Hypervisor, Interrupt, LOOK, Said, Task};
 
 /// How long a guest may say nothing; it says something each second that it is given.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -37,13 +37,12 @@ pub(super) enum Outcome {
     Failed(Failure),
 }
 
-/// What became of a round.
+/// A round that has ended.
 #[derive(Debug)]
-pub(super) enum Came {
-    /// It has ended, with what was counted meanwhile.
-    ToAnEnd(Outcome, Vec<Moment>),
-    /// It was ended, by a signal to this program.
-    Interrupted(Interrupted),
+pub(super) struct Done {
+    pub(super) outcome: Outcome,
+    /// What was counted meanwhile.
+    pub(super) moments: Vec<Moment>,
 }
 
 /// What a round came to that found nothing.
@@ -102,6 +101,9 @@ pub(super) struct Failure {
     pub(super) last_calls: Vec<String>,
     /// What pteg said on stderr, if it is pteg that failed.
     pub(super) complaints: String,
+    /// Of processors that take turns: the short program that finds it as well, for people.
+    #[serde(default)]
+    pub(super) program: Vec<String>,
 }
 
 /// Runs rounds.
@@ -110,34 +112,72 @@ pub(super) struct Runner {
     guests: [(Endian, NamedTempFile); 2],
     accel: AccelArg,
     plant: Option<Plant>,
+    /// The seed draws the turns of the processors.
+    takes_turns: bool,
     /// Whether the user wants no more.
     interrupt: Interrupt,
+}
+
+/// A guest, to be run.
+struct Run<'a> {
+    round: &'a Round,
+    guest: &'a Path,
+    length: Length,
+    /// How long it may take on the host.
+    most: Duration,
 }
 
 impl Runner {
     /// For what `args` say.
     pub(super) fn new(args: &StressArgs, interrupt: Interrupt) -> Result<Self, Error> {
-        let program = Program::by_name("stress").expect("it is one of them");
-        let guest = |endian| {
-            let mut file = NamedTempFile::new().map_err(Error::Guest)?;
-            file.write_all(&program.elf(endian)).map_err(Error::Guest)?;
-            Ok::<_, Error>((endian, file))
-        };
+        let guest = |endian| Ok::<_, Error>((endian, file_of(&Part::All, endian)?));
         Ok(Self {
             guests: [guest(Endian::Big)?, guest(Endian::Little)?],
             accel: args.accel,
             plant: args.plant.map(super::args::PlantArg::of_guest),
+            takes_turns: args.threads.is_some(),
             interrupt,
         })
     }
 
     /// Runs `round` for so many milliseconds of its own clock.
-    pub(super) fn run(&self, round: &Round, milliseconds: u64, ticker: &mut Ticker) -> Result<Came, Error> {
+    pub(super) fn run(&self, round: &Round, milliseconds: u64, ticker: &mut Ticker) -> Result<Done, Error> {
+        let (_, guest) = &self.guests[usize::from(round.endian == Endian::Little)];
+        let run = Run {
+            round,
+            guest: guest.path(),
+            length: Length::Milliseconds(milliseconds),
+            most: PATIENCE + 100 * Duration::from_millis(milliseconds),
+        };
+        self.run_guest(&run, ticker)
+    }
+
+    /// Runs `part` of `round`'s operations, until its first processor would have done so many, and for `most` at most.
+    pub(super) fn run_part(
+        &self,
+        round: &Round,
+        part: BTreeSet<Operation>,
+        operations: u32,
+        most: Duration,
+        ticker: &mut Ticker,
+    ) -> Result<Done, Error> {
+        let guest = file_of(&Part::Only(part), round.endian)?;
+        let run = Run {
+            round,
+            guest: guest.path(),
+            length: Length::Operations(operations.into()),
+            most,
+        };
+        self.run_guest(&run, ticker)
+    }
+
+    fn run_guest(&self, run: &Run<'_>, ticker: &mut Ticker) -> Result<Done, Error> {
+        let round = run.round;
         // A folder: pteg writes beside its file, and may be killed then.
         let folder = tempfile::tempdir().map_err(Error::Folder)?;
         let (statistics, series) = (folder.path().join("statistics"), folder.path().join("series"));
         let accel = self.accel.to_possible_value().expect("none is hidden");
-        let flags = [
+        let mut flags = [
             "--accel",
             accel.get_name(),
             "--hpt-order",
@@ -149,35 +189,38 @@ impl Runner {
             &series.to_string_lossy(),
             "--stats-every",
             &EVERY_MS.to_string(),
-        ];
-        let pteg = Hypervisor::myself(flags.map(str::to_owned).to_vec())?;
-        let mut words = round.words(milliseconds);
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        if self.takes_turns {
+            flags.extend(["--turns".to_owned(), round.seed.to_string()]);
+        }
+        let pteg = Hypervisor::myself(flags)?;
+        let mut words = round.words(run.length);
         // KVM-PR sets C for loads, too.
-        if self.accel == AccelArg::Emulated || !cfg!(target_arch = "powerpc64") {
+        if self.accel == AccelArg::Emulated || self.takes_turns || !cfg!(target_arch = "powerpc64") {
             words += " exact=1";
         }
         if let Some(plant) = self.plant {
             words += &format!(" plant={}", plant as u64);
         }
-        let (_, guest) = &self.guests[usize::from(round.endian == Endian::Little)];
         let mut running = pteg.start(&Task {
-            elf: guest.path(),
+            elf: run.guest,
             append: &words,
             processors: round.processors,
             memory_mib: round.memory_mib(),
         })?;
         let mut told = Told::default();
         let (began, mut heard) = (Instant::now(), Instant::now());
-        let most = PATIENCE + 100 * Duration::from_millis(milliseconds);
         let outcome = loop {
             let said = running.line(LOOK).map_err(Error::Wait)?;
             // Before what came is judged: the same signal may have ended pteg.
             if let Some(signal) = self.interrupt.signal().filter(|_| told.finding.is_none()) {
-                return Ok(Came::Interrupted(signal));
+                return Err(signal.into());
             }
             let why = match said {
-                Said::Line(_) | Said::Nothing if began.elapsed() > most => {
-                    format!("the guest does not end in {} s", most.as_secs())
+                Said::Line(_) | Said::Nothing if began.elapsed() > run.most => {
+                    format!("the guest does not end in {} s", run.most.as_secs())
                 }
                 Said::Line(line) => {
                     heard = Instant::now();
@@ -204,7 +247,7 @@ impl Runner {
             break Outcome::Failed(Failure::of(why, told, ended.complaints));
         };
         let moments = Moment::all(&fs::read_to_string(&series).unwrap_or_default());
-        Ok(Came::ToAnEnd(outcome, moments))
+        Ok(Done { outcome, moments })
     }
 }
 
@@ -214,8 +257,16 @@ impl Failure {
             what,
             last_calls: told.last_calls,
             complaints,
+            program: Vec::new(),
         }
     }
+}
+
+/// The guest that does `part`, as a file while it is used.
+fn file_of(part: &Part, endian: Endian) -> Result<NamedTempFile, Error> {
+    let mut file = NamedTempFile::new().map_err(Error::Guest)?;
+    file.write_all(&stress::elf(part, endian)).map_err(Error::Guest)?;
+    Ok(file)
 }
 
 /// What a guest that has said `told` came to, whose pteg has `ended`.

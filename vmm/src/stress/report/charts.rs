@@ -56,7 +56,7 @@ pub(super) fn latencies<'a>(calls: impl Iterator<Item = (&'a str, &'a Calls)> + 
             @for bucket in (first..=last).filter(|bucket| bucket.is_multiple_of(2)) {
                 @let (x, below) = (format!("{:.1}", x(bucket)), format!("{}", floor + 16.0));
                 line x1=(x) y1="0" x2=(x) y2=(floor + 4.0) {}
-                text.quiet x=(x) y=(below) { (duration(1 << bucket)) }
+                @if bucket < last { text.quiet x=(x) y=(below) { (duration(1 << bucket)) } }
             }
             @for (n, (name, calls)) in rows.iter().enumerate() {
                 @let base = STEP * (n + 1) as f64;
@@ -107,9 +107,10 @@ impl Axis {
         html! {
             @for n in 0..=last {
                 @let seconds = n as f64 * step;
+                @let x = self.x(seconds);
                 // The last has no room behind it.
-                text.right[n > 0 && self.x(seconds) > WIDE - 30.0].middle[n > 0 && self.x(seconds) <= WIDE - 30.0].quiet
-                    x=(format!("{:.1}", self.x(seconds))) y=(y) {
+                @let anchor = if n == 0 { "" } else if x > WIDE - 30.0 { "right" } else { "middle" };
+                text class=(format!("quiet {anchor}")) x=(format!("{x:.1}")) y=(y) {
                     (time(seconds))
                 }
             }

@@ -98,6 +98,10 @@ fn found(record: &Record) -> Markup {
             p.quiet { (record.round()) }
             h3 { "Again" }
             pre { (record.again) }
+            @if !finding.program.is_empty() {
+                h3 { "A short program that finds it" }
+                pre { @for line in &finding.program { (line) "\n" } }
+            }
             @if !finding.last_calls.is_empty() {
                 h3 { "The last hypercalls of each processor, the oldest first" }
                 pre { @for call in &finding.last_calls { (call) "\n" } }
