@@ -27,14 +27,16 @@ pub(super) fn html(campaign: &Campaign) -> String {
                 main {
                     (heading(campaign))
                     @for finding in &campaign.findings { (found(finding)) }
-                    (tiles(campaign))
-                    (throughput(campaign))
-                    (section(
-                        "How long hypercalls took",
-                        "A column for each power of two. Heights are logarithms, so that one call in a million is seen. What the host gave to others \
-                         in the midst of a call is in its time.",
-                        &html! { div.scroll { (latencies(calls(campaign))) } },
-                    ))
+                    @if campaign.summary.rounds > campaign.summary.found {
+                        (tiles(campaign))
+                        (throughput(campaign))
+                        (section(
+                            "How long hypercalls took",
+                            "A column for each power of two. Heights are logarithms, so that one call in a million is seen. What the host gave to others \
+                             in the midst of a call is in its time.",
+                            &html! { div.scroll { (latencies(calls(campaign))) } },
+                        ))
+                    }
                     (section(
                         "How full the table was, and where",
                         "From left to right the rounds, one behind the other; from top to bottom the table in equal parts. The stronger the colour, the more \

@@ -74,6 +74,8 @@ fn a_finding_comes_first_and_what_a_guest_says_is_text() {
 fn no_round_and_a_round_of_which_nothing_is_known_make_pages_too() {
     let (html, text) = page(&[]);
     assert!(text.contains("0 rounds") && !html.contains("NaN") && !html.contains("inf"));
+    // There are no figures where every round has found something.
+    assert!(!page(&[record(7, Err("it"))]).1.contains("operations"));
     let mut bare = record(7, Ok(0));
     bare.moments.clear();
     bare.hypercalls = None;
