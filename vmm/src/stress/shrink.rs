@@ -149,7 +149,7 @@ fn lines(short: &Short, round: &Round, runs: u32) -> Vec<String> {
         short.failure.what
     )];
     for operation in &short.operations {
-        lines.push(format!("  {operation}: {}", operation.describe(round.seed)));
+        lines.push(format!("  {operation}: {}", operation.describe(round)));
         let of_it = format!("{operation}: ");
         let calls = short.failure.last_calls.iter();
         lines.extend(
