@@ -310,6 +310,21 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) stats_json: Option<PathBuf>,
 
+    /// Write what was counted so far to a file, again and again
+    ///
+    /// File to write to, every --stats-every, what was counted so far of hypercalls and the page table, and how full the table is, as a line of JSON;
+    /// docs/statistics.md says how. Each reads the whole table, which takes longer the larger that is. What the file held before is lost.
+    /// Default: none. Example: --stats-series series.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats_series: Option<PathBuf>,
+
+    /// Milliseconds from one line of --stats-series to the next
+    ///
+    /// Milliseconds from one line of --stats-series to the next, from 1 to 3600000. Default: 1000. Example: --stats-every 100
+    #[arg(long, value_name = "MS", requires = "stats_series", default_value_t = 1000, hide_default_value = true,
+        value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
+    pub(crate) stats_every: u32,
+
     /// Have --stats and --stats-json count no blocks
     ///
     /// With --stats or --stats-json, do not count which blocks emulated processors execute: they run as fast as without, and the
@@ -592,7 +607,7 @@ pub(crate) fn of_file(path: &Path) -> Result<RunArgs, Answer> {
     }
 }
 
-fn parse_from(words: &[OsString]) -> Result<Command, Answer> {
+pub(crate) fn parse_from(words: &[OsString]) -> Result<Command, Answer> {
     let parsed = Cli::try_parse_from(words).map(|cli| cli.command);
     let given = match &parsed {
         Ok(Command::Run(_)) => lenient(words),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hpt::Order;
 use power::model::Model;
@@ -80,6 +81,8 @@ pub(crate) struct Config {
     pub(crate) stats: bool,
     /// Where to write the same as JSON.
     pub(crate) stats_json: Option<PathBuf>,
+    /// Where to write a line about the run again and again, and how often.
+    pub(crate) stats_series: Option<(PathBuf, Duration)>,
     /// Whether emulated processors count the blocks that they execute.
     pub(crate) profile: bool,
     /// Where to write a page about the table.
@@ -252,6 +255,9 @@ impl Config {
             profile: (args.stats || args.stats_json.is_some()) && !args.no_profile,
             stats: args.stats,
             stats_json: args.stats_json,
+            stats_series: args
+                .stats_series
+                .map(|path| (path, Duration::from_millis(args.stats_every.into()))),
             hpt_report: args.hpt_report,
             reactions: Reactions {
                 reboot: if args.no_reboot { OnReboot::End } else { OnReboot::Reset },
@@ -329,6 +335,8 @@ mod tests {
             check_walkers: false,
             stats: false,
             stats_json: None,
+            stats_series: None,
+            stats_every: 1000,
             no_profile: false,
             hpt_report: None,
             no_reboot: false,

@@ -5,6 +5,7 @@ mod checks;
 mod page;
 mod report;
 mod report_file;
+mod series;
 mod statistics;
 
 use std::fs::{File, TryLockError};
@@ -53,8 +54,11 @@ use crate::virtio::{Virtual, VirtualDevices};
 pub(crate) use check::check;
 use checks::Checks;
 use page::{PageFile, Requests};
-use report_file::{ReportError, ReportFile};
-pub(crate) use statistics::{Changes, Distribution, Emulation, Exits, Hypercalls, Occupancy, Statistics, Withheld};
+pub(crate) use report_file::{ReportError, ReportFile};
+use series::{Series, SeriesFile};
+pub(crate) use statistics::{
+    Changes, Distribution, Emulation, Exits, Hypercalls, Occupancy, Statistics, Withheld, duration, percent,
+};
 
 /// Why a guest could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -228,6 +232,8 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
 /// The files that the user wants.
 struct Reports {
     statistics: Option<ReportFile>,
+    /// With the time from one line to the next.
+    series: Option<(SeriesFile, Duration)>,
     page: PageFile,
 }
 
@@ -242,8 +248,11 @@ impl Reports {
         {
             return Err(ReportError::Same(one.path().to_owned()));
         }
+        let series = config.stats_series.as_ref();
+        let series = series.map(|(path, every)| SeriesFile::new(path).map(|file| (file, *every)));
         Ok(Self {
             statistics,
+            series: series.transpose()?,
             page: PageFile::new(page),
         })
     }
@@ -380,7 +389,10 @@ impl Setup<'_> {
             carriers: config.threads as usize,
             offer: config.offer,
             largest_table: config.largest_order,
-            timed: config.stats || config.stats_json.is_some() || config.control.is_some(),
+            timed: config.stats
+                || config.stats_json.is_some()
+                || config.stats_series.is_some()
+                || config.control.is_some(),
             duplicates: self.checks.duplicate_report(),
             reactions: config.reactions,
             nvram: self.nvram,
@@ -418,6 +430,10 @@ impl Setup<'_> {
         self.requests
             .answer(&self.reports.page, Arc::clone(&machine))
             .map_err(Error::Threads)?;
+        let mut reports = self.reports;
+        let series = reports.series.take();
+        let series = series.map(|(file, every)| file.begin(Arc::clone(&machine), every));
+        let series = series.transpose().map_err(Error::Threads)?;
         let served = self.socket.map(|socket| {
             let context = control::Context {
                 machine: Arc::clone(&machine),
@@ -441,7 +457,10 @@ impl Setup<'_> {
         devices.end();
         drop(served);
         drop(terminal);
-        conclude(config, &machine, &outcome, self.checks, self.reports)
+        let written = series.map_or(Ok(()), Series::end);
+        let exit = conclude(config, &machine, &outcome, self.checks, reports)?;
+        written.map_err(Error::Report)?;
+        Ok(exit)
     }
 }
 

@@ -64,6 +64,22 @@ pub(crate) struct StressArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
+    /// File to write a page about the rounds to: HTML
+    ///
+    /// File to write a page about the rounds to, that needs nothing else: findings, hypercalls and how long they took, how full the table was, what
+    /// processors were made to leave the guest. It is written anew after each round. What it held before is lost. Default: none.
+    /// Example: --report rounds.html
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Run nothing: read what --json of other runs has written
+    ///
+    /// Run nothing: read what --json of other runs has written, say what it came to, and write --report about all of it. May be given several times. The exit
+    /// status is 1 if any of them has found something. Default: guests are run. Example: --from 1.json --from 2.json --report all.html
+    #[arg(long, value_name = "FILE", num_args = 1..,
+        conflicts_with_all = ["vcpus", "seconds", "rounds", "seed", "shard", "json", "accel", "threads", "plant"])]
+    pub(crate) from: Vec<PathBuf>,
+
     /// What runs the processors
     ///
     /// What runs the processors, as pteg run takes it: auto, emulated or kvm. Default: auto. Example: --accel emulated

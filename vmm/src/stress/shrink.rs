@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use guest_images::stress::{Operation, Round};
 
 use super::Error;
-use super::round::{Failure, Outcome, Runner};
+use super::round::{Done, Failure, Outcome, Runner};
 use super::ticker::Ticker;
 
 /// Operations of a round's first processor.
@@ -41,16 +41,16 @@ fn all(round: &Round) -> Vec<Operation> {
 ///
 /// # Errors
 /// A guest could not be run.
-pub(super) fn run(runner: &Runner, round: &Round, ticker: &mut Ticker) -> Result<Outcome, Error> {
+pub(super) fn run(runner: &Runner, round: &Round, ticker: &mut Ticker) -> Result<Done, Error> {
     // By the way of a part: what decides whether an operation is wanted takes its instructions, and they are to be the same in both.
     let (part, begun) = (all(round).into_iter().collect(), Instant::now());
-    let mut outcome = runner.run_part(round, part, OPERATIONS, PATIENCE, ticker)?;
-    if let Outcome::Failed(failure) = &mut outcome
+    let mut done = runner.run_part(round, part, OPERATIONS, PATIENCE, ticker)?;
+    if let Outcome::Failed(failure) = &mut done.outcome
         && begun.elapsed() < MOST_TIME
     {
         failure.program = program_of(runner, round, failure, ticker)?;
     }
-    Ok(outcome)
+    Ok(done)
 }
 
 /// A program that is shorter, and what it finds.
@@ -74,9 +74,13 @@ fn program_of(runner: &Runner, round: &Round, failure: &Failure, ticker: &mut Ti
         let last = part.last().map_or(0, |operation| operation.number);
         let operations = OPERATIONS.min(last + GRACE);
         let part: BTreeSet<Operation> = part.iter().copied().collect();
-        Ok(match runner.run_part(round, part, operations, left, ticker)? {
-            Outcome::Failed(found) if kind(&found.what) == kind(&failure.what) => Tried::Found(found),
-            _ => Tried::Lost,
+        Ok(match runner.run_part(round, part, operations, left, ticker) {
+            // The finding is to be told, however long its program is by now.
+            Err(Error::Interrupted(_)) => Tried::NoMore,
+            done => match done?.outcome {
+                Outcome::Failed(found) if kind(&found.what) == kind(&failure.what) => Tried::Found(found),
+                _ => Tried::Lost,
+            },
         })
     })?;
     Ok(match short {
