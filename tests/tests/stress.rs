@@ -120,7 +120,7 @@ fn processors_that_take_turns_find_nothing_where_nothing_is_wrong_and_do_the_sam
                 file.to_str().expect("it is text"),
             ]);
             assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
-            let text = std::fs::read_to_string(&file).expect("it has been written");
+            let text = fs::read_to_string(&file).expect("it has been written");
             let round: Value = serde_json::from_str(&text).expect("it is one line");
             // Its seconds are of a clock that counts instructions.
             round["work"].clone()
