@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
-use super::round::mix;
+use super::round::{Round, mix};
 
 /// Operations by their names in `operations.s`, how many of 64 are of that kind, and what people call them.
 const KINDS: [(&str, usize, &str); 10] = [
@@ -36,15 +36,23 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// What it does in the stream of `seed`, in words.
-    pub fn describe(self, seed: u64) -> &'static str {
-        let choice = self.word(seed) as usize % CHOICES;
+    /// What it does in `round`, in words.
+    pub fn describe(self, round: &Round) -> String {
+        let word = self.word(round.seed);
+        // As `resize_by_chance` has it.
+        let resizes = round.resizes && self.processor == 0 && word >> 20 & 0xfff == 0;
+        let choice = word as usize % CHOICES;
         let mut before = 0;
         let kind = KINDS.iter().find(|kind| {
             before += kind.1;
             choice < before
         });
-        kind.expect("they are as many as there are choices").2
+        let kind = kind.expect("they are as many as there are choices").2;
+        if resizes {
+            format!("the table is resized; then {kind}")
+        } else {
+            kind.to_owned()
+        }
     }
 
     /// Its first random number: `begin_stream` and `begin_operation` of `worker.s`.
@@ -128,6 +136,23 @@ mod tests {
         assert_eq!(KINDS.iter().map(|kind| kind.1).sum::<usize>(), CHOICES);
         let names: Vec<&str> = KINDS.iter().map(|kind| kind.0).collect();
         assert!(include_str!("operations.s").contains(&format!(".quad   {}\n", names.join(","))));
+    }
+
+    /// Seen in runs of the guest.
+    #[test]
+    fn what_an_operation_is_called_is_what_the_guest_does() {
+        let round = Round {
+            resizes: true,
+            ..Round::of_seed(37, 1)
+        };
+        let does = |number| {
+            let operation = Operation { number, processor: 0 };
+            operation.describe(&round)
+        };
+        let resized: Vec<u32> = (1..=800)
+            .filter(|&number| does(number).starts_with("the table is resized"))
+            .collect();
+        assert_eq!(resized, [294, 558]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn run(runner: &Runner, round: &Round, ticker: &mut Ticker) -> Result
     if let Outcome::Failed(failure) = &mut done.outcome
         && begun.elapsed() < MOST_TIME
     {
-        failure.program = program_of(runner, round, failure, ticker)?;
+        failure.program = program_of(runner, round, failure, ticker);
     }
     Ok(done)
 }
@@ -59,36 +59,37 @@ struct Short {
     failure: Failure,
 }
 
-/// The short program that finds what `failure` says, in lines for people; that it could not be made short is one of them.
-fn program_of(runner: &Runner, round: &Round, failure: &Failure, ticker: &mut Ticker) -> Result<Vec<String>, Error> {
+/// The short program that finds what `failure` says, in lines for people; that it could not be made short is one of them. Whatever goes wrong, or ends
+/// pteg, meanwhile: the finding is to be told, however long its program is by then.
+fn program_of(runner: &Runner, round: &Round, failure: &Failure, ticker: &mut Ticker) -> Vec<String> {
     let begun = Instant::now();
     let mut runs = 0;
     let short = shrink(all(round), |part| {
         // Of those that hang at most one is waited for.
         let left = MOST_TIME.saturating_sub(begun.elapsed());
         if runs == MOST_RUNS || left.is_zero() {
-            return Ok(Tried::NoMore);
+            return Tried::NoMore;
         }
         runs += 1;
         ticker.shrink(round, part.len(), runs);
         let last = part.last().map_or(0, |operation| operation.number);
         let operations = OPERATIONS.min(last + GRACE);
         let part: BTreeSet<Operation> = part.iter().copied().collect();
-        Ok(match runner.run_part(round, part, operations, left, ticker) {
-            // The finding is to be told, however long its program is by now.
-            Err(Error::Interrupted(_)) => Tried::NoMore,
-            done => match done?.outcome {
-                Outcome::Failed(found) if kind(&found.what) == kind(&failure.what) => Tried::Found(found),
-                _ => Tried::Lost,
-            },
-        })
-    })?;
-    Ok(match short {
-        None => vec![
-            "it could not be made shorter: run once more with a part of its operations, it is not found".to_owned(),
-        ],
+        match runner
+            .run_part(round, part, operations, left, ticker)
+            .map(|done| done.outcome)
+        {
+            Err(_) => Tried::NoMore,
+            Ok(Outcome::Failed(found)) if kind(&found.what) == kind(&failure.what) => Tried::Found(found),
+            Ok(_) => Tried::Lost,
+        }
+    });
+    match short {
+        None => vec![format!(
+            "not shrunk: in {runs} runs of a part of its operations it was not found again"
+        )],
         Some(short) => lines(&short, round, runs),
-    })
+    }
 }
 
 /// What came of trying some operations.
@@ -103,10 +104,7 @@ enum Tried {
 
 /// Leaves out of `all` what can be left out: first large parts, then smaller ones, from the end on, as what comes after the finding has no part in
 /// it.
-fn shrink(
-    all: Vec<Operation>,
-    mut attempt: impl FnMut(&[Operation]) -> Result<Tried, Error>,
-) -> Result<Option<Short>, Error> {
+fn shrink(all: Vec<Operation>, mut attempt: impl FnMut(&[Operation]) -> Tried) -> Option<Short> {
     let mut short: Option<Short> = None;
     let mut kept = all;
     let mut size = kept.len().div_ceil(2);
@@ -116,8 +114,8 @@ fn shrink(
             let start = end.saturating_sub(size);
             let rest = [&kept[..start], &kept[end..]].concat();
             if !rest.is_empty() {
-                match attempt(&rest)? {
-                    Tried::NoMore => return Ok(short),
+                match attempt(&rest) {
+                    Tried::NoMore => return short,
                     Tried::Lost => {}
                     Tried::Found(failure) => {
                         kept.clone_from(&rest);
@@ -131,7 +129,7 @@ fn shrink(
             end = start;
         }
         if size == 1 && kept.len() == before {
-            return Ok(short);
+            return short;
         }
         size = size.div_ceil(2).min(kept.len().div_ceil(2));
     }
@@ -153,7 +151,7 @@ fn lines(short: &Short, round: &Round, runs: u32) -> Vec<String> {
         short.failure.what
     )];
     for operation in &short.operations {
-        lines.push(format!("  {operation}: {}", operation.describe(round.seed)));
+        lines.push(format!("  {operation}: {}", operation.describe(round)));
         let of_it = format!("{operation}: ");
         let calls = short.failure.last_calls.iter();
         lines.extend(
@@ -192,27 +190,26 @@ mod tests {
         let short = shrink((1..=8000).map(operation).collect(), |part| {
             runs += 1;
             let has_all = needed.iter().all(|one| part.contains(one));
-            Ok(if has_all { Tried::Found(failure()) } else { Tried::Lost })
+            if has_all { Tried::Found(failure()) } else { Tried::Lost }
         });
-        assert_eq!(short.unwrap().unwrap().operations, needed);
+        assert_eq!(short.unwrap().operations, needed);
         assert!(runs < MOST_RUNS, "{runs}");
     }
 
     #[test]
     fn what_is_found_with_all_alone_is_not_shortened_and_the_bound_is_kept() {
         let all: Vec<_> = (1..=50).map(operation).collect();
-        let short = shrink(all.clone(), |_| Ok(Tried::Lost)).unwrap();
-        assert!(short.is_none());
+        assert!(shrink(all.clone(), |_| Tried::Lost).is_none());
         let mut left = 3;
         let short = shrink(all, |_| {
             left -= 1;
-            Ok(if left < 0 {
+            if left < 0 {
                 Tried::NoMore
             } else {
                 Tried::Found(failure())
-            })
+            }
         });
-        assert_eq!(short.unwrap().unwrap().operations.len(), 6);
+        assert_eq!(short.unwrap().operations.len(), 6);
     }
 
     #[test]
