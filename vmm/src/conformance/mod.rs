@@ -23,7 +23,7 @@ use guest_images::conformance::{self, Case, Configuration};
 use crate::accel::choose::{ChooseError, Chosen, Wish, choose};
 use crate::guest_run::{Hypervisor, Interrupt, Interrupted, NoHypervisor};
 use crate::host::Host;
-use crate::run::{ReportError, ReportFile};
+use crate::run::{ReportError, ReportFile, apart};
 use crate::terminal;
 use args::Against;
 pub(crate) use args::ConformanceArgs;
@@ -69,7 +69,7 @@ pub(crate) enum Error {
         #[source]
         source: io::Error,
     },
-    /// The file for JUnit's XML.
+    /// The file for JUnit's XML, or for both.
     #[error(transparent)]
     Junit(#[from] ReportError),
     /// Two forms in one stream.
@@ -227,6 +227,7 @@ fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCo
     if tap_on_stdout && junit_on_stdout {
         return Err(Error::BothOnStdout);
     }
+    apart([("--tap", args.tap.as_deref()), ("--junit", args.junit.as_deref())])?;
     let is_silent = tap_on_stdout || junit_on_stdout;
     // Tried now, and not when everything has been run.
     let junit = args.junit.as_deref().filter(|_| !junit_on_stdout);
