@@ -19,11 +19,11 @@ fn documents(name: &str) -> Vec<Value> {
 
 /// What `script` starts as pteg, once, in a shell with these variables and no others.
 fn started(script: &str, variables: &[(String, String)]) -> StressArgs {
-    // In the way of the program stands a function that says its words.
+    // In the way of the programs stand functions: one does nothing, the other says its words. No file of this machine is to be one of them.
     let script = script.replace("exec pteg ", "pteg ").replace("./pteg ", "pteg ");
-    let script = format!("pteg() {{ printf '%s\\n' pteg \"$@\"; }}\n{script}");
+    let script = format!("mkdir() {{ :; }}; pteg() {{ printf '%s\\n' pteg \"$@\"; }}\n{script}");
     let mut shell = Command::new("sh");
-    shell.args(["-euc", &script]).env_clear();
+    shell.args(["-feuc", &script]).env_clear();
     let output = shell.envs(variables.iter().cloned()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
@@ -51,6 +51,7 @@ fn seeds(args: &StressArgs) -> impl Iterator<Item = u64> {
 /// The script of a Job's only container, and the variables that it is given in the pod of this name.
 fn container(job: &Value, pod: &str) -> (String, Vec<(String, String)>) {
     let container = &job["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], "registry.example/pteg:campaign");
     assert_eq!(container["command"], serde_json::json!(["sh", "-euc"]));
     let variables = container["env"].as_array().into_iter().flatten();
     let variables = variables.map(|variable| {
@@ -95,7 +96,10 @@ fn the_pods_of_all_jobs_share_the_seeds_and_write_files_of_their_own() {
                     assert!(used.insert(seed) != is_replaced, "{seed}: {args:?}");
                 }
                 for file in [args.json.as_ref().unwrap(), args.report.as_ref().unwrap()] {
-                    assert!(file.starts_with("/results") && files.insert(file.clone()), "{args:?}");
+                    assert!(
+                        file.starts_with("/results/1000000") && files.insert(file.clone()),
+                        "{args:?}"
+                    );
                 }
             }
         }
@@ -104,8 +108,8 @@ fn the_pods_of_all_jobs_share_the_seeds_and_write_files_of_their_own() {
     let report = documents("kubernetes-report.yaml");
     let (script, variables) = container(&report[0], "report");
     let args = started(&script, &variables);
-    assert_eq!(args.from, [Path::new("/results/*.json")]);
-    assert_eq!(args.report.as_deref(), Some(Path::new("/results/rounds.html")));
+    assert_eq!(args.from, [Path::new("/results/1000000/*.json")]);
+    assert_eq!(args.report.as_deref(), Some(Path::new("/results/1000000/rounds.html")));
 }
 
 /// A node is for one of the Jobs, by its labels.
