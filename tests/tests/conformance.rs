@@ -166,6 +166,27 @@ fn a_signal_ends_the_guest_and_all_forms_tell_what_was_done() {
     }
 }
 
+/// Whatever else of it cannot be written.
+#[test]
+fn the_file_for_junit_has_what_was_run_when_nobody_reads_stdout() {
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("results.xml");
+    let (reader, its_stdout) = io::pipe().unwrap();
+    drop(reader);
+    let mut command = pteg("conformance --accel emulated --filter le-4k-1t/h_read/ --junit".split(' '));
+    command
+        .arg(&junit)
+        .stdin(Stdio::null())
+        .stdout(its_stdout)
+        .stderr(Stdio::piped());
+    let ended = Guest::spawn(&mut command).finish();
+    assert_eq!(ended.status, Some(1), "{}", ended.errors);
+    assert!(ended.errors.starts_with("pteg: writing results"), "{}", ended.errors);
+    let xml = fs::read_to_string(junit).unwrap();
+    let document = Document::parse(&xml).expect("it is XML");
+    assert!(document.descendants().any(|node| node.has_tag_name("testcase")));
+}
+
 #[test]
 fn filters_choose_by_any_of_their_texts() {
     let output = conformance(&[

@@ -238,7 +238,8 @@ fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCo
         None => None,
     };
     let mut results: Vec<Vec<Outcome>> = Vec::new();
-    let mut interrupted = None;
+    // What ended it before all was run.
+    let mut end = Ok(None);
     for plan in plans {
         let mut outcomes = Vec::new();
         let mut said = Ok(());
@@ -248,26 +249,32 @@ fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCo
             }
             outcomes.push(outcome);
         });
-        let end = match &run {
-            Ok(interrupted) => interrupted.map(|signal| signal.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        if let (Some(end), Some(tap)) = (end, &mut tap) {
-            tap.bail_out(&end).map_err(Error::Say)?;
-        }
-        interrupted = run?;
-        said.map_err(Error::Say)?;
         results.push(outcomes);
-        if interrupted.is_some() {
+        end = run.and_then(|interrupted| said.map(|()| interrupted).map_err(Error::Say));
+        if !matches!(end, Ok(None)) {
             break;
         }
     }
+    let why = match &end {
+        Ok(interrupted) => interrupted.map(|signal| signal.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    // The end is told of when all forms have what was run, whatever becomes of one of them.
+    let bailed_out = match (why, &mut tap) {
+        (Some(why), Some(tap)) => tap.bail_out(&why).map_err(Error::Say),
+        _ => Ok(()),
+    };
     let document = || junit::document(&suites(plans, &results));
-    if let Some(mut file) = junit {
-        file.write(&document())?;
+    let written = if let Some(mut file) = junit {
+        file.write(&document()).map_err(Error::from)
     } else if junit_on_stdout {
-        write!(io::stdout(), "{}", document()).map_err(Error::Say)?;
-    }
+        write!(io::stdout(), "{}", document()).map_err(Error::Say)
+    } else {
+        Ok(())
+    };
+    let interrupted = end?;
+    bailed_out?;
+    written?;
     let rows: Vec<(String, Count)> = plans
         .iter()
         .zip(&results)
