@@ -71,7 +71,7 @@ fn entry(label: &str, target: &str, endian: Endian) -> String {
 }
 
 /// A program whose processors begin at `secondary`.
-fn of_processors(parts: &[&str], endian: Endian) -> String {
+pub(crate) fn of_processors(parts: &[&str], endian: Endian) -> String {
     entry("secondary_entry", "secondary", endian) + &parts.concat() + include_str!("processors.s")
 }
 
@@ -82,6 +82,7 @@ fn smp(endian: Endian) -> String {
         include_str!("smp/wrong_starts.s"),
         include_str!("smp/memory.s"),
         include_str!("barrier.s"),
+        include_str!("pause.s"),
         include_str!("smp/messages.s"),
     ];
     of_processors(&parts, endian)
@@ -89,7 +90,10 @@ fn smp(endian: Endian) -> String {
 
 /// Meetings of processors in memory.
 fn litmus(endian: Endian) -> String {
-    of_processors(&[&litmus::source(), include_str!("barrier.s")], endian)
+    of_processors(
+        &[&litmus::source(), include_str!("barrier.s"), include_str!("pause.s")],
+        endian,
+    )
 }
 
 /// Removals while other processors touch the page.
@@ -115,7 +119,14 @@ fn sweep(endian: Endian) -> String {
 
 /// The page table under stress.
 fn stress(endian: Endian) -> String {
-    of_processors(&[&crate::stress::source(), include_str!("barrier.s")], endian)
+    of_processors(
+        &[
+            &crate::stress::source(),
+            include_str!("barrier.s"),
+            include_str!("pause.s"),
+        ],
+        endian,
+    )
 }
 
 /// What hypercalls cost.
