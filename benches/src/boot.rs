@@ -125,7 +125,7 @@ fn run(contender: Contender, command: std::process::Command) -> Result<Run> {
         resident,
         instructions: match contender {
             Contender::Pteg => Some(executed(&ended.stderr)?),
-            Contender::Qemu | Contender::QemuWithoutSlof => None,
+            Contender::Qemu | Contender::QemuWithoutSlof | Contender::SecondQemu => None,
         },
         kernel: kernel.unwrap_or("a kernel that does not say its version").to_owned(),
     })

@@ -38,6 +38,13 @@ pub struct Cli {
     #[arg(long, value_name = "DIR")]
     pub hvbench: Option<PathBuf>,
 
+    /// Another QEMU for hvbench
+    ///
+    /// QEMU of another version, which hvbench measures beside that in PATH. Default: none. Example:
+    /// --second-qemu /opt/qemu-7.2/bin/qemu-system-ppc64
+    #[arg(long, value_name = "PROGRAM")]
+    pub second_qemu: Option<PathBuf>,
+
     /// What was said on a POWER host
     ///
     /// What was said on a POWER host, in two files: by KVM's own handlers and QEMU, and by pteg. cargo xtask power-host bench
@@ -54,7 +61,8 @@ pub struct Cli {
 
     /// How much that guest does, in percent [default: 25]
     ///
-    /// How much the bare-metal guest does, in percent of its usual amount. Default: 25. Example: --scale 100
+    /// How much the bare-metal guest does, in percent of its usual amount; four times as much where several processors work at
+    /// once, as they take a while to come together. Default: 25. Example: --scale 100
     #[arg(long, value_name = "PERCENT", default_value_t = 25, hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub scale: u32,
 }

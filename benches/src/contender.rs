@@ -19,6 +19,8 @@ pub enum Contender {
     Qemu,
     /// QEMU without that firmware (`x-vof=on`).
     QemuWithoutSlof,
+    /// QEMU of another version (`--second-qemu`).
+    SecondQemu,
 }
 
 impl Contender {
@@ -28,6 +30,7 @@ impl Contender {
             Self::Pteg => "pteg",
             Self::Qemu => "QEMU",
             Self::QemuWithoutSlof => "QEMU without SLOF",
+            Self::SecondQemu => "second QEMU",
         }
     }
 }
@@ -52,37 +55,42 @@ pub struct Guest<'a> {
 pub struct Programs {
     pteg: PathBuf,
     qemu: Option<PathBuf>,
+    second_qemu: Option<PathBuf>,
 }
 
 impl Programs {
-    /// `pteg` as `PTEG_BIN` names it, or beside this program; QEMU from `PATH`.
-    pub fn find() -> Self {
+    /// `pteg` as `PTEG_BIN` names it, or beside this program; QEMU from `PATH`; another QEMU if there is to be one.
+    pub fn find(second_qemu: Option<PathBuf>) -> Self {
         let beside = || env::current_exe().unwrap_or_default().with_file_name("pteg");
         Self {
             pteg: env::var_os("PTEG_BIN").map_or_else(beside, PathBuf::from),
             qemu: in_path(QEMU, env::var_os("PATH")),
+            second_qemu,
         }
     }
 
     /// Those of `contenders` that are here.
     pub fn present(&self, contenders: &[Contender]) -> Vec<Contender> {
-        let is_here = |contender: &Contender| *contender == Contender::Pteg || self.qemu.is_some();
+        let is_here = |contender: &Contender| self.program(*contender).is_some();
         contenders.iter().copied().filter(is_here).collect()
     }
 
-    /// What the programs say of their versions: pteg's, and QEMU's if it is here.
-    pub fn versions(&self) -> Result<(String, Option<String>)> {
-        let pteg = first_line(&self.pteg)?;
-        let qemu = self.qemu.as_deref().map(first_line).transpose()?;
-        Ok((pteg, qemu))
+    /// What `contender` says of its version, if it is here.
+    pub fn version(&self, contender: Contender) -> Result<Option<String>> {
+        self.program(contender).map(first_line).transpose()
+    }
+
+    fn program(&self, contender: Contender) -> Option<&Path> {
+        match contender {
+            Contender::Pteg => Some(&self.pteg),
+            Contender::Qemu | Contender::QemuWithoutSlof => self.qemu.as_deref(),
+            Contender::SecondQemu => self.second_qemu.as_deref(),
+        }
     }
 
     /// The command by which `contender` runs `guest`, with its console on stdout.
     pub fn command(&self, contender: Contender, guest: &Guest<'_>) -> Command {
-        let mut command = match contender {
-            Contender::Pteg => Command::new(&self.pteg),
-            Contender::Qemu | Contender::QemuWithoutSlof => Command::new(self.qemu.as_deref().unwrap_or(QEMU.as_ref())),
-        };
+        let mut command = Command::new(self.program(contender).unwrap_or(QEMU.as_ref()));
         let processors = guest.processors.to_string();
         let dashes = match contender {
             Contender::Pteg => {
@@ -92,7 +100,7 @@ impl Programs {
                 }
                 "--"
             }
-            Contender::Qemu | Contender::QemuWithoutSlof => {
+            Contender::Qemu | Contender::QemuWithoutSlof | Contender::SecondQemu => {
                 let machine = match contender {
                     _ if guest.boot_rom.is_some() => "pseries,kernel-addr=0",
                     Contender::QemuWithoutSlof => "pseries,x-vof=on",
@@ -157,6 +165,7 @@ mod tests {
         let programs = Programs {
             pteg: "pteg".into(),
             qemu: None,
+            second_qemu: Some("q7".into()),
         };
         let command = programs.command(contender, guest);
         let words: Vec<_> = [command.get_program()].into_iter().chain(command.get_args()).collect();
@@ -185,6 +194,8 @@ mod tests {
         );
         let without = arguments(Contender::QemuWithoutSlof, &guest);
         assert_eq!(without, qemu.replace("pseries", "pseries,x-vof=on"));
+        let second = arguments(Contender::SecondQemu, &guest);
+        assert_eq!(second, qemu.replace("qemu-system-ppc64", "q7"));
         let bare = Guest {
             boot_rom: Some(Path::new("rom")),
             initrd: None,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::thread;
 
-use crate::contender::{MEMORY, Programs};
+use crate::contender::{Contender, MEMORY, Programs};
 use crate::error::Result;
 
 /// One sentence about the machine and the programs.
@@ -12,15 +12,19 @@ pub fn description(programs: &Programs) -> Result<String> {
     let cpuinfo = read("/proc/cpuinfo");
     let release = read("/proc/sys/kernel/osrelease");
     let load = read("/proc/loadavg");
-    let (pteg, qemu) = programs.versions()?;
+    let mut versions = vec![programs.version(Contender::Pteg)?.unwrap_or_default()];
+    let qemu = programs.version(Contender::Qemu)?;
+    versions.push(qemu.unwrap_or_else(|| "no QEMU was there".to_owned()));
+    let second = programs.version(Contender::SecondQemu)?;
+    versions.extend(second.map(|it| format!("second QEMU: {it}")));
     Ok(format!(
         "Guests have {MEMORY} of memory. Host: {}, {} processors, Linux {}, load {} before the first round. \
-         {pteg}; {}.",
+         {}.",
         model(&cpuinfo),
         thread::available_parallelism().map_or(1, usize::from),
         release.trim(),
         load.split_whitespace().next().unwrap_or("unknown"),
-        qemu.as_deref().unwrap_or("no QEMU was there"),
+        versions.join("; "),
     ))
 }
 

@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
-    let programs = Programs::find();
+    let programs = Programs::find(cli.second_qemu.clone());
     if programs.present(&[Contender::Qemu]).is_empty() {
         eprintln!(
             "benches: SKIPPED: QEMU, as there is no {QEMU} in PATH, so nothing is compared: \

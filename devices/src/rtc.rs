@@ -12,7 +12,7 @@ pub type TimeOfDay = [u32; 7];
 
 /// The clock.
 pub struct Rtc {
-    host: fn() -> SystemTime,
+    host: Box<dyn Fn() -> SystemTime + Send + Sync>,
     /// The guest's time less the host's.
     offset: Mutex<Duration>,
 }
@@ -24,9 +24,9 @@ impl Rtc {
     }
 
     /// A clock that runs by `host`.
-    pub fn with_host(host: fn() -> SystemTime) -> Self {
+    pub fn with_host(host: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self {
-            host,
+            host: Box::new(host),
             offset: Mutex::new(Duration::ZERO),
         }
     }

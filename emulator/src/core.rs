@@ -86,6 +86,10 @@ pub struct Core {
     before: u64,
     /// Instructions left until the clock is looked at, without those of the burst.
     slice: i32,
+    /// After how many instructions its turn is over.
+    turn_end: u64,
+    /// How many a counted time base knows of.
+    told: u64,
     /// How the execution of blocks was left.
     pub(crate) stop: PackedStop,
     /// Instructions left of the burst. Blocks are executed whole, so it may have become negative.
@@ -200,6 +204,8 @@ impl Core {
             unknown: BTreeMap::new(),
             before: 0,
             slice: SLICE,
+            turn_end: u64::MAX,
+            told: 0,
             stop: PackedStop::default(),
             burst: 0,
             counts: Counts::default(),
@@ -312,14 +318,40 @@ impl Core {
 
     /// The clock has been looked at.
     pub(crate) fn begin_slice(&mut self) {
-        self.before = self.instructions();
-        (self.slice, self.burst) = (SLICE, 0);
+        let turn = self.turn_end.saturating_sub(self.instructions());
+        self.set_slice(turn.min(SLICE as u64) as i32);
     }
 
     /// The slice is over after the next block.
     pub(crate) fn end_slice(&mut self) {
-        self.before = self.instructions().wrapping_sub(SLICE as u64);
-        (self.slice, self.burst) = (0, 0);
+        self.set_slice(0);
+    }
+
+    /// The slice has so many instructions from here on.
+    fn set_slice(&mut self, left: i32) {
+        self.before = self.instructions().wrapping_sub((SLICE - left) as u64);
+        (self.slice, self.burst) = (left, 0);
+    }
+
+    /// The processor's turn is over after so many instructions more.
+    pub(crate) fn begin_turn(&mut self, instructions: u64) {
+        self.turn_end = self.instructions().saturating_add(instructions);
+        self.begin_slice();
+    }
+
+    /// Whether it is.
+    pub(crate) fn is_turn_over(&self) -> bool {
+        self.instructions() >= self.turn_end
+    }
+
+    /// Moves a counted time base by what was executed since the last time.
+    #[inline]
+    pub(crate) fn tell_time(&mut self) {
+        if self.special.timebase.is_counted() {
+            let executed = self.instructions();
+            self.special.timebase.advance(executed.wrapping_sub(self.told));
+            self.told = executed;
+        }
     }
 
     /// The next `most` instructions, or what is left of the slice, are a burst.

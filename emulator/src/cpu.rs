@@ -34,7 +34,7 @@ const MOST_INTERRUPTS: u32 = 16;
 pub enum Exit {
     /// The guest executed `sc 1`; the program counter is after it.
     Hypercall,
-    /// Somebody rang the processor's [`Line`].
+    /// Somebody rang the processor's [`Line`], or its turn is over.
     Attention,
     /// Memory that an instruction needs is withheld from it: it has not been executed, the program counter is at it. Who runs the processor has it
     /// leave its seat, waits with [`hpt::Frames::wait_for`], and runs it again.
@@ -106,8 +106,25 @@ impl Cpu {
         self.core.journal.answer(bytes);
     }
 
-    /// Runs until something needs the caller.
+    /// Its turn begins: [`Self::run`] returns at the latest when it has executed so many instructions, and the rest of a block. Without this, it has no
+    /// end.
+    pub fn begin_turn(&mut self, instructions: u64) {
+        self.core.begin_turn(instructions);
+    }
+
+    /// Whether its turn is over.
+    pub fn is_turn_over(&self) -> bool {
+        self.core.is_turn_over()
+    }
+
+    /// Runs until something needs the caller. A time base that is counted has counted what was executed.
     pub fn run(&mut self) -> Exit {
+        let exit = self.go_on();
+        self.core.tell_time();
+        exit
+    }
+
+    fn go_on(&mut self) -> Exit {
         // Coming from the hypervisor is context synchronising: it may have written code.
         self.core.look_at_code();
         self.core.table.follow();
@@ -247,17 +264,18 @@ impl Cpu {
         None
     }
 
-    /// Looks at everything that is not looked at for each block; whether somebody rang.
+    /// Looks at everything that is not looked at for each block; whether somebody rang, or the turn is over.
     fn attend(&mut self) -> bool {
         if self.core.left() <= 0 {
             self.core.begin_slice();
+            self.core.tell_time();
             self.core.special.look_at_decrementer();
             if self.core.footprint.is_crowded() {
                 self.core.invalidate(&Invalidation::All);
             }
         }
         if !self.core.line.answer() {
-            return false;
+            return self.core.is_turn_over();
         }
         self.core.drop_revoked();
         self.core.look_at_code();

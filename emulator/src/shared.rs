@@ -12,6 +12,9 @@ use crate::outside::Outside;
 use crate::ram::Ram;
 use crate::timebase::Timebase;
 
+/// Where 64 random bits come from; `None`: from the host.
+type Numbers = dyn Fn() -> Option<u64> + Send + Sync;
+
 /// Memory, table, clock and modes of one partition.
 pub struct Shared {
     /// Which processors they are.
@@ -24,6 +27,8 @@ pub struct Shared {
     pub(crate) frames: Arc<Frames>,
     /// Where devices are.
     outside: OnceLock<Box<dyn Outside>>,
+    /// Where random numbers come from, if not from the host.
+    numbers: OnceLock<Box<Numbers>>,
     lpcr: AtomicU64,
 }
 
@@ -56,6 +61,7 @@ impl Shared {
             code,
             frames,
             outside: OnceLock::new(),
+            numbers: OnceLock::new(),
             lpcr: AtomicU64::new(0),
         })
     }
@@ -64,6 +70,16 @@ impl Shared {
     pub fn set_outside(&self, outside: Box<dyn Outside>) {
         // Only the first is kept, as is said above.
         let _: Result<(), _> = self.outside.set(outside);
+    }
+
+    /// Says where random numbers come from; until then they are the host's. The first time counts.
+    pub fn set_numbers(&self, numbers: Box<Numbers>) {
+        let _: Result<(), _> = self.numbers.set(numbers);
+    }
+
+    /// 64 random bits, unless they are the host's to give.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.numbers.get().and_then(|number| number())
     }
 
     /// Whether a real address that is no memory is a device's.

@@ -33,7 +33,7 @@ const fn fscr(model: Model) -> u64 {
 pub struct Special {
     /// Facility status and control register.
     pub fscr: u64,
-    timebase: Timebase,
+    pub(crate) timebase: Timebase,
     /// Time base value at which the decrementer is 0.
     decrementer_end: u64,
     /// What waits for MSR\[EE\]; of the decrementer, what the last look at the clock said.

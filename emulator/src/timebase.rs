@@ -1,6 +1,9 @@
 //! The time base: 512 MHz, from the host's clock, one for all processors. It can be made to stand still while no
 //! processor runs; afterwards it goes on where it stood.
 //!
+//! Or it is counted: it stands always, and whoever runs the processors moves it, by a tick for each instruction. Then no clock of the host's
+//! has a part in what the guest does.
+//!
 //! `offset` is one word, so that a reading never mixes two states:
 //!
 //! | bit 0, the most significant | bits 1 to 63 |
@@ -23,6 +26,7 @@ const STANDS: u64 = 1 << 63;
 pub struct Timebase {
     start: Instant,
     offset: Arc<AtomicU64>,
+    is_counted: bool,
 }
 
 impl Default for Timebase {
@@ -37,7 +41,42 @@ impl Timebase {
         Self {
             start: Instant::now(),
             offset: Arc::default(),
+            is_counted: false,
         }
+    }
+
+    /// A time base that reads 0 until it is moved: by [`Self::advance`], or by [`Self::skip_to`].
+    pub fn counted() -> Self {
+        Self {
+            offset: Arc::new(AtomicU64::new(STANDS)),
+            is_counted: true,
+            ..Self::new()
+        }
+    }
+
+    /// Whether it is moved, and not the host's.
+    #[inline]
+    pub fn is_counted(&self) -> bool {
+        self.is_counted
+    }
+
+    /// Moves a counted one by so many ticks. For one caller at a time; a run has no 2^63 of them.
+    pub fn advance(&self, ticks: u64) {
+        debug_assert!(self.is_counted, "the host's clock goes by itself");
+        self.offset.fetch_add(ticks & !STANDS, Ordering::Relaxed);
+    }
+
+    /// What a counted one reads now, as a moment to compare others with.
+    pub fn instant(&self) -> Instant {
+        self.start + Self::duration(self.now())
+    }
+
+    /// Moves a counted one on to the moment `to`, if that is still to come.
+    pub fn skip_to(&self, to: Instant) {
+        // Rounded up: at `to`, and not just before it.
+        let ns = to.saturating_duration_since(self.start).as_nanos();
+        let ticks = u64::try_from((ns * 64).div_ceil(125)).unwrap_or(!STANDS);
+        self.advance(ticks.saturating_sub(self.now()));
     }
 
     /// Ticks since the start, without those for which it has stood still.
@@ -63,7 +102,7 @@ impl Timebase {
     /// From here on it goes on where it stood. For one caller at a time, as [`Self::stand_still`].
     pub fn go_on(&self) {
         let stood = self.offset.load(Ordering::Relaxed);
-        if stood & STANDS != 0 {
+        if stood & STANDS != 0 && !self.is_counted {
             self.offset
                 .store(self.host().saturating_sub(stood & !STANDS), Ordering::Release);
         }
@@ -89,6 +128,28 @@ mod tests {
     fn a_second_is_512_million_ticks() {
         assert_eq!(Timebase::duration(TICKS_PER_SECOND), Duration::from_secs(1));
         assert_eq!(Timebase::duration(64), Duration::from_nanos(125));
+    }
+
+    #[test]
+    fn a_counted_one_moves_only_when_it_is_moved() {
+        let timebase = Timebase::counted();
+        let clone = timebase.clone();
+        let begun = timebase.instant();
+        clone.advance(1000);
+        timebase.stand_still();
+        timebase.go_on();
+        assert_eq!((timebase.now(), timebase.is_counted()), (1000, true));
+        // What has passed is no aim; and any moment is reached, though a tick is no whole number of nanoseconds.
+        clone.skip_to(begun);
+        assert_eq!(timebase.now(), 1000);
+        for ns in 2000..2200 {
+            let to = begun + Duration::from_nanos(ns);
+            clone.skip_to(to);
+            assert!(
+                timebase.instant() >= to && Timebase::duration(timebase.now() - 1) < Duration::from_nanos(ns),
+                "{ns}"
+            );
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl Histogram {
     pub const BUCKETS: usize = 40;
 
     /// The bucket that counts `value`.
-    pub(crate) fn bucket_of(value: u64) -> usize {
+    pub fn bucket_of(value: u64) -> usize {
         (value.max(1).ilog2() as usize).min(Self::BUCKETS - 1)
     }
 

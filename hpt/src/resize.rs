@@ -24,6 +24,8 @@ pub(crate) struct Resizing {
     /// The largest table that the guest may have.
     largest: Order,
     pending: Mutex<Option<Pending>>,
+    /// To prepare is to be done with it.
+    is_prompt: bool,
 }
 
 /// LoPAR's Pending HPT.
@@ -38,6 +40,7 @@ impl Resizing {
         Self {
             largest,
             pending: Mutex::new(None),
+            is_prompt: false,
         }
     }
 }
@@ -46,6 +49,13 @@ impl Hpt {
     /// Lets the guest resize its table up to `largest`; without this, to the first table's size.
     pub fn with_largest(mut self, largest: Order) -> Self {
         self.resizing.largest = largest;
+        self
+    }
+
+    /// Has `H_RESIZE_HPT_PREPARE` answer when the table is prepared, and not before: how often a guest asks is then no matter of the host's
+    /// speed. Whoever asks waits.
+    pub fn with_prompt_resizes(mut self) -> Self {
+        self.resizing.is_prompt = true;
         self
     }
 
@@ -132,7 +142,13 @@ impl Port {
             return Status::Resource;
         }
         match Pending::begin(self.hpt.table(), order) {
-            Some(begun) => pending.insert(begun).status(),
+            Some(begun) => {
+                let begun = pending.insert(begun);
+                if self.hpt.resizing.is_prompt {
+                    begun.preparation.finish();
+                }
+                begun.status()
+            }
             None => Status::Resource,
         }
     }

@@ -99,6 +99,16 @@ impl Machine {
         Self::made(largest, Marking::OneStep)
     }
 
+    /// The same, which answers when a table is prepared.
+    pub(crate) fn with_prompt_resizes(largest: Order) -> Self {
+        let Self { hpt, recorder } = Self::with_largest(largest);
+        let hpt = Arc::into_inner(hpt).expect("nobody else has it");
+        Self {
+            hpt: Arc::new(hpt.with_prompt_resizes()),
+            recorder,
+        }
+    }
+
     /// The same with processors like the emulated ones, or like KVM's.
     pub(crate) fn with_marking(marking: Marking) -> Self {
         Self::made(Order::MIN, marking)

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::output::{Output, PATIENCE};
 use crate::pteg;
@@ -168,6 +168,14 @@ impl Guest {
     /// It has ended already.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Sends a signal to it and its children, as a terminal does. It must have been started in a process group of its own.
+    ///
+    /// # Panics
+    /// It has ended already.
+    pub fn signal_group(&self, signal: Signal) {
+        kill_process_group(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// Waits for the end.

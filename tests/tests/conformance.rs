@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use roxmltree::{Document, Node};
+use rustix::process::Signal;
 use tests::{Guest, pteg};
 
 fn conformance(arguments: &[&str]) -> Output {
@@ -125,6 +128,66 @@ fn cases_of_several_processors_pass_with_eight() {
 }
 
 #[test]
+fn xml_on_stdout_is_all_that_is_there() {
+    let output = conformance(&[
+        "--filter",
+        "le-64k-1t/h_read/one/",
+        "--junit",
+        "-",
+        "--accel",
+        "emulated",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let document = Document::parse(text(&output.stdout)).expect("it is XML");
+    let suite = document.root_element().first_element_child().expect("there is a suite");
+    assert_eq!(suite.attribute("name"), Some("le-64k-1t"));
+    assert!(suite.children().filter(|node| node.has_tag_name("testcase")).count() > 0);
+}
+
+#[test]
+fn a_signal_ends_the_guest_and_all_forms_tell_what_was_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("temporary")).unwrap();
+    let (tap, junit) = (path("results.tap"), path("results.xml"));
+    let (stdout, its_stdout) = io::pipe().unwrap();
+    let running = {
+        let mut command = pteg(["conformance", "--accel", "emulated", "--tap"]);
+        command.arg(&tap).arg("--junit").arg(&junit);
+        command.env("TMPDIR", path("temporary"));
+        Guest::spawn(command.stdin(Stdio::null()).stdout(its_stdout).stderr(Stdio::piped()))
+    };
+    let mut stdout = BufReader::new(stdout);
+    let mut output = String::new();
+    stdout.read_line(&mut output).unwrap();
+    // It cannot end before the signal: nobody reads its lines, which are more than a pipe has room for.
+    running.signal(Signal::TERM);
+    let rest = thread::spawn(move || io::read_to_string(stdout).unwrap());
+    let ended = running.finish();
+    output += &rest.join().unwrap();
+    assert_eq!(ended.status, Some(128 + 15), "{output}\n{}", ended.errors);
+    let done = output.lines().filter(|line| line.starts_with("pass  ")).count();
+    let said = ended.errors.lines().last().unwrap_or_default();
+    assert!(
+        said.starts_with(&format!("pteg: stopped by SIGTERM: {done} of ")) && said.ends_with(" cases were run"),
+        "{said}"
+    );
+    assert!(!output.lines().any(|line| line.starts_with("FAIL  ")), "{output}");
+    let tap = fs::read_to_string(tap).unwrap();
+    assert_eq!(tap.lines().filter(|line| line.starts_with("ok ")).count(), done);
+    assert_eq!(tap.lines().last(), Some("Bail out! stopped by SIGTERM"));
+    let xml = fs::read_to_string(junit).unwrap();
+    let document = Document::parse(&xml).expect("it is XML");
+    let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
+    assert_eq!(cases.count(), done);
+    assert_eq!(
+        fs::read_dir(path("temporary")).unwrap().count(),
+        0,
+        "what is left of it"
+    );
+}
+
+#[test]
 fn filters_choose_by_any_of_their_texts() {
     let output = conformance(&[
         "--list",
@@ -157,6 +220,15 @@ fn wrong_use_is_told_what_would_be_right() {
         (&["--patience", "0"], "1..=86400"),
         (&["--list", "--tap", "-"], "cannot be used with"),
         (&["--against", "bochs"], "qemu"),
+        (
+            &["--tap", "/nowhere/results.tap"],
+            "--tap /nowhere/results.tap: give a file",
+        ),
+        (
+            &["--junit", "/nowhere/results.xml"],
+            "--junit /nowhere/results.xml: give a file",
+        ),
+        (&["--tap", "-", "--junit", "-"], "give the other a file"),
     ] {
         let output = conformance(arguments);
         let said = text(&output.stderr);

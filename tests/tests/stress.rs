@@ -1,9 +1,14 @@
 //! `pteg stress`: it finds nothing where nothing is wrong, and everything that its guest does wrong on purpose.
 
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
+
 use guest_images::stress::Round;
 use power::insn::Endian;
+use rustix::process::Signal;
 use serde_json::Value;
-use tests::{Ended, Guest, write_program};
+use tests::{Ended, Guest, pteg, write_program};
 
 fn stress(arguments: &[&str]) -> Ended {
     Guest::start([&["stress"], arguments].concat()).finish()
@@ -94,6 +99,73 @@ fn a_seed_is_the_same_stream_again_and_another_seed_another() {
 }
 
 #[test]
+fn processors_that_take_turns_find_nothing_where_nothing_is_wrong_and_do_the_same_again() {
+    for resizes in [false, true] {
+        let seed = seed(4, Endian::Big, resizes);
+        let round = || {
+            let directory = tempfile::tempdir().expect("a directory can be made");
+            let file = directory.path().join("round.json");
+            let ended = stress(&[
+                "--vcpus",
+                "4",
+                "--threads",
+                "1",
+                "--rounds",
+                "1",
+                "--seed",
+                &seed,
+                "--accel",
+                "emulated",
+                "--json",
+                file.to_str().expect("it is text"),
+            ]);
+            assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
+            let text = fs::read_to_string(&file).expect("it has been written");
+            let round: Value = serde_json::from_str(&text).expect("it is one line");
+            // Its seconds are of a clock that counts instructions.
+            round["work"].clone()
+        };
+        let first = round();
+        assert!(first["operations"].as_u64() > Some(0), "{first}");
+        assert_eq!(round(), first);
+    }
+}
+
+#[test]
+fn what_is_found_in_turns_is_made_short_and_is_the_same_again() {
+    let seed = seed(2, Endian::Little, false);
+    let arguments = [
+        "--vcpus",
+        "2",
+        "--seed",
+        &seed,
+        "--rounds",
+        "1",
+        "--accel",
+        "emulated",
+        "--threads",
+        "1",
+        "--plant",
+        "stale",
+    ];
+    let ended = stress(&arguments);
+    assert_eq!(ended.status, Some(1), "{}\n{}", ended.output, ended.errors);
+    let (found, program) = ended
+        .output
+        .split_once("shrunk in ")
+        .unwrap_or_else(|| panic!("it is not made short:\n{}", ended.output));
+    assert!(found.contains(": FOUND by processor "), "{}", ended.output);
+    let operations = program.lines().filter(|line| line.starts_with("  processor ")).count();
+    assert!((1..=8).contains(&operations), "{}", ended.output);
+    let again = program
+        .lines()
+        .find_map(|line| line.strip_prefix("again: pteg stress "));
+    let again: Vec<&str> = again.unwrap_or_default().split(' ').collect();
+    assert_eq!(again, arguments);
+    assert_eq!(stress(&again).output, ended.output);
+}
+
+#[test]
 fn a_round_is_a_line_of_json() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let file = directory.path().join("rounds.json");
@@ -114,7 +186,7 @@ fn a_round_is_a_line_of_json() {
     ];
     let ended = stress(&arguments);
     assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
-    let text = std::fs::read_to_string(&file).expect("it has been written");
+    let text = fs::read_to_string(&file).expect("it has been written");
     let rounds: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
@@ -134,13 +206,63 @@ fn a_round_is_a_line_of_json() {
             round["hypercalls"]["H_ENTER"]["seconds"].as_f64() > Some(0.0),
             "{round}"
         );
+        // pteg times every call, also those that the guest makes while it does not count.
+        let timed = round["hypercalls"]["H_ENTER"]["took_log2_ns"].as_array();
+        let timed: u64 = timed.expect("they are timed").iter().filter_map(Value::as_u64).sum();
+        assert!(
+            Some(timed) >= round["hypercalls"]["H_ENTER"]["count"].as_u64(),
+            "{round}"
+        );
+        let moments = round["moments"].as_array().expect("pteg has counted meanwhile");
+        let last = moments.last().expect("there is one at the end at least");
+        let hypercalls = |moment: &Value| moment["hypercalls"].as_u64();
+        assert!(hypercalls(last) > Some(timed), "{round}");
+        assert!(moments.is_sorted_by_key(hypercalls), "{round}");
+        let seed = round["seed"].to_string();
+        let again = round["again"].as_str().expect("it is text");
+        assert!(again.starts_with("pteg stress ") && again.contains(&seed), "{again}");
     }
 
-    let planted = [
-        "--vcpus", "1", "--seed", "1", "--rounds", "1", "--plant", "lost-r", "--json", path, "--accel", "emulated",
-    ];
+    let page = directory.path().join("rounds.html");
+    let page_path = page.to_str().expect("it is text");
+    let other = directory.path().join("planted.json");
+    let other_path = other.to_str().expect("it is text");
+    let mut planted = "--vcpus 1 --seed 1 --rounds 1 --plant lost-r --accel emulated --json"
+        .split(' ')
+        .collect::<Vec<_>>();
+    planted.extend([other_path, "--report", page_path]);
     assert_eq!(stress(&planted).status, Some(1));
-    let text = std::fs::read_to_string(&file).expect("it has been written anew");
+    let html = fs::read_to_string(&page).expect("it has been written");
+    assert!(
+        html.contains("1 finding") && html.contains("1 round, ended by the finding."),
+        "{html}"
+    );
+
+    // Both files together, by whoever has them.
+    let ended = stress(&["--from", path, other_path, "--report", page_path]);
+    assert_eq!(ended.status, Some(1), "{}\n{}", ended.output, ended.errors);
+    assert!(
+        ended.output.contains("3 rounds, 1 of them FOUND something"),
+        "{}",
+        ended.output
+    );
+    let again = "pteg stress --vcpus 1 --seed 1 --rounds 1 --accel emulated --plant lost-r";
+    assert!(ended.output.contains(&format!("again: {again}")), "{}", ended.output);
+    let html = fs::read_to_string(&page).expect("it has been written");
+    for text in [
+        "Found with seed 1",
+        "R after an access",
+        again,
+        "H_BULK_REMOVE",
+        "3 rounds, as other runs",
+    ] {
+        assert!(html.contains(text), "{text:?} is not in\n{html}");
+    }
+    let ended = stress(&["--from", path]);
+    assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
+    assert!(ended.output.starts_with("2 rounds, nothing found"), "{}", ended.output);
+
+    let text = fs::read_to_string(&other).expect("it has been written");
     let round: Value = serde_json::from_str(&text).expect("it is one line");
     assert_eq!((&round["passed"], &round["work"]), (&false.into(), &Value::Null));
     let finding = round["finding"]["what"].as_str();
@@ -156,6 +278,80 @@ fn a_round_is_a_line_of_json() {
     );
 }
 
+/// As Ctrl-C does, which the guest's pteg gets as well.
+#[test]
+fn a_signal_ends_the_guest_and_what_was_done_is_told() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("temporary")).expect("it can be made");
+    let (json, page) = (path("rounds.json"), path("rounds.html"));
+    let arguments = "stress --vcpus 2 --seconds 1000000 --seed 5 --accel emulated";
+    let mut command = pteg(arguments.split(' '));
+    command.arg("--json").arg(&json).arg("--report").arg(&page);
+    command.env("TMPDIR", path("temporary")).process_group(0);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = Guest::spawn(&mut command);
+    running.wait_for("nothing found\n");
+    running.signal_group(Signal::INT);
+    let ended = running.finish();
+    assert_eq!(ended.status, Some(128 + 2), "{}\n{}", ended.output, ended.errors);
+    assert!(ended.errors.ends_with("pteg: stopped by SIGINT\n"), "{}", ended.errors);
+    assert!(!ended.output.contains("FOUND"), "{}", ended.output);
+    let text = fs::read_to_string(json).expect("it has been written");
+    let rounds = text.lines().count();
+    for line in text.lines() {
+        let round: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(round["passed"], true, "{line}");
+    }
+    let s = if rounds == 1 { "" } else { "s" };
+    assert!(
+        rounds > 0 && ended.output.contains(&format!("\n{rounds} round{s}, nothing found\n")),
+        "{}",
+        ended.output
+    );
+    let html = fs::read_to_string(page).expect("it has been written");
+    assert!(
+        html.contains(&format!("{rounds} round{s}, stopped by SIGINT.")),
+        "{html}"
+    );
+    let left: Vec<_> = fs::read_dir(path("temporary")).expect("it is there").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_is_counted_comes_as_lines_while_a_guest_runs() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let (series, program) = (directory.path().join("series"), write_program("stress", Endian::Big));
+    let mut command = pteg("run --accel emulated --smp 2 --append ms=500 --stats-every 20 --stats-series".split(' '));
+    command.arg(&series).arg("--kernel").arg(program.path());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let ended = Guest::spawn(&mut command).finish();
+    assert_eq!(ended.status, Some(0), "{}", ended.errors);
+    let text = fs::read_to_string(series).expect("it has been written");
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    assert!(lines.is_sorted_by_key(|line| (line["seconds"].as_f64(), line["changes"]["entered"].as_u64())));
+    let last = lines.last().expect("there is one at the end");
+    assert!(
+        last["changes"]["entered"].as_u64() > Some(0) && last["changes"]["removed"].as_u64() > Some(0),
+        "{last}"
+    );
+    let sum = |list: &Value| {
+        list.as_array()
+            .map(|all| all.iter().filter_map(Value::as_u64).sum::<u64>())
+    };
+    let groups = last["table"]["entries"].as_u64().map(|entries| entries / 8);
+    assert_eq!(sum(&last["table"]["groups_by_valid_entries"]), groups, "{last}");
+}
+
 #[test]
 fn wrong_use_is_told_what_would_be_right() {
     for (arguments, right) in [
@@ -166,7 +362,18 @@ fn wrong_use_is_told_what_would_be_right() {
         (&["--rounds", "0"], "--rounds"),
         (&["--seconds", "0"], "--seconds"),
         (&["--plant", "nonsense"], "stale"),
+        (&["--threads", "2"], "give 1"),
+        (&["--threads", "1", "--accel", "kvm"], "--threads 1"),
         (&["--json", "/nowhere/rounds.json"], "--json /nowhere/rounds.json"),
+        (
+            &["--report", "/nowhere/rounds.html"],
+            "--report /nowhere/rounds.html: give a file",
+        ),
+        (
+            &["--from", "/nowhere/rounds.json"],
+            "--from /nowhere/rounds.json: give a file",
+        ),
+        (&["--from", "/dev/null", "--seed", "1"], "cannot be used with"),
     ] {
         let ended = stress(arguments);
         assert_eq!(ended.status, Some(2), "{arguments:?}: {}", ended.errors);

@@ -222,6 +222,15 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<u32>,
 
+    /// Have the processors take turns by a seed, so that the run is the same again
+    ///
+    /// Have the processors take turns, one at a time, and draw from this seed who is next and for how many instructions; the guest's clock counts
+    /// instructions, and skips time in which all processors sleep. Equal seeds make equal runs of emulated processors, but for what is typed; randomness comes
+    /// from the seed as well, so keep no secrets in such a guest. Not with devices (--disk, --net and others), and not with KVM. Default: processors run at
+    /// once, by the host's clock. Example: --turns 17
+    #[arg(long, value_name = "SEED")]
+    pub(crate) turns: Option<u64>,
+
     /// log2 of the hashed page table's bytes, 18 to 46 [default: from --mem]
     ///
     /// Size of the guest's hashed page table as the log2 of its bytes, from 18 (256 KiB) to 46. A small table
@@ -300,6 +309,21 @@ pub(crate) struct RunArgs {
     /// lost. Default: none. Example: --stats-json stats.json
     #[arg(long, value_name = "FILE")]
     pub(crate) stats_json: Option<PathBuf>,
+
+    /// Write what was counted so far to a file, again and again
+    ///
+    /// File to write to, every --stats-every, what was counted so far of hypercalls and the page table, and how full the table is, as a line of JSON;
+    /// docs/statistics.md says how. Each reads the whole table, which takes longer the larger that is. What the file held before is lost.
+    /// Default: none. Example: --stats-series series.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats_series: Option<PathBuf>,
+
+    /// Milliseconds from one line of --stats-series to the next
+    ///
+    /// Milliseconds from one line of --stats-series to the next, from 1 to 3600000. Default: 1000. Example: --stats-every 100
+    #[arg(long, value_name = "MS", requires = "stats_series", default_value_t = 1000, hide_default_value = true,
+        value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
+    pub(crate) stats_every: u32,
 
     /// Have --stats and --stats-json count no blocks
     ///
@@ -583,7 +607,7 @@ pub(crate) fn of_file(path: &Path) -> Result<RunArgs, Answer> {
     }
 }
 
-fn parse_from(words: &[OsString]) -> Result<Command, Answer> {
+pub(crate) fn parse_from(words: &[OsString]) -> Result<Command, Answer> {
     let parsed = Cli::try_parse_from(words).map(|cli| cli.command);
     let given = match &parsed {
         Ok(Command::Run(_)) => lenient(words),

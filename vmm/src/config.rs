@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hpt::Order;
 use power::model::Model;
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) processors: u32,
     /// Number of threads that carry them.
     pub(crate) threads: u32,
+    /// What decides whose turn it is, if they take turns.
+    pub(crate) turns: Option<u64>,
     /// Size of the hashed page table.
     pub(crate) order: Order,
     /// Which processors, if the user says so.
@@ -78,6 +81,8 @@ pub(crate) struct Config {
     pub(crate) stats: bool,
     /// Where to write the same as JSON.
     pub(crate) stats_json: Option<PathBuf>,
+    /// Where to write a line about the run again and again, and how often.
+    pub(crate) stats_series: Option<(PathBuf, Duration)>,
     /// Whether emulated processors count the blocks that they execute.
     pub(crate) profile: bool,
     /// Where to write a page about the table.
@@ -150,6 +155,12 @@ pub(crate) enum ConfigError {
         /// What the guest has.
         processors: u32,
     },
+    /// Several processors at once.
+    #[error("--threads {0}: with --turns one thread runs all processors; give 1, or leave the flag out")]
+    TurnsOnThreads(u32),
+    /// Something that goes its own way.
+    #[error("--{0}: with --turns nothing may happen when the host has the time; leave out --{0}, or --turns")]
+    TurnsBesideDevice(&'static str),
 }
 
 impl ConfigError {
@@ -160,7 +171,8 @@ impl ConfigError {
             Self::TableOfHost { .. } => "hpt-order",
             Self::KernelHcalls => "kernel-hcalls",
             Self::NoProfile => "no-profile",
-            Self::Threads { .. } => "threads",
+            Self::Threads { .. } | Self::TurnsOnThreads(_) => "threads",
+            Self::TurnsBesideDevice(flag) => flag,
         }
     }
 }
@@ -189,7 +201,15 @@ impl Config {
             }
             None => Order::for_ram(memory.bytes()),
         };
-        let threads = args.threads.unwrap_or(args.smp);
+        if args.turns.is_some() {
+            if let Some(threads) = args.threads.filter(|&threads| threads != 1) {
+                return Err(ConfigError::TurnsOnThreads(threads));
+            }
+            if let Some(flag) = device_of(&args) {
+                return Err(ConfigError::TurnsBesideDevice(flag));
+            }
+        }
+        let threads = args.threads.unwrap_or(if args.turns.is_some() { 1 } else { args.smp });
         if threads > args.smp {
             return Err(ConfigError::Threads {
                 wanted: threads,
@@ -222,6 +242,7 @@ impl Config {
             memory,
             processors: args.smp,
             threads,
+            turns: args.turns,
             order,
             largest_order: order.max(larger(Order::for_ram(memory.bytes()))),
             cpu: args.cpu,
@@ -234,6 +255,9 @@ impl Config {
             profile: (args.stats || args.stats_json.is_some()) && !args.no_profile,
             stats: args.stats,
             stats_json: args.stats_json,
+            stats_series: args
+                .stats_series
+                .map(|path| (path, Duration::from_millis(args.stats_every.into()))),
             hpt_report: args.hpt_report,
             reactions: Reactions {
                 reboot: if args.no_reboot { OnReboot::End } else { OnReboot::Reset },
@@ -254,6 +278,21 @@ impl Config {
             shares: args.share,
         }))
     }
+}
+
+/// The flag of a device with a thread of its own, if there is any.
+fn device_of(args: &RunArgs) -> Option<&'static str> {
+    [
+        ("disk", !args.disk.is_empty()),
+        ("net", !args.net.is_empty()),
+        ("vsock", args.vsock.is_some()),
+        ("share", !args.share.is_empty()),
+        ("rng", args.rng),
+        ("balloon", args.balloon),
+        ("virtio-console", args.virtio_console.is_some()),
+    ]
+    .into_iter()
+    .find_map(|(flag, is_given)| is_given.then_some(flag))
 }
 
 /// Twice the size.
@@ -285,6 +324,7 @@ mod tests {
             mem: mem.parse().unwrap(),
             smp: 1,
             threads: None,
+            turns: None,
             hpt_order,
             cpu: None,
             accel: AccelArg::Auto,
@@ -295,6 +335,8 @@ mod tests {
             check_walkers: false,
             stats: false,
             stats_json: None,
+            stats_series: None,
+            stats_every: 1000,
             no_profile: false,
             hpt_report: None,
             no_reboot: false,
@@ -359,6 +401,26 @@ mod tests {
         }
         let said = threads(4, Some(5)).unwrap_err().to_string();
         assert!(said.contains("--threads 5") && said.contains("1 to 4"), "{said}");
+    }
+
+    #[test]
+    fn turns_are_one_threads_and_have_no_devices_beside_them() {
+        let turns = |threads, rng| {
+            let args = RunArgs {
+                smp: 4,
+                turns: Some(1),
+                threads,
+                rng,
+                ..args("1G", None)
+            };
+            Config::new(args, HOST).map(|config| config.unwrap().threads)
+        };
+        assert_eq!(turns(None, false).unwrap(), 1);
+        assert_eq!(turns(Some(1), false).unwrap(), 1);
+        let said = turns(Some(2), false).unwrap_err().to_string();
+        assert!(said.contains("--threads 2") && said.contains("give 1"), "{said}");
+        let said = turns(None, true).unwrap_err().to_string();
+        assert!(said.contains("leave out --rng, or --turns"), "{said}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use devices::bus::Bus;
 use devices::interrupt::Sources;
@@ -15,7 +15,7 @@ use devices::reset::Reset;
 use devices::rtc::Rtc;
 use devices::vty::Vty;
 use devices::xics::Xics;
-use emulator::Executed;
+use emulator::{Executed, Timebase};
 use hpt::{
     Current, DuplicateReport, Endless, Hpt, Listener, Order, RealKind, RealMap, RegisterError, Registration, Shadow,
 };
@@ -27,6 +27,7 @@ use crate::offer::Offer;
 use crate::pause::{Held, NotPaused, Pause};
 use crate::pci::{self, Plug};
 use crate::processors::Processors;
+use crate::random::Randomness;
 use crate::sources::{self, CONSOLE_INTERRUPT, POWER_INTERRUPT};
 use crate::stop::{Ending, Stop};
 use crate::upkeep::Upkeep;
@@ -100,6 +101,10 @@ pub(crate) struct Machine {
     pub(crate) upkeep: Upkeep,
     /// What of the hypercalls is on offer.
     pub(crate) offer: Offer,
+    /// Where what is random comes from.
+    pub(crate) random: Arc<Randomness>,
+    /// What decides whose turn it is, if the processors take turns.
+    pub(crate) turns: Option<u64>,
     /// Where hypercalls are timed, if they are.
     pub(crate) tally: Option<Tally>,
     /// When it was made.
@@ -153,6 +158,10 @@ pub(crate) struct Traits {
     pub(crate) nvram: Nvram,
     /// Whether it has a PCI host bridge.
     pub(crate) has_pci: bool,
+    /// The processors take turns on one carrier, and the run is a function of this seed and of what is loaded. For processors whose time base is counted.
+    pub(crate) turns: Option<u64>,
+    /// Where what is random comes from.
+    pub(crate) random: Arc<Randomness>,
 }
 
 impl Machine {
@@ -212,6 +221,9 @@ impl Machine {
         };
         let first_order = table.table().order();
         let mut hpt = Hpt::new(table, Box::new(space), shadow).with_largest(traits.largest_table);
+        if traits.turns.is_some() {
+            hpt = hpt.with_prompt_resizes();
+        }
         if let Some(report) = traits.duplicates {
             hpt = hpt.with_duplicate_check(report);
         }
@@ -227,7 +239,11 @@ impl Machine {
             offer: traits.offer,
             tally: traits.timed.then(|| Tally::new(servers)),
             console: Vty::new(output, Box::new(console_pin)),
-            rtc: Rtc::new(),
+            rtc: traits
+                .turns
+                .map_or_else(Rtc::new, |_| by_timebase(Arc::clone(&partition))),
+            random: traits.random,
+            turns: traits.turns,
             nvram: traits.nvram,
             power_events,
             devices: Mutex::new(devices),
@@ -320,6 +336,12 @@ impl Machine {
             .expect("nothing panics with the report locked")
             .clone()
     }
+}
+
+/// A clock that shows the beginning of the year 2000 at the start, and goes by the time base.
+fn by_timebase(partition: Arc<dyn Partition>) -> Rtc {
+    const START: Duration = Duration::from_secs(946_684_800);
+    Rtc::with_host(move || -> SystemTime { UNIX_EPOCH + START + Timebase::duration(partition.timebase()) })
 }
 
 /// The PCI host bridge, with all that is behind it.

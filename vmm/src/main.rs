@@ -27,6 +27,7 @@ mod machine;
 mod memory;
 mod nets;
 mod offer;
+mod page;
 mod pause;
 mod pci;
 mod peers;

@@ -5,6 +5,7 @@ mod checks;
 mod page;
 mod report;
 mod report_file;
+mod series;
 mod statistics;
 
 use std::fs::{File, TryLockError};
@@ -38,6 +39,7 @@ use crate::memory::{GuestRam, MemoryError};
 use crate::nets::{self, CardError};
 use crate::pci::Plug;
 use crate::peers;
+use crate::random::Randomness;
 use crate::root_disk::CopyError;
 use crate::second_console::{self, ConsoleError, Log};
 use crate::shares::{self, ShareError};
@@ -52,8 +54,11 @@ use crate::virtio::{Virtual, VirtualDevices};
 pub(crate) use check::check;
 use checks::Checks;
 use page::{PageFile, Requests};
-use report_file::{ReportError, ReportFile};
-pub(crate) use statistics::{Changes, Distribution, Emulation, Exits, Hypercalls, Occupancy, Statistics, Withheld};
+pub(crate) use report_file::{ReportError, ReportFile};
+use series::{Series, SeriesFile};
+pub(crate) use statistics::{
+    Changes, Distribution, Emulation, Exits, Hypercalls, Occupancy, Statistics, Withheld, duration, percent,
+};
 
 /// Why a guest could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -227,6 +232,8 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
 /// The files that the user wants.
 struct Reports {
     statistics: Option<ReportFile>,
+    /// With the time from one line to the next.
+    series: Option<(SeriesFile, Duration)>,
     page: PageFile,
 }
 
@@ -241,8 +248,11 @@ impl Reports {
         {
             return Err(ReportError::Same(one.path().to_owned()));
         }
+        let series = config.stats_series.as_ref();
+        let series = series.map(|(path, every)| SeriesFile::new(path).map(|file| (file, *every)));
         Ok(Self {
             statistics,
+            series: series.transpose()?,
             page: PageFile::new(page),
         })
     }
@@ -312,6 +322,7 @@ fn start(config: &Config) -> Result<ExitCode, Error> {
         devices,
         log,
         balloon,
+        random: Arc::new(Randomness::of(config.turns)),
     };
     match setup.choice.accelerator {
         Chosen::Emulated => setup.emulate(),
@@ -344,13 +355,19 @@ struct Setup<'a> {
     log: Option<Log>,
     /// One of them.
     balloon: Option<GuestBalloon>,
+    /// Where what is random comes from.
+    random: Arc<Randomness>,
 }
 
 impl Setup<'_> {
     fn emulate(self) -> Result<ExitCode, Error> {
         let Config { processors, order, .. } = *self.config;
         let model = self.config.cpu.unwrap_or_default();
-        let emulated = Emulated::new(model, processors, &self.ram, order, self.checks.stale_report())?;
+        let stale = self.checks.stale_report();
+        let emulated = match self.config.turns {
+            Some(_) => Emulated::counted(model, processors, &self.ram, order, stale, Arc::clone(&self.random))?,
+            None => Emulated::new(model, processors, &self.ram, order, stale)?,
+        };
         let emulated = emulated.with_counted_blocks(self.config.profile);
         self.launch(emulated, ProcessorKind::emulated(model))
     }
@@ -372,11 +389,16 @@ impl Setup<'_> {
             carriers: config.threads as usize,
             offer: config.offer,
             largest_table: config.largest_order,
-            timed: config.stats || config.stats_json.is_some() || config.control.is_some(),
+            timed: config.stats
+                || config.stats_json.is_some()
+                || config.stats_series.is_some()
+                || config.control.is_some(),
             duplicates: self.checks.duplicate_report(),
             reactions: config.reactions,
             nvram: self.nvram,
             has_pci: !self.plugs.is_empty(),
+            turns: config.turns,
+            random: Arc::clone(&self.random),
         };
         let machine = Arc::new(Machine::new(
             Arc::clone(&self.ram),
@@ -399,6 +421,7 @@ impl Setup<'_> {
             nvram_bytes: machine.nvram.bytes(),
             pci: machine.pci.as_deref().map(Bridge::plugged),
             offer: config.offer,
+            random: self.random,
         };
         let entry = boot::load(&self.files, &about, &machine.ram)?;
         if config.accel == AccelArg::Auto {
@@ -407,6 +430,10 @@ impl Setup<'_> {
         self.requests
             .answer(&self.reports.page, Arc::clone(&machine))
             .map_err(Error::Threads)?;
+        let mut reports = self.reports;
+        let series = reports.series.take();
+        let series = series.map(|(file, every)| file.begin(Arc::clone(&machine), every));
+        let series = series.transpose().map_err(Error::Threads)?;
         let served = self.socket.map(|socket| {
             let context = control::Context {
                 machine: Arc::clone(&machine),
@@ -430,7 +457,10 @@ impl Setup<'_> {
         devices.end();
         drop(served);
         drop(terminal);
-        conclude(config, &machine, &outcome, self.checks, self.reports)
+        let written = series.map_or(Ok(()), Series::end);
+        let exit = conclude(config, &machine, &outcome, self.checks, reports)?;
+        written.map_err(Error::Report)?;
+        Ok(exit)
     }
 }
 

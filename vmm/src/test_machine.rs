@@ -269,6 +269,8 @@ fn machine_from(
         reactions: Reactions::default(),
         nvram: Nvram::volatile(),
         has_pci,
+        turns: None,
+        random: Arc::default(),
     };
     Machine::new(ram, parts, traits, output, Arc::new(Stop::default())).unwrap()
 }

@@ -157,8 +157,13 @@ impl<P: Processor> Vcpu<P> {
         areas.arrive_after(&machine.ram, waited, now);
     }
 
-    /// Runs it until it has no use for the thread that carries it: it sleeps, confers, stops; the run is over; or
-    /// somebody has made it leave the guest and `is_slice_over`. Returns the processor that it confers to. Between two visits to
+    /// Its turn begins, of so many instructions.
+    pub(crate) fn begin_turn(&mut self, instructions: u64) {
+        self.body.as_mut().expect(STARTED).cpu.begin_turn(instructions);
+    }
+
+    /// Runs it until it has no use for the thread that carries it: it sleeps, confers, stops; the run is over; its turn is
+    /// over; or somebody has made it leave the guest and `is_slice_over`. Returns the processor that it confers to. Between two visits to
     /// the guest it waits while the run is paused.
     pub(crate) fn run(&mut self, machine: &Machine, is_slice_over: impl Fn() -> bool) -> Option<usize> {
         let caller = Caller {
@@ -203,7 +208,7 @@ impl<P: Processor> Vcpu<P> {
                             _running = None;
                             let waited = Waited::since(machine.partition.timebase(), wait);
                             if !P::DOZES {
-                                let until = decrementer(cpu, Instant::now());
+                                let until = decrementer(cpu, machine.partition.now());
                                 break Doing::Asleep { waited, until };
                             }
                             doze(cpu, machine, self.server, self.resets, waited);
@@ -217,7 +222,7 @@ impl<P: Processor> Vcpu<P> {
                         break Doing::Ready(Waited::since(machine.partition.timebase(), Wait::Conferred));
                     }
                 },
-                Exit::Attention if is_slice_over() => {
+                Exit::Attention if cpu.is_turn_over() || is_slice_over() => {
                     break Doing::Ready(Waited::since(machine.partition.timebase(), Wait::Preempted));
                 }
                 // Whoever rang has left the reason where the loop and the processor look. Without an

@@ -23,6 +23,8 @@ mod script;
 
 use power::insn::{Endian, assemble};
 
+use crate::stress::Part;
+
 /// Where programs lie in memory.
 const BASE: u64 = 0x40_0000;
 
@@ -119,14 +121,23 @@ fn sweep(endian: Endian) -> String {
 
 /// The page table under stress.
 fn stress(endian: Endian) -> String {
+    stress_source(&Part::All, endian)
+}
+
+fn stress_source(part: &Part, endian: Endian) -> String {
     of_processors(
         &[
-            &crate::stress::source(),
+            &crate::stress::source(part),
             include_str!("barrier.s"),
             include_str!("pause.s"),
         ],
         endian,
     )
+}
+
+/// The same as an ELF file, with a part of its operations.
+pub(crate) fn stress_of(part: &Part, endian: Endian) -> Vec<u8> {
+    build("stress", &stress_source(part, endian), endian)
 }
 
 /// What hypercalls cost.

@@ -16,15 +16,22 @@
 //! `resize.s` the table of another size, and `report.s` what is said. Processors run in real mode, and translate only the address
 //! of an access.
 //!
+//! What an operation does follows from the seed, the processor and the operation's number alone, so that one can be left out and the others stay as
+//! they are: the program [`elf`] makes does a [`Part`] of them.
+//!
 //! Words of the command line: `seed=`; `ms=` how long, by the guest's time base, or 0, but 4096 operations at least;
 //! `operations=` of the first processor, or 0; `base=` 12 or 16, log2 of a page; `crowd=` 4 to 8, log2 of the groups that a
 //! processor's pages have; `resize=` 1 for tables of two sizes by turns; and `plant=` for a [`Plant`] by its number.
 
+mod part;
 mod round;
 
 use std::fmt::Write as _;
 
-pub use round::Round;
+pub use part::{Operation, Part};
+pub use round::{Length, Round};
+
+use power::insn::Endian;
 
 /// Pages of a processor.
 const PAGES: u64 = 256;
@@ -73,6 +80,7 @@ fn constants() -> String {
         ("RING_NEXT", 80),
         ("GATHERED", 88),
         ("WANTED_SLOT", 96),
+        ("STREAM", 104),
         ("CALLS", 128),
         ("CALL_KINDS", 11),
         ("LIST", 0x400),
@@ -136,8 +144,13 @@ fn constants() -> String {
     text
 }
 
+/// The program as an ELF file, which does `part` of the operations.
+pub fn elf(part: &Part, endian: Endian) -> Vec<u8> {
+    crate::programs::stress_of(part, endian)
+}
+
 /// The program but for what it has in common with others.
-pub(crate) fn source() -> String {
+pub(crate) fn source(part: &Part) -> String {
     let parts = [
         include_str!("worker.s"),
         include_str!("pages.s"),
@@ -146,5 +159,5 @@ pub(crate) fn source() -> String {
         include_str!("resize.s"),
         include_str!("report.s"),
     ];
-    constants() + &parts.concat()
+    constants() + &part.constants() + &parts.concat() + &part.data()
 }

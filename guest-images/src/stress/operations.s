@@ -1,10 +1,6 @@
 # What a processor does, one of these at a time.
 
-# How often each comes: the next of these by chance.
-weights:
-    .byte   0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
-    .byte   1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1
-    .byte   2,2,2,2,3,4,5,6,6,6,7,7,7,7,8,8,8,8,8,8,8,8,8,8,9,9
+# `weights` says how often each comes.
     .balign 8
 operations:
     .quad   touch_somewhere,change_one,poke_text,gather_by_bulk,gather_by_block,fork,fill,ask_wrongly,touch_again,turn_over

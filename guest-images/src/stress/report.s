@@ -290,14 +290,20 @@ put_call:
 
 # Counts itself, and stays here until another processor ends the program.
 park:
+    li      r4,1
+    bl      count_parked
+1:  bl      pause
+    b       1b
+
+# r4 more processors are parked.
+count_parked:
     lis     r9,parked@ha
     addi    r9,r9,parked@l
 1:  lwarx   r10,0,r9
-    addi    r10,r10,1
+    add     r10,r10,r4
     stwcx.  r10,0,r9
     bne     1b
-2:  bl      pause
-    b       2b
+    blr
 
 take_arguments:
     mflr    r0
@@ -433,7 +439,7 @@ crowd_shift:
 new_order:
     .quad   0
 constants:
-    .quad   0x9e3779b97f4a7c15,0x243f6a8885a308d3
+    .quad   0x9e3779b97f4a7c15,0x243f6a8885a308d3,0xbf58476d1ce4e5b9,0x94d049bb133111eb
 call_numbers:
     .quad   0,4,8,0xc,0x10,0x14,0x18,0x124,0x328,0x36c,0x370
 
@@ -454,7 +460,7 @@ was_resized:
 turned_over:
     .quad   0
     .balign 128
-# How many have stopped.
+# How many have stopped, or wait for all.
 parked:
     .space  128
 finding_lock:

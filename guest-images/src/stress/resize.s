@@ -65,11 +65,11 @@ meet_for_resize:
 2:  addi    r26,r26,1
     cmpdi   r26,PAGES
     blt     1b
-    bl      barrier
+    bl      meet
     cmpdi   r30,0
     bne     3f
     bl      commit
-3:  bl      barrier
+3:  bl      meet
     # The orders that the table had and has: the same if nothing came of it.
     lis     r9,was_resized@ha
     lwz     r24,was_resized@l(r9)
@@ -82,7 +82,7 @@ meet_for_resize:
 5:  addi    r26,r26,1
     cmpdi   r26,PAGES
     blt     4b
-    bl      barrier
+    bl      meet
     addi    r1,r1,64
     ld      r0,16(r1)
     mtlr    r0

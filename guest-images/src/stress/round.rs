@@ -6,6 +6,15 @@ use power::insn::Endian;
 
 use super::{FRAMES, PAGES};
 
+/// How long a round is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// By its guest's clock.
+    Milliseconds(u64),
+    /// Of the first processor; the others do what they can meanwhile.
+    Operations(u64),
+}
+
 /// What a round is like. Equal seeds, and equal numbers of processors to choose from, make equal rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Round {
@@ -47,10 +56,14 @@ impl Round {
         }
     }
 
-    /// Words for the kernel's command line, for a round of so many milliseconds by the guest's clock.
-    pub fn words(&self, milliseconds: u64) -> String {
+    /// Words for the kernel's command line, for a round of this length.
+    pub fn words(&self, length: Length) -> String {
+        let length = match length {
+            Length::Milliseconds(milliseconds) => format!("ms={milliseconds}"),
+            Length::Operations(operations) => format!("ms=0 operations={operations}"),
+        };
         format!(
-            "seed={} ms={milliseconds} base={} crowd={} resize={}",
+            "seed={} {length} base={} crowd={} resize={}",
             self.seed,
             self.page_shift,
             self.crowd,
@@ -90,7 +103,7 @@ impl fmt::Display for Round {
 }
 
 /// Spreads a word over all its bits (the finalizer of SplitMix64).
-fn mix(mut word: u64) -> u64 {
+pub(super) fn mix(mut word: u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ (word >> 31)
@@ -112,7 +125,14 @@ mod tests {
             table_order: 18,
             resizes: true,
         };
-        assert_eq!(round.words(250), "seed=7 ms=250 base=16 crowd=8 resize=1");
+        assert_eq!(
+            round.words(Length::Milliseconds(250)),
+            "seed=7 ms=250 base=16 crowd=8 resize=1"
+        );
+        assert_eq!(
+            round.words(Length::Operations(9)),
+            "seed=7 ms=0 operations=9 base=16 crowd=8 resize=1"
+        );
         assert_eq!(
             round.to_string(),
             "seed 7: 2 processors, little-endian, pages of 64 KiB, 256 groups, table of 2^18 bytes, resized"

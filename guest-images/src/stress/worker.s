@@ -29,7 +29,7 @@ work:
     stdu    r1,-64(r1)
     bl      begin_stream
     bl      make_pages
-    bl      barrier
+    bl      meet
     mftb    r4
     std     r4,BEGAN(r29)
 next_operation:
@@ -55,8 +55,13 @@ next_operation:
     bne     2f
 3:  addi    r17,r17,1
     std     r17,OPERATIONS(r29)
-    bl      next_random
-    clrldi  r4,r28,58
+    bl      is_wanted
+    beq     next_operation
+    bl      begin_operation
+    cmpdi   r30,0
+    bne     4f
+    bl      resize_by_chance
+4:  clrldi  r4,r28,58
     lis     r5,weights@ha
     addi    r5,r5,weights@l
     lbzx    r4,r5,r4
@@ -73,7 +78,7 @@ next_operation:
     mtlr    r0
     blr
 
-# What the first processor does besides: it says how it goes, ends the round, resizes the table.
+# What the first processor does besides: it says how it goes, and ends the round.
 lead:
     mflr    r0
     std     r0,16(r1)
@@ -107,16 +112,7 @@ lead:
     add     r4,r4,r6
     std     r4,next_progress@l(r9)
     bl      say_progress
-3:  lis     r9,resizes@ha
-    ld      r4,resizes@l(r9)
-    cmpdi   r4,0
-    beq     4f
-    # One operation in 4096.
-    srdi    r4,r28,20
-    andi.   r4,r4,0xfff
-    bne     4f
-    bl      resize
-4:  addi    r1,r1,64
+3:  addi    r1,r1,64
     ld      r0,16(r1)
     mtlr    r0
     blr
@@ -125,7 +121,65 @@ over:
     lis     r9,is_over@ha
     sync
     stw     r4,is_over@l(r9)
-    b       4b
+    b       3b
+
+# Resizes the table, if it is to be resized, before one operation of the first processor's in 4096.
+resize_by_chance:
+    lis     r9,resizes@ha
+    ld      r4,resizes@l(r9)
+    cmpdi   r4,0
+    beqlr
+    srdi    r4,r28,20
+    andi.   r4,r4,0xfff
+    bnelr
+    b       resize
+
+# cr0 is eq if operation r17 is one that this processor leaves out: where a part is wanted, all others.
+is_wanted:
+    li      r5,PART_BYTES
+    cmpdi   r5,0
+    beq     1f
+    srdi    r4,r17,3
+    cmpd    r4,r5
+    bge     2f
+    mulld   r5,r5,r30
+    add     r4,r4,r5
+    lis     r9,part@ha
+    addi    r9,r9,part@l
+    lbzx    r4,r9,r4
+    clrldi  r5,r17,61
+    srd     r4,r4,r5
+    andi.   r4,r4,1
+    blr
+1:  cmpdi   r17,0
+    blr
+2:  cmpd    r5,r5
+    blr
+
+# r28 = a random number that is a function of the seed, the processor, and the number of the operation: what was done before, or left out,
+# changes nothing. The finalizer of SplitMix64; changes r4 and r9.
+begin_operation:
+    lis     r9,constants@ha
+    addi    r9,r9,constants@l
+    ld      r28,0(r9)
+    mulld   r28,r28,r17
+    ld      r4,STREAM(r29)
+    add     r28,r28,r4
+    srdi    r4,r28,30
+    xor     r28,r28,r4
+    ld      r4,16(r9)
+    mulld   r28,r28,r4
+    srdi    r4,r28,27
+    xor     r28,r28,r4
+    ld      r4,24(r9)
+    mulld   r28,r28,r4
+    srdi    r4,r28,31
+    xor     r28,r28,r4
+    # The numbers that follow would all be zero.
+    cmpdi   r28,0
+    bne     1f
+    li      r28,1
+1:  blr
 
 begin_stream:
     mflr    r0
@@ -156,6 +210,7 @@ begin_stream:
     mtctr   r4
 2:  bl      next_random
     bdnz    2b
+    std     r28,STREAM(r29)
     mtlr    r0
     blr
 
@@ -346,6 +401,21 @@ inspect_wall:
     ld      r6,ID(r27)
     b       finding
 
+# All processors. One that waits here counts as parked: it is not waited for by whoever has found something, and will not come.
+meet:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    li      r4,1
+    bl      count_parked
+    bl      barrier
+    li      r4,-1
+    bl      count_parked
+    addi    r1,r1,64
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
+
 # When all have ended, each removes its pages and looks at their memory.
 end_stream:
     mflr    r0
@@ -356,7 +426,7 @@ end_stream:
     subf    r4,r5,r4
     std     r4,TICKS(r29)
     std     r18,HASH(r29)
-    bl      barrier
+    bl      meet
     li      r26,0
 1:  bl      record_of
     ld      r4,STATE(r27)
@@ -379,7 +449,7 @@ end_stream:
     addi    r26,r26,1
     cmpdi   r26,PAGES
     blt     1b
-    bl      barrier
+    bl      meet
     addi    r1,r1,64
     ld      r0,16(r1)
     mtlr    r0

@@ -61,6 +61,13 @@ impl Preparation {
         })
     }
 
+    /// Waits until something has come out.
+    pub(crate) fn finish(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.verdict = Some(thread.join());
+        }
+    }
+
     /// What came out; `None` while it goes on.
     pub(crate) fn verdict(&mut self) -> Option<Verdict> {
         if let Some(done) = self.thread.take_if(|thread| thread.is_finished()) {

@@ -47,6 +47,16 @@ fn real(machine: &Machine, page: Vpn) -> Result<u64, WalkFault> {
 }
 
 #[test]
+fn who_waits_for_the_preparation_is_never_told_to_ask_again() {
+    let machine = Machine::with_prompt_resizes(Order::new(21).unwrap());
+    bolt(&machine, page(0, SMALL), SMALL, false, 3, 0x10_0000);
+    for shift in [19, 21, 18] {
+        assert_eq!(machine.port().resize_prepare(0, shift), Status::Success);
+        assert_eq!(machine.port().resize_commit(0, shift), Status::Success);
+    }
+}
+
+#[test]
 fn a_bolted_entry_of_every_kind_keeps_its_slot_up_and_down() {
     for pair in PagePair::ALL {
         for segment in [SegmentSize::Size256M, SegmentSize::Size1T] {

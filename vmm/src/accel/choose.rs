@@ -68,6 +68,8 @@ impl Wish {
     pub(crate) fn of(config: &Config) -> Self {
         let emulated_only = if config.check_walkers {
             Some(("--check-walkers", "which looks into what emulated processors remember"))
+        } else if config.turns.is_some() {
+            Some(("--turns", "which counts the instructions of emulated processors"))
         } else if config.threads < config.processors {
             Some(("--threads", "and KVM runs each processor in a thread of its own"))
         } else {

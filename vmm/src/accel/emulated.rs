@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devices::bus::Bus;
 use emulator::{Counts, Cpu, Executed, Kicks, Line, Outside, Shared, StaleReport, Timebase};
@@ -22,6 +22,7 @@ use power::spr::Spr;
 use super::{Accelerator, Exit, Partition, Processor, Wire};
 use crate::machine::Parts;
 use crate::memory::GuestRam;
+use crate::random::Randomness;
 use forgetting::Forgetting;
 
 /// The emulated processors of one machine.
@@ -49,8 +50,33 @@ impl Emulated {
         order: Order,
         stale: Option<StaleReport>,
     ) -> Result<Self, hpt::AllocateTable> {
+        Self::with_timebase(model, count, ram, order, stale, Timebase::new())
+    }
+
+    /// The same, whose random numbers are `random`'s and whose time base counts instructions, a tick each: no clock of the host's has a part in what
+    /// they do. For processors of which one runs at a time.
+    pub(crate) fn counted(
+        model: Model,
+        count: u32,
+        ram: &GuestRam,
+        order: Order,
+        stale: Option<StaleReport>,
+        random: Arc<Randomness>,
+    ) -> Result<Self, hpt::AllocateTable> {
+        let counted = Self::with_timebase(model, count, ram, order, stale, Timebase::counted())?;
+        counted.shared.set_numbers(Box::new(move || random.number()));
+        Ok(counted)
+    }
+
+    fn with_timebase(
+        model: Model,
+        count: u32,
+        ram: &GuestRam,
+        order: Order,
+        stale: Option<StaleReport>,
+        timebase: Timebase,
+    ) -> Result<Self, hpt::AllocateTable> {
         let table = Current::new(Table::new(order)?.with_reverse_map(ram.size().bytes())?);
-        let timebase = Timebase::new();
         let shared = Shared::of_model(
             model,
             Arc::clone(ram.mapping()),
@@ -171,7 +197,10 @@ impl Processor for EmulatedProcessor {
             }
         };
         self.shootdown.seat(self.server).leave();
-        self.kicks.left(&exit);
+        // The end of a turn is nobody's kick.
+        if !self.cpu.is_turn_over() {
+            self.kicks.left(&exit);
+        }
         match exit {
             emulator::Exit::Hypercall => Exit::Hypercall,
             emulator::Exit::Attention => Exit::Attention,
@@ -183,6 +212,14 @@ impl Processor for EmulatedProcessor {
             emulator::Exit::Store { real, operand } => Exit::Store { real, operand },
             emulator::Exit::Checkstop(why) => Exit::Checkstop(why),
         }
+    }
+
+    fn begin_turn(&mut self, instructions: u64) {
+        self.cpu.begin_turn(instructions);
+    }
+
+    fn is_turn_over(&self) -> bool {
+        self.cpu.is_turn_over()
     }
 
     fn answer(&mut self, bytes: &[u8]) {
@@ -316,6 +353,22 @@ impl Partition for SharedModes {
 
     fn timebase(&self) -> u64 {
         self.timebase.now()
+    }
+
+    fn now(&self) -> Instant {
+        if self.timebase.is_counted() {
+            self.timebase.instant()
+        } else {
+            Instant::now()
+        }
+    }
+
+    fn skip_to(&self, to: Instant) -> bool {
+        let can = self.timebase.is_counted();
+        if can {
+            self.timebase.skip_to(to);
+        }
+        can
     }
 
     fn hold_time(&self) {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devices::bus::Bus;
 use emulator::{Counts, Executed, Operand};
@@ -77,6 +77,13 @@ pub(crate) trait Processor {
     ///
     /// It is asked while the processor is in its seat, so it waits for nobody.
     fn run(&mut self, answer_inside: impl FnMut(&mut Self) -> bool) -> Exit;
+    /// Its turn begins: [`Self::run`] returns with [`Exit::Attention`] when it has executed so many instructions, and the rest of a block. For those
+    /// whose instructions are counted.
+    fn begin_turn(&mut self, _instructions: u64) {}
+    /// Whether its turn is over.
+    fn is_turn_over(&self) -> bool {
+        false
+    }
     /// What the load that it left for ([`Exit::Load`]) has found, as many bytes as it wanted, in the order of addresses.
     fn answer(&mut self, bytes: &[u8]);
     /// A general purpose register that hypercalls use: r3 to r12.
@@ -211,6 +218,14 @@ pub(crate) trait Partition: Send + Sync {
     fn characteristics(&self) -> [u64; 2];
     /// The time base now.
     fn timebase(&self) -> u64;
+    /// The time by which sleepers wake: the host's, or that of a time base that is counted.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+    /// Moves the time base on to this moment of [`Self::now`], as no processor has anything to do before; whether it can be moved.
+    fn skip_to(&self, _to: Instant) -> bool {
+        false
+    }
     /// Makes the time base stand still, if it can; no processor runs now. For one caller at a time.
     fn hold_time(&self) {}
     /// The time base goes on where it stood, if it stood.

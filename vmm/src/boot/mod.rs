@@ -11,6 +11,7 @@ mod sc1;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use devices::pci::Plugged;
 use elf::Kernel;
@@ -25,6 +26,7 @@ use power::insn::Endian;
 
 use crate::memory::GuestRam;
 use crate::offer::Offer;
+use crate::random::Randomness;
 use crate::size::Size;
 
 /// What to load.
@@ -73,6 +75,8 @@ pub(crate) struct Machine {
     pub(crate) pci: Option<Vec<Plugged>>,
     /// What of the hypercalls is on offer.
     pub(crate) offer: Offer,
+    /// Where the seed of the guest's own randomness comes from.
+    pub(crate) random: Arc<Randomness>,
 }
 
 /// Why there is nothing to start.
@@ -137,7 +141,7 @@ pub(crate) fn load(files: &Files, machine: &Machine, ram: &GuestRam) -> Result<E
     };
     let initrd = files.initrd.as_deref().map(Initrd::open).transpose()?;
     let mut seed = [0; SEED_BYTES];
-    crate::random::fill(&mut seed).map_err(BootError::Seed)?;
+    machine.random.fill(&mut seed).map_err(BootError::Seed)?;
     let tree = Tree {
         memory: ram.size(),
         processors: machine.processors,

@@ -3,20 +3,22 @@
 //!
 //! Carriers and the processors that they may carry make a [`Pool`]. With as many threads as processors each pool is
 //! one of each: a processor that wakes is run by its own thread, and nobody has to choose. With fewer threads all are one
-//! pool, and a [`ticker`] ends the turns. `deck` says who is carried next.
+//! pool, and a [`ticker`] ends the turns. `deck` says who is carried next. A machine whose processors take turns by a seed is one pool with one
+//! carrier, and `turns` says who is next and for how many instructions.
 
 mod deck;
 mod ticker;
+mod turns;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Instant;
 
 use crate::accel::Processor;
 use crate::bell::Bell;
 use crate::machine::Machine;
 use deck::{Deck, Look};
+use turns::Turns;
 
 /// Makes a processor, by its server number, in the thread that carries it first.
 type Make<P> = dyn Fn(usize) -> P + Send + Sync;
@@ -32,6 +34,10 @@ pub(crate) fn spawn<P: Processor + Send + 'static>(
 ) -> io::Result<()> {
     let make: Arc<Make<P>> = Arc::new(make);
     let (processors, carriers) = (machine.processors.iter().count(), machine.processors.carriers());
+    if let Some(seed) = machine.turns {
+        let pool = Pool::new(Arc::clone(machine), 0..processors, 1, make).with_turns(Turns::of_seed(seed));
+        return carry(Arc::new(pool), 0, "carrier 0".to_owned());
+    }
     if carriers == processors {
         for server in 0..processors {
             let pool = Pool::new(Arc::clone(machine), server..server + 1, 1, Arc::clone(&make));
@@ -73,6 +79,12 @@ impl<P: Processor> Pool<P> {
         }
     }
 
+    /// The same, whose processors have the turns that `turns` says.
+    fn with_turns(mut self, turns: Turns) -> Self {
+        self.deck = Mutex::new(self.deck.into_inner().expect(UNPOISONED).with_turns(turns));
+        self
+    }
+
     /// The life of a carrier, until the run is over.
     fn carry(&self, carrier: usize) {
         let machine = &*self.machine;
@@ -85,9 +97,15 @@ impl<P: Processor> Pool<P> {
                 break;
             }
             // Bound, so that the deck is free while we wait.
-            let look = self.lock().look(machine, carrier, confers_to.take(), Instant::now());
+            let look = self
+                .lock()
+                .look(machine, carrier, confers_to.take(), machine.partition.now());
             match look {
-                Look::Carry { mut vcpu, leaves_work } => {
+                Look::Carry {
+                    mut vcpu,
+                    leaves_work,
+                    turn,
+                } => {
                     if leaves_work {
                         self.bell.ring();
                     }
@@ -98,12 +116,17 @@ impl<P: Processor> Pool<P> {
                     let server = vcpu.server();
                     machine.pause.enter(server);
                     if vcpu.arrive(machine, &*self.make) {
+                        if let Some(instructions) = turn {
+                            vcpu.begin_turn(instructions);
+                        }
                         confers_to = vcpu.run(machine, || self.lock().is_slice_over(carrier));
                     }
                     machine.pause.leave(server);
                     conferred = vcpu.has_conferred().then_some(vcpu.server());
                     self.lock().park(carrier, vcpu);
                 }
+                // A time base that can be moved stands still while nobody runs.
+                Look::Nothing { until: Some(until) } if machine.partition.skip_to(until) => {}
                 Look::Nothing { until } => self.bell.wait(epoch, until),
             }
         }
@@ -114,9 +137,11 @@ impl<P: Processor> Pool<P> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Deck<P>> {
-        self.deck.lock().expect("nothing panics with the deck locked")
+        self.deck.lock().expect(UNPOISONED)
     }
 }
+
+const UNPOISONED: &str = "nothing panics with the deck locked";
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //! the test.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devices::xics::CpuLine as _;
 use power::hcall::Hcall;

@@ -58,6 +58,7 @@ fn every_flag_of_run_works_in_a_file() {
         // What it cannot stand without.
         let (beside, before) = match key {
             "initrd" => ("kernel = \"k\"\n", vec!["--kernel=k".to_owned()]),
+            "stats-every" => ("stats-series = \"s\"\n", vec!["--stats-series=s".to_owned()]),
             _ => ("", vec![]),
         };
         let (value, flag) = match arg.get_action() {

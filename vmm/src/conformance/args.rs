@@ -63,10 +63,10 @@ pub(crate) struct ConformanceArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "emit_elf", "against"])]
     pub(super) tap: Option<PathBuf>,
 
-    /// Write the results to a file as JUnit's XML
+    /// Write the results to a file as JUnit's XML; - is stdout
     ///
-    /// File to write the results to at the end, as JUnit's XML: a suite for each byte order, page size and segment size. What it held before is
-    /// lost. Default: none. Example: --junit results.xml
+    /// File to write the results to at the end, as JUnit's XML: a suite for each byte order, page size and segment size. With - it is stdout, and
+    /// nothing else is said there. What the file held before stays until then. Default: none. Example: --junit results.xml
     #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "emit_elf", "against"])]
     pub(super) junit: Option<PathBuf>,
 

@@ -7,7 +7,7 @@ use super::known::{self, Known};
 use super::outcome::Outcome;
 use super::suite::Runner;
 use super::summary::{self, Count};
-use super::{Error, Plan, status};
+use super::{Error, Plan, status, stopped};
 
 /// What sets two results of a case apart.
 enum Difference {
@@ -30,7 +30,7 @@ impl Difference {
     }
 }
 
-/// Runs `plans` under both. The exit status is that of `ours`.
+/// Runs `plans` under both. The exit status is that of `ours`, or of a signal that was the end.
 pub(super) fn run(plans: &[Plan], ours: &Runner, theirs: &Runner) -> Result<ExitCode, Error> {
     let (first, second) = (ours.hypervisor.to_string(), theirs.hypervisor.to_string());
     for (name, runner) in [(&first, ours), (&second, theirs)] {
@@ -39,13 +39,17 @@ pub(super) fn run(plans: &[Plan], ours: &Runner, theirs: &Runner) -> Result<Exit
     }
     writeln!(io::stdout(), "\n{first:6} {second:6}").map_err(Error::Say)?;
     let (mut rows, mut other_rows) = (Vec::new(), Vec::new());
-    let (mut known, mut new) = (0_usize, 0_usize);
+    let (mut known, mut new, mut done) = (0_usize, 0_usize, 0_usize);
+    let mut interrupted = None;
     for plan in plans {
         let mut results: Vec<Outcome> = Vec::new();
-        plan.run(ours, &mut |_, outcome| results.push(outcome))?;
+        interrupted = plan.run(ours, &mut |_, outcome| results.push(outcome))?;
+        if interrupted.is_some() {
+            break;
+        }
         let mut others: Vec<Outcome> = Vec::new();
         let mut said = Ok(());
-        plan.run(theirs, &mut |number, outcome| {
+        interrupted = plan.run(theirs, &mut |number, outcome| {
             let difference = Difference::of(plan.cases[number].name(), &results[number], &outcome);
             match difference {
                 Difference::None => {}
@@ -65,6 +69,10 @@ pub(super) fn run(plans: &[Plan], ours: &Runner, theirs: &Runner) -> Result<Exit
         said.map_err(Error::Say)?;
         rows.push((plan.name.clone(), Count::of(&results)));
         other_rows.push((plan.name.clone(), Count::of(&others)));
+        done += others.len();
+        if interrupted.is_some() {
+            break;
+        }
     }
     write!(
         io::stdout(),
@@ -73,6 +81,9 @@ pub(super) fn run(plans: &[Plan], ours: &Runner, theirs: &Runner) -> Result<Exit
         summary::table(&other_rows)
     )
     .map_err(Error::Say)?;
+    if let Some(signal) = interrupted {
+        return Ok(stopped(signal, done, plans.iter().map(|plan| plan.cases.len()).sum()));
+    }
     Ok(status(&rows))
 }
 

@@ -21,8 +21,10 @@ use std::time::Duration;
 use guest_images::conformance::{self, Case, Configuration};
 
 use crate::accel::choose::{ChooseError, Chosen, Wish, choose};
-use crate::guest_run::{Hypervisor, NoHypervisor};
+use crate::guest_run::{Hypervisor, Interrupt, Interrupted, NoHypervisor};
 use crate::host::Host;
+use crate::run::{ReportError, ReportFile};
+use crate::terminal;
 use args::Against;
 pub(crate) use args::ConformanceArgs;
 use outcome::Outcome;
@@ -58,15 +60,35 @@ pub(crate) enum Error {
     /// Results could not be said.
     #[error("writing results")]
     Say(#[source] io::Error),
+    /// The file for TAP.
+    #[error("--tap {}: give a file in a folder that exists and that you may write to, or - for stdout", path.display())]
+    Tap {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The file for JUnit's XML.
+    #[error(transparent)]
+    Junit(#[from] ReportError),
+    /// Two forms in one stream.
+    #[error("--tap - and --junit -: stdout has room for one of them; give the other a file")]
+    BothOnStdout,
+    /// Whether the user wants the end cannot be known.
+    #[error("taking signals")]
+    Signals(#[source] io::Error),
 }
 
 impl Error {
     /// Whether it was wrong to ask, which is exit status 2.
     pub(crate) fn is_misuse(&self) -> bool {
-        matches!(
-            self,
-            Self::NoCase | Self::Accelerator(_) | Self::Hypervisor(NoHypervisor::NoQemu)
-        )
+        match self {
+            Self::Junit(error) => error.flag().is_some(),
+            Self::NoCase | Self::Accelerator(_) | Self::Hypervisor(NoHypervisor::NoQemu) => true,
+            Self::Tap { .. } | Self::BothOnStdout => true,
+            Self::Hypervisor(_) | Self::Run(_) | Self::File { .. } | Self::Say(_) | Self::Signals(_) => false,
+        }
     }
 }
 
@@ -83,8 +105,8 @@ impl Plan {
         format!("{}/{}", self.name, self.cases[case].name())
     }
 
-    /// Runs the cases; tells `each` of each at once.
-    fn run(&self, runner: &Runner, each: &mut dyn FnMut(usize, Outcome)) -> Result<(), Error> {
+    /// Runs the cases; tells `each` of each at once. Returns the signal that kept it from running all.
+    fn run(&self, runner: &Runner, each: &mut dyn FnMut(usize, Outcome)) -> Result<Option<Interrupted>, Error> {
         let elf = conformance::elf(self.configuration, &self.cases);
         let file = tempfile::NamedTempFile::new().and_then(|mut file| {
             file.write_all(&elf)?;
@@ -95,7 +117,11 @@ impl Plan {
             source,
         })?;
         let names: Vec<&str> = self.cases.iter().map(Case::name).collect();
-        Ok(runner.run(file.path(), &names, each)?)
+        match runner.run(file.path(), &names, each) {
+            Ok(()) => Ok(None),
+            Err(RunError::Interrupted(signal)) => Ok(Some(signal)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -122,7 +148,7 @@ fn plans(args: &ConformanceArgs) -> Result<Vec<Plan>, Error> {
     }
 }
 
-/// Does what `args` ask for. The exit status is 0 when no case has failed, and else 1.
+/// Does what `args` ask for. The exit status is 0 when no case has failed, 1 when one has, and a shell's for a signal when that was the end.
 pub(crate) fn run(args: &ConformanceArgs) -> Result<ExitCode, Error> {
     let plans = plans(args)?;
     if args.list {
@@ -131,9 +157,10 @@ pub(crate) fn run(args: &ConformanceArgs) -> Result<ExitCode, Error> {
     if let Some(folder) = &args.emit_elf {
         return emit(&plans, folder);
     }
-    let runner = pteg(args)?;
+    let interrupt = Interrupt::take().map_err(Error::Signals)?;
+    let runner = pteg(args, &interrupt)?;
     match args.against {
-        Some(Against::Qemu) => compare::run(&plans, &runner, &of_qemu(args)?),
+        Some(Against::Qemu) => compare::run(&plans, &runner, &of_qemu(args, &interrupt)?),
         None => all(&plans, &runner, args),
     }
 }
@@ -163,7 +190,7 @@ fn emit(plans: &[Plan], folder: &Path) -> Result<ExitCode, Error> {
 }
 
 /// This program, with the accelerator that `args` want.
-fn pteg(args: &ConformanceArgs) -> Result<Runner, Error> {
+fn pteg(args: &ConformanceArgs, interrupt: &Interrupt) -> Result<Runner, Error> {
     let wish = Wish {
         accel: args.accel,
         processors: args.smp,
@@ -179,27 +206,38 @@ fn pteg(args: &ConformanceArgs) -> Result<Runner, Error> {
         processors: args.smp,
         is_exact: chosen == Chosen::Emulated,
         patience: Duration::from_secs(args.patience.into()),
+        interrupt: interrupt.clone(),
     })
 }
 
-fn of_qemu(args: &ConformanceArgs) -> Result<Runner, Error> {
+fn of_qemu(args: &ConformanceArgs, interrupt: &Interrupt) -> Result<Runner, Error> {
     Ok(Runner {
         hypervisor: Hypervisor::qemu()?,
         processors: args.smp,
         is_exact: true,
         patience: Duration::from_secs(args.patience.into()),
+        interrupt: interrupt.clone(),
     })
 }
 
 /// Runs all of `plans` and says what comes of them.
 fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCode, Error> {
+    let stdout = Some(Path::new("-"));
+    let (tap_on_stdout, junit_on_stdout) = (args.tap.as_deref() == stdout, args.junit.as_deref() == stdout);
+    if tap_on_stdout && junit_on_stdout {
+        return Err(Error::BothOnStdout);
+    }
+    let is_silent = tap_on_stdout || junit_on_stdout;
+    // Tried now, and not when everything has been run.
+    let junit = args.junit.as_deref().filter(|_| !junit_on_stdout);
+    let junit = junit.map(|path| ReportFile::new("--junit", path)).transpose()?;
     let total = plans.iter().map(|plan| plan.cases.len()).sum();
     let mut tap = match &args.tap {
         Some(path) => Some(Tap::new(writer(path)?, total).map_err(Error::Say)?),
         None => None,
     };
-    let is_silent = args.tap.as_deref() == Some(Path::new("-"));
     let mut results: Vec<Vec<Outcome>> = Vec::new();
+    let mut interrupted = None;
     for plan in plans {
         let mut outcomes = Vec::new();
         let mut said = Ok(());
@@ -209,19 +247,25 @@ fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCo
             }
             outcomes.push(outcome);
         });
-        if let (Err(error), Some(tap)) = (&run, &mut tap) {
-            tap.bail_out(&error.to_string()).map_err(Error::Say)?;
+        let end = match &run {
+            Ok(interrupted) => interrupted.map(|signal| signal.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let (Some(end), Some(tap)) = (end, &mut tap) {
+            tap.bail_out(&end).map_err(Error::Say)?;
         }
-        run?;
+        interrupted = run?;
         said.map_err(Error::Say)?;
         results.push(outcomes);
+        if interrupted.is_some() {
+            break;
+        }
     }
-    if let Some(path) = &args.junit {
-        let document = junit::document(&suites(plans, &results));
-        fs::write(path, document).map_err(|source| Error::File {
-            path: path.clone(),
-            source,
-        })?;
+    let document = || junit::document(&suites(plans, &results));
+    if let Some(mut file) = junit {
+        file.write(&document())?;
+    } else if junit_on_stdout {
+        write!(io::stdout(), "{}", document()).map_err(Error::Say)?;
     }
     let rows: Vec<(String, Count)> = plans
         .iter()
@@ -231,7 +275,17 @@ fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCo
     if !is_silent {
         write!(io::stdout(), "\n{}", summary::table(&rows)).map_err(Error::Say)?;
     }
+    if let Some(signal) = interrupted {
+        let done: usize = results.iter().map(Vec::len).sum();
+        return Ok(stopped(signal, done, total));
+    }
     Ok(status(&rows))
+}
+
+/// Says that `signal` was the end, when `done` of `total` cases had been run.
+fn stopped(signal: Interrupted, done: usize, total: usize) -> ExitCode {
+    terminal::say(&format!("pteg: {signal}: {done} of {total} cases were run"));
+    ExitCode::from(signal.status())
 }
 
 /// 1 if any case has failed.
@@ -248,7 +302,7 @@ fn writer(path: &Path) -> Result<Box<dyn Write>, Error> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stdout()));
     }
-    let file = fs::File::create(path).map_err(|source| Error::File {
+    let file = fs::File::create(path).map_err(|source| Error::Tap {
         path: path.to_owned(),
         source,
     })?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use guest_images::conformance::MEMORY_MIB;
 
 use super::outcome::Outcome;
-use crate::guest_run::{Ended, Hypervisor, NoHypervisor, Said, Task};
+use crate::guest_run::{Ended, Hypervisor, Interrupt, Interrupted, LOOK, NoHypervisor, Said, Task};
 
 /// The first line of every guest.
 const ANNOUNCEMENT: &str = "guest program conformance";
@@ -28,6 +28,8 @@ pub(super) struct Runner {
     pub(super) is_exact: bool,
     /// How long a guest that has begun may say nothing.
     pub(super) patience: Duration,
+    /// Whether the user wants no more.
+    pub(super) interrupt: Interrupt,
 }
 
 /// Why cases could not be run.
@@ -47,6 +49,9 @@ pub(crate) enum RunError {
     /// The system does not say what became of it.
     #[error("waiting for a hypervisor")]
     Wait(#[source] io::Error),
+    /// The user wants no more.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Runner {
@@ -85,8 +90,12 @@ impl Runner {
             let said = if left.is_zero() {
                 Said::Nothing
             } else {
-                running.line(left).map_err(RunError::Wait)?
+                running.line(left.min(LOOK)).map_err(RunError::Wait)?
             };
+            // Before what came is judged: the same signal may have ended the hypervisor.
+            if let Some(signal) = self.interrupt.signal() {
+                return Err(signal.into());
+            }
             let what = match said {
                 Said::Line(line) => {
                     if !has_begun && line.contains(ANNOUNCEMENT) {
@@ -108,6 +117,7 @@ impl Runner {
                 // It has said what came of its last case.
                 Said::Ended(_) if has_given_up && done > first => return Ok(done),
                 Said::Ended(ended) => how(&ended),
+                Said::Nothing if since.elapsed() < patience => continue,
                 Said::Nothing => format!("no case came for {} seconds", patience.as_secs()),
             };
             if !has_begun {
@@ -165,6 +175,7 @@ mod tests {
                     processors: 1,
                     is_exact: true,
                     patience: Duration::from_secs(600),
+                    interrupt: Interrupt::default(),
                 },
             }
         }

@@ -100,7 +100,7 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
         Hcall::SetMode => modes::set_mode(machine, cpu),
         Hcall::RegisterProcTbl => modes::register_process_table(machine, cpu),
         Hcall::GetCpuCharacteristics => modes::get_cpu_characteristics(machine, cpu),
-        Hcall::Random => modes::random(cpu),
+        Hcall::Random => modes::random(machine, cpu),
         Hcall::PageInit => memory::page_init(machine, cpu),
         Hcall::LogicalCiLoad => memory::logical_ci_load(machine, cpu),
         Hcall::LogicalCiStore => memory::logical_ci_store(machine, cpu),

@@ -150,9 +150,9 @@ pub(super) fn get_cpu_characteristics<P: Processor>(machine: &Machine, cpu: &mut
 }
 
 /// `H_RANDOM`: returns 64 random bits.
-pub(super) fn random<P: Processor>(cpu: &mut P) -> Status {
+pub(super) fn random<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
     let mut bytes = [0; 8];
-    if crate::random::fill(&mut bytes).is_err() {
+    if machine.random.fill(&mut bytes).is_err() {
         return Status::Hardware;
     }
     cpu.set_gpr(4, u64::from_ne_bytes(bytes));

@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use hpt::Histogram;
 use power::hcall::Hcall;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -39,11 +40,21 @@ struct OfProcessor {
     runs_since_ns: AtomicU64,
 }
 
-#[derive(Default)]
 struct OfCall {
-    count: AtomicU64,
+    /// How many calls took how long, as [`Histogram`] has it: their number is the sum.
+    took_ns: [AtomicU64; Histogram::BUCKETS],
     ns: AtomicU64,
     longest_ns: AtomicU64,
+}
+
+impl OfCall {
+    fn new() -> Self {
+        Self {
+            took_ns: std::array::from_fn(|_| AtomicU64::new(0)),
+            ns: AtomicU64::new(0),
+            longest_ns: AtomicU64::new(0),
+        }
+    }
 }
 
 /// A call that is being answered; it is noted when this is dropped.
@@ -90,12 +101,12 @@ fn reason(exit: &Exit) -> usize {
 }
 
 /// What was counted for one hypercall.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
     /// Which.
     pub(crate) call: Hcall,
-    /// How often it was made.
-    pub(crate) count: u64,
+    /// How long its calls took, each, in nanoseconds; as often as it was made.
+    pub(crate) took_ns: Histogram,
     /// How long it took in all.
     pub(crate) time: Duration,
     /// How long one took at most.
@@ -106,7 +117,7 @@ impl Tally {
     /// For so many processors, from now on.
     pub(crate) fn new(processors: usize) -> Self {
         let processor = |_| OfProcessor {
-            calls: std::array::from_fn(|_| OfCall::default()),
+            calls: std::array::from_fn(|_| OfCall::new()),
             exits: std::array::from_fn(|_| AtomicU64::new(0)),
             ran_ns: AtomicU64::new(0),
             cpu_ns: AtomicU64::new(0),
@@ -141,12 +152,16 @@ impl Tally {
             let of_call = self.processors.iter().map(|processor| &processor.calls[call as usize]);
             Counted {
                 call,
-                count: of_call.clone().map(|counters| get(&counters.count)).sum(),
+                took_ns: Histogram {
+                    buckets: std::array::from_fn(|bucket| {
+                        of_call.clone().map(|counters| get(&counters.took_ns[bucket])).sum()
+                    }),
+                },
                 time: Duration::from_nanos(of_call.clone().map(|counters| get(&counters.ns)).sum()),
                 longest: Duration::from_nanos(of_call.map(|counters| get(&counters.longest_ns)).max().unwrap_or(0)),
             }
         });
-        counted.filter(|counted| counted.count > 0).collect()
+        counted.filter(|counted| counted.took_ns.count() > 0).collect()
     }
 
     /// Processor `server` runs, in the guest and in hypercalls, until the returned value is dropped.
@@ -236,8 +251,8 @@ impl Drop for Timed<'_> {
         let ended_ns = self.tally.now_ns();
         let processor = &self.tally.processors[self.server];
         let counters = &processor.calls[self.call as usize];
-        add(&counters.count, 1);
         let took_ns = ended_ns - self.began_ns;
+        add(&counters.took_ns[Histogram::bucket_of(took_ns)], 1);
         add(&counters.ns, took_ns);
         let longest_ns = get(&counters.longest_ns).max(took_ns);
         counters.longest_ns.store(longest_ns, Ordering::Relaxed);
@@ -260,7 +275,7 @@ mod tests {
         let counts: Vec<_> = tally
             .counted()
             .iter()
-            .map(|counted| (counted.call, counted.count))
+            .map(|counted| (counted.call, counted.took_ns.count()))
             .collect();
         assert_eq!(counts, [(Hcall::Enter, 2), (Hcall::Rtas, 1)]);
     }
@@ -272,8 +287,12 @@ mod tests {
             let _timed = tally.begin(server, Hcall::Enter);
             std::thread::sleep(Duration::from_millis(ms));
         }
-        let counted = tally.counted()[0];
+        let counted = tally.counted().remove(0);
         assert!(Duration::from_millis(2) <= counted.longest && counted.longest <= counted.time);
+        let took_ns = counted.took_ns;
+        let longest_ns = counted.longest.as_nanos() as u64;
+        assert_eq!(took_ns.count(), 3);
+        assert_eq!(took_ns.quantile(1.0), Some((2 << longest_ns.ilog2()) - 1));
     }
 
     #[test]

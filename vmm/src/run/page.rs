@@ -1,10 +1,6 @@
 //! A page about the page table, for people (`--hpt-report`): how full it is and where, how entries were removed, how long
-//! flushes took. One HTML file that needs nothing else, in the light or the dark colours of whoever looks at it.
-//!
-//! The pictures are drawn here by hand: their colours are names of the style sheet, so that they follow the reader's, which
-//! those of a plotting library do not. What is drawn is `statistics`'; `chart` draws, `style.css` says how it looks.
+//! flushes took. What is drawn is `statistics`'; [`crate::page`] draws.
 
-mod chart;
 mod figures;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,8 +12,8 @@ use signal_hook::iterator::Signals;
 use super::report_file::{ReportError, ReportFile};
 use super::statistics::{Hypercalls, Statistics, duration, percent, share};
 use crate::machine::Machine;
+use crate::page::{Column, Columns, HeatMap, STYLE, grouped};
 use crate::terminal::say;
-use chart::{Column, Columns, HeatMap};
 
 /// Parts of the map of the table: in each row, and rows.
 const ACROSS: usize = 64;
@@ -117,8 +113,7 @@ fn html(statistics: &Statistics) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>Hashed page table</title>\n\
-         <style>\n{}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
-        include_str!("page/style.css"),
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
         sections.concat()
     )
 }
@@ -248,20 +243,6 @@ fn hypercalls(calls: &Hypercalls) -> String {
          <th class=\"number\">Each</th><th class=\"number\">Share</th><th></th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
     );
     section("Hypercalls", &words, &table)
-}
-
-/// A number with its digits in groups of three.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            // Narrow, and no line ends there.
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A power of two of bytes.

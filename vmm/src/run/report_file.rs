@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// A file for a report.
-pub(super) struct ReportFile {
+pub(crate) struct ReportFile {
     path: PathBuf,
     target: Target,
 }
@@ -50,7 +50,7 @@ pub(crate) enum ReportError {
 
 impl ReportError {
     /// The flag that it is about.
-    pub(super) fn flag(&self) -> Option<&'static str> {
+    pub(crate) fn flag(&self) -> Option<&'static str> {
         match self {
             Self::Path { flag, .. } => Some(flag),
             Self::Same(_) => Some("--stats-json"),
@@ -61,7 +61,7 @@ impl ReportError {
 
 impl ReportFile {
     /// The file at `path`, which the user gave with `flag`. Leaves nothing behind where there is no such file yet.
-    pub(super) fn new(flag: &'static str, path: &Path) -> Result<Self, ReportError> {
+    pub(crate) fn new(flag: &'static str, path: &Path) -> Result<Self, ReportError> {
         match Target::new(path) {
             Ok(target) => Ok(Self {
                 path: path.to_owned(),
@@ -90,7 +90,7 @@ impl ReportFile {
     }
 
     /// Writes `report` in place of what was there.
-    pub(super) fn write(&mut self, report: &str) -> Result<(), ReportError> {
+    pub(crate) fn write(&mut self, report: &str) -> Result<(), ReportError> {
         self.target.write(report).map_err(|source| ReportError::Write {
             path: self.path.clone(),
             source,

@@ -18,7 +18,7 @@ use crate::machine::Machine;
 use crate::waits::Waited;
 
 pub(crate) use emulation::{Emulation, OfCache, Profile};
-pub(super) use words::{duration, percent};
+pub(crate) use words::{duration, percent};
 
 /// What the form of the JSON file is called: one more whenever a field goes or means something else.
 const VERSION: u32 = 1;
@@ -98,6 +98,8 @@ pub(crate) struct Call {
     pub(crate) share: f64,
     /// How long one took at most.
     pub(crate) longest_seconds: f64,
+    /// How long they took, each.
+    pub(crate) took_ns: Distribution,
 }
 
 /// Waits of processors for memory that was withheld from them.
@@ -270,10 +272,11 @@ impl Hypercalls {
             let seconds = counted.time.as_secs_f64();
             Call {
                 name: counted.call.name(),
-                count: counted.count,
+                count: counted.took_ns.count(),
                 seconds,
                 share: seconds / processor_seconds.max(f64::MIN_POSITIVE),
                 longest_seconds: counted.longest.as_secs_f64(),
+                took_ns: Distribution::new(&counted.took_ns),
             }
         };
         let mut calls: Vec<Call> = counted.iter().map(call).collect();
@@ -305,7 +308,7 @@ impl Withheld {
 }
 
 impl Occupancy {
-    fn new(survey: Survey) -> Self {
+    pub(super) fn new(survey: Survey) -> Self {
         let sizes = survey.by_size.into_iter().filter(|&(_, entries)| entries > 0);
         Self {
             order: survey.order.log2_bytes(),
@@ -327,7 +330,7 @@ impl Occupancy {
 }
 
 impl Changes {
-    fn new(counts: &Counts) -> Self {
+    pub(super) fn new(counts: &Counts) -> Self {
         Self {
             entered: counts.entered,
             entered_secondary: counts.entered_secondary,

@@ -17,9 +17,17 @@ pub(crate) struct StressArgs {
     #[arg(long, value_name = "N", default_value = "4", value_parser = vcpus, hide_default_value = true)]
     pub(crate) vcpus: u32,
 
+    /// Threads that run a guest's processors: 1, for rounds that replay exactly
+    ///
+    /// With 1 the processors of a guest take turns that the seed draws, as with pteg run --turns: equal seeds make equal rounds, to the last hypercall
+    /// of each processor, and what is found is made short. Needs emulated processors. Default: a thread for each processor. Example: --threads 1
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<u32>,
+
     /// Seconds that all rounds may take together
     ///
-    /// Seconds that all rounds may take together, by the guests' own clocks. A round has 3 of them. Default: 60. Example: --seconds 600
+    /// Seconds that all rounds may take together, by the guests' own clocks. A round has 3 of them; with --threads 1, where it is so many operations, they are
+    /// the host's. Default: 60. Example: --seconds 600
     #[arg(long, value_name = "S", default_value_t = 60, hide_default_value = true,
         value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: u64,
@@ -55,6 +63,22 @@ pub(crate) struct StressArgs {
     /// Example: --json rounds.json
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+
+    /// File to write a page about the rounds to: HTML
+    ///
+    /// File to write a page about the rounds to, that needs nothing else: findings, hypercalls and how long they took, how full the table was, what
+    /// processors were made to leave the guest. It is written anew after each round. What it held before is lost. Default: none.
+    /// Example: --report rounds.html
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Run nothing: read what --json of other runs has written
+    ///
+    /// Run nothing: read what --json of other runs has written, say what it came to, and write --report about all of it. May be given several times. The exit
+    /// status is 1 if any of them has found something. Default: guests are run. Example: --from 1.json --from 2.json --report all.html
+    #[arg(long, value_name = "FILE", num_args = 1..,
+        conflicts_with_all = ["vcpus", "seconds", "rounds", "seed", "shard", "json", "accel", "threads", "plant"])]
+    pub(crate) from: Vec<PathBuf>,
 
     /// What runs the processors
     ///
@@ -127,6 +151,14 @@ impl FromStr for Shard {
             })
             .filter(|shard| (1..=shard.of).contains(&shard.index))
             .ok_or("give I/N, two numbers with I from 1 to N, such as 2/8")
+    }
+}
+
+/// Checks `--threads`.
+fn threads(text: &str) -> Result<u32, &'static str> {
+    match text {
+        "1" => Ok(1),
+        _ => Err("give 1, or leave the flag out for a thread for each processor"),
     }
 }
 

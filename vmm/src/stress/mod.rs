@@ -1,31 +1,40 @@
 //! `pteg stress`: guests that work on their page table as hard as they can, and know what may be seen, one after another
 //! for as long as it is asked for. The guest is [`guest_images::stress`].
 //!
-//! `args` is the command line, `round` one guest from its start to its end, `said` what its lines mean, `ticker` what is said meanwhile,
-//! `summary` the table at the end, `record` the file of JSON lines.
+//! `args` is the command line, `round` one guest from its start to its end, `said` what its lines mean, `moments` what pteg counts meanwhile, `ticker` what is
+//! said meanwhile, `shrink` makes short what is found, `summary` is the table at the end, `record` the file of JSON lines, `report` the page.
 
 mod args;
+#[cfg(test)]
+mod deploy;
+mod moments;
 mod record;
+mod report;
 mod round;
 mod said;
+mod shrink;
 mod summary;
 mod ticker;
 
+use std::env;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum as _;
 use guest_images::stress::Round;
 
 pub(crate) use args::StressArgs;
-use record::Records;
-use round::{Failure, Outcome, Runner};
+use record::{NoRecord, Record, Records};
+use report::Report;
+use round::{Failure, Runner};
 use summary::Summary;
 use ticker::Ticker;
 
-use crate::guest_run::NoHypervisor;
+use crate::cli::AccelArg;
+use crate::guest_run::{Interrupt, Interrupted, NoHypervisor};
+use crate::run::ReportError;
 use crate::terminal::say;
 
 /// How long a round takes by its guest's clock.
@@ -40,6 +49,9 @@ enum Error {
     /// The guest is a file while it runs.
     #[error("writing the guest to a temporary file")]
     Guest(#[source] io::Error),
+    /// What pteg counts is in files.
+    #[error("making a temporary folder")]
+    Folder(#[source] io::Error),
     /// The system does not tell of a child.
     #[error("waiting for a guest")]
     Wait(#[source] io::Error),
@@ -52,6 +64,29 @@ enum Error {
         #[source]
         source: io::Error,
     },
+    /// The page.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file to read.
+    #[error("--from {}", path.display())]
+    From {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: NoRecord,
+    },
+    /// Whether the user wants the end cannot be known.
+    #[error("taking signals")]
+    Signals(#[source] io::Error),
+    /// One has come.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// Processors that nobody can make take turns.
+    #[error(
+        "--accel kvm: with --threads 1 processors take turns by the instruction, which emulated ones can; leave out one of the two"
+    )]
+    TurnsOnKvm,
     /// pteg itself would not run such a guest here.
     #[error("a guest could not be started; pteg said:\n{0}")]
     Refused(String),
@@ -60,14 +95,24 @@ enum Error {
 impl Error {
     /// 2 for what is wrong with the command line, 1 for a machine that cannot.
     fn exit_code(&self) -> ExitCode {
-        let is_use = matches!(self, Self::Json { .. } | Self::Refused(_));
+        let is_use = match self {
+            Self::Json { .. } | Self::From { .. } | Self::TurnsOnKvm | Self::Refused(_) => true,
+            Self::Report(error) => error.flag().is_some(),
+            Self::Interrupted(signal) => return ExitCode::from(signal.status()),
+            Self::NoHypervisor(_) | Self::Guest(_) | Self::Folder(_) | Self::Wait(_) | Self::Signals(_) => false,
+        };
         ExitCode::from(if is_use { 2 } else { 1 })
     }
 }
 
-/// Does what `args` ask for: exit status 0 if nothing was found, 1 if something was.
+/// Does what `args` ask for: exit status 0 if nothing was found, 1 if something was, and a shell's for a signal when that was the end.
 pub(crate) fn run(args: &StressArgs) -> ExitCode {
-    match try_rounds(args) {
+    let done = if args.from.is_empty() {
+        try_rounds(args)
+    } else {
+        retell(args)
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             say(&format!("pteg: {}", crate::run::said(&error)));
@@ -76,12 +121,59 @@ pub(crate) fn run(args: &StressArgs) -> ExitCode {
     }
 }
 
+/// Where rounds are told of, beside what is said of each.
+struct Tellers {
+    summary: Summary,
+    records: Option<Records>,
+    report: Option<Report>,
+}
+
+impl Tellers {
+    fn new(args: &StressArgs) -> Result<Self, Error> {
+        let words: Vec<String> = env::args_os()
+            .skip(1)
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        let report = |path: &PathBuf| Report::new(path, format!("pteg {}", words.join(" ")));
+        Ok(Self {
+            summary: Summary::default(),
+            report: args.report.as_ref().map(report).transpose()?,
+            records: args.json.as_deref().map(Records::create).transpose()?,
+        })
+    }
+
+    /// Takes in a round, and has the files have it.
+    fn add(&mut self, record: &Record) -> Result<(), Error> {
+        self.summary.add(record);
+        if let Some(records) = &mut self.records {
+            records.add(record)?;
+        }
+        if let Some(report) = &mut self.report {
+            report.add(record);
+            report.write()?;
+        }
+        Ok(())
+    }
+
+    /// There are no more, for this reason.
+    fn end(mut self, why: &str) -> Result<(), Error> {
+        tell(&self.summary.to_string());
+        if let Some(report) = &mut self.report {
+            report.end(why)?;
+        }
+        Ok(())
+    }
+}
+
 fn try_rounds(args: &StressArgs) -> Result<ExitCode, Error> {
-    let mut records = args.json.as_deref().map(Records::create).transpose()?;
-    let runner = Runner::new(args)?;
+    if args.threads.is_some() && args.accel == AccelArg::Kvm {
+        return Err(Error::TurnsOnKvm);
+    }
+    let mut tellers = Tellers::new(args)?;
+    let interrupt = Interrupt::take().map_err(Error::Signals)?;
+    let runner = Runner::new(args, interrupt)?;
     let first = args.seed.unwrap_or_else(seed_of_now);
     tell(&format!("stress: seeds from {first} on; --seed {first} does it again"));
-    let mut summary = Summary::default();
     let mut ticker = Ticker::new(args.seconds);
     let most = args.rounds.unwrap_or(u64::MAX);
     let mut left_ms = args.seconds.saturating_mul(1000);
@@ -89,36 +181,79 @@ fn try_rounds(args: &StressArgs) -> Result<ExitCode, Error> {
         if left_ms == 0 {
             break;
         }
-        let milliseconds = left_ms.min(ROUND_MS);
-        left_ms -= milliseconds;
         let round = Round::of_seed(seed, args.vcpus);
         ticker.begin(&round);
-        let outcome = runner.run(&round, milliseconds, &mut ticker)?;
+        let begun = Instant::now();
+        let (done, milliseconds) = if args.threads.is_none() {
+            let milliseconds = left_ms.min(ROUND_MS);
+            (runner.run(&round, milliseconds, &mut ticker), milliseconds)
+        } else {
+            let done = shrink::run(&runner, &round, &mut ticker);
+            (done, begun.elapsed().as_millis() as u64)
+        };
+        left_ms = left_ms.saturating_sub(milliseconds);
         ticker.end(milliseconds);
-        match &outcome {
-            Outcome::Passed(figures) => {
-                tell(&format!(
-                    "{round}: {} operations, nothing found",
-                    figures.work.operations
-                ));
-                summary.add(figures);
-            }
-            Outcome::Failed(failure) => tell_of(&round, failure, args),
+        let done = match done {
+            Err(Error::Interrupted(signal)) => return stopped(signal, tellers),
+            done => done?,
+        };
+        let record = Record::new(&round, done, command_of(&round, args));
+        match (&record.finding, &record.work) {
+            (Some(failure), _) => tell_of(&round, failure, &record.again),
+            (None, work) => tell(&format!(
+                "{round}: {} operations, nothing found",
+                work.map_or(0, |work| work.operations)
+            )),
         }
         // After it was said: a full disk must not cost a finding.
-        if let Some(records) = &mut records {
-            records.add(&round, &outcome)?;
-        }
-        if let Outcome::Failed(_) = outcome {
+        tellers.add(&record)?;
+        if record.finding.is_some() {
+            if let Some(report) = &mut tellers.report {
+                report.end("ended by the finding")?;
+            }
             return Ok(ExitCode::FAILURE);
         }
     }
-    tell(&summary.to_string());
+    tellers.end("all that were asked for")?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// The rounds that have ended are told of; the one that was running when `signal` came is not.
+fn stopped(signal: Interrupted, tellers: Tellers) -> Result<ExitCode, Error> {
+    say(&format!("pteg: {signal}"));
+    tellers.end(&signal.to_string())?;
+    Ok(ExitCode::from(signal.status()))
+}
+
+/// Tells of rounds that other runs have recorded.
+fn retell(args: &StressArgs) -> Result<ExitCode, Error> {
+    let mut tellers = Tellers::new(args)?;
+    for path in &args.from {
+        let each = |record: Record| {
+            if let Some(failure) = &record.finding {
+                tell_of(&record.round(), failure, &record.again);
+            }
+            tellers.summary.add(&record);
+            if let Some(report) = &mut tellers.report {
+                report.add(&record);
+            }
+        };
+        Record::read(path, each).map_err(|source| Error::From {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    let found = tellers.summary.found;
+    tellers.end("as other runs have recorded them")?;
+    Ok(if found == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
 /// Says what was found, and how to see it again.
-fn tell_of(round: &Round, failure: &Failure, args: &StressArgs) {
+fn tell_of(round: &Round, failure: &Failure, again: &str) {
     tell(&format!("{round}: FOUND {}", failure.what));
     for call in &failure.last_calls {
         tell(&format!("  {call}"));
@@ -126,7 +261,10 @@ fn tell_of(round: &Round, failure: &Failure, args: &StressArgs) {
     for line in failure.complaints.lines() {
         tell(&format!("  on stderr: {line}"));
     }
-    tell(&format!("again: {}", command_of(round, args)));
+    for line in &failure.program {
+        tell(line);
+    }
+    tell(&format!("again: {again}"));
 }
 
 /// What runs `round` alone.
@@ -139,6 +277,9 @@ fn command_of(round: &Round, args: &StressArgs) -> String {
         round.seed,
         name(args.accel.to_possible_value())
     );
+    if let Some(threads) = args.threads {
+        command += &format!(" --threads {threads}");
+    }
     if let Some(plant) = args.plant {
         command += &format!(" --plant {}", name(plant.to_possible_value()));
     }

@@ -1,30 +1,29 @@
 //! One round: a guest in a child of this program, heard to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
-use guest_images::programs::Program;
-use guest_images::stress::{Plant, Round};
+use guest_images::stress::{self, Length, Operation, Part, Plant, Round};
+use hpt::Histogram;
 use power::insn::Endian;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use super::Error;
 use super::args::StressArgs;
+use super::moments::{EVERY_MS, Moment};
 use super::said::{Told, Work, name};
 use super::ticker::Ticker;
 use crate::cli::AccelArg;
-use crate::guest_run::{Ended, Hypervisor, Said, Task};
+use crate::guest_run::{Ended, Hypervisor, Interrupt, LOOK, Said, Task};
 
 /// How long a guest may say nothing; it says something each second that it is given.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// How often the user is told, whatever the guest does.
-const TICK: Duration = Duration::from_millis(500);
 
 /// The exit status of a pteg that finds fault with its command line.
 const WRONG_USE: i32 = 2;
@@ -38,6 +37,14 @@ pub(super) enum Outcome {
     Failed(Failure),
 }
 
+/// A round that has ended.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) outcome: Outcome,
+    /// What was counted meanwhile.
+    pub(super) moments: Vec<Moment>,
+}
+
 /// What a round came to that found nothing.
 #[derive(Debug)]
 pub(super) struct Figures {
@@ -48,7 +55,7 @@ pub(super) struct Figures {
 }
 
 /// What became of one hypercall's calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Calls {
     /// How often it was made.
     pub(super) count: u64,
@@ -56,10 +63,37 @@ pub(super) struct Calls {
     pub(super) seconds: f64,
     /// How long one took at most.
     pub(super) longest_seconds: f64,
+    /// Of those that pteg timed: how many took from 2^n to 2^(n+1) - 1 nanoseconds.
+    #[serde(default)]
+    pub(super) took_log2_ns: Vec<u64>,
+}
+
+impl Calls {
+    /// Adds those of another round.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.seconds += other.seconds;
+        self.longest_seconds = self.longest_seconds.max(other.longest_seconds);
+        if self.took_log2_ns.len() < other.took_log2_ns.len() {
+            self.took_log2_ns.resize(other.took_log2_ns.len(), 0);
+        }
+        for (sum, more) in self.took_log2_ns.iter_mut().zip(&other.took_log2_ns) {
+            *sum += more;
+        }
+    }
+
+    /// How long they took.
+    pub(super) fn timed(&self) -> Histogram {
+        let mut timed = Histogram::default();
+        for (bucket, &count) in timed.buckets.iter_mut().zip(&self.took_log2_ns) {
+            *bucket = count;
+        }
+        timed
+    }
 }
 
 /// What was found.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Failure {
     /// In a line.
     pub(super) what: String,
@@ -67,6 +101,9 @@ pub(super) struct Failure {
     pub(super) last_calls: Vec<String>,
     /// What pteg said on stderr, if it is pteg that failed.
     pub(super) complaints: String,
+    /// Of processors that take turns: the short program that finds it as well, for people.
+    #[serde(default)]
+    pub(super) program: Vec<String>,
 }
 
 /// Runs rounds.
@@ -75,82 +112,142 @@ pub(super) struct Runner {
     guests: [(Endian, NamedTempFile); 2],
     accel: AccelArg,
     plant: Option<Plant>,
+    /// The seed draws the turns of the processors.
+    takes_turns: bool,
+    /// Whether the user wants no more.
+    interrupt: Interrupt,
+}
+
+/// A guest, to be run.
+struct Run<'a> {
+    round: &'a Round,
+    guest: &'a Path,
+    length: Length,
+    /// How long it may take on the host.
+    most: Duration,
 }
 
 impl Runner {
     /// For what `args` say.
-    pub(super) fn new(args: &StressArgs) -> Result<Self, Error> {
-        let program = Program::by_name("stress").expect("it is one of them");
-        let guest = |endian| {
-            let mut file = NamedTempFile::new().map_err(Error::Guest)?;
-            file.write_all(&program.elf(endian)).map_err(Error::Guest)?;
-            Ok::<_, Error>((endian, file))
-        };
+    pub(super) fn new(args: &StressArgs, interrupt: Interrupt) -> Result<Self, Error> {
+        let guest = |endian| Ok::<_, Error>((endian, file_of(&Part::All, endian)?));
         Ok(Self {
             guests: [guest(Endian::Big)?, guest(Endian::Little)?],
             accel: args.accel,
             plant: args.plant.map(super::args::PlantArg::of_guest),
+            takes_turns: args.threads.is_some(),
+            interrupt,
         })
     }
 
     /// Runs `round` for so many milliseconds of its own clock.
-    pub(super) fn run(&self, round: &Round, milliseconds: u64, ticker: &mut Ticker) -> Result<Outcome, Error> {
-        let statistics = NamedTempFile::new().map_err(Error::Guest)?;
+    pub(super) fn run(&self, round: &Round, milliseconds: u64, ticker: &mut Ticker) -> Result<Done, Error> {
+        let (_, guest) = &self.guests[usize::from(round.endian == Endian::Little)];
+        let run = Run {
+            round,
+            guest: guest.path(),
+            length: Length::Milliseconds(milliseconds),
+            most: PATIENCE + 100 * Duration::from_millis(milliseconds),
+        };
+        self.run_guest(&run, ticker)
+    }
+
+    /// Runs `part` of `round`'s operations, until its first processor would have done so many, and for `most` at most.
+    pub(super) fn run_part(
+        &self,
+        round: &Round,
+        part: BTreeSet<Operation>,
+        operations: u32,
+        most: Duration,
+        ticker: &mut Ticker,
+    ) -> Result<Done, Error> {
+        let guest = file_of(&Part::Only(part), round.endian)?;
+        let run = Run {
+            round,
+            guest: guest.path(),
+            length: Length::Operations(operations.into()),
+            most,
+        };
+        self.run_guest(&run, ticker)
+    }
+
+    fn run_guest(&self, run: &Run<'_>, ticker: &mut Ticker) -> Result<Done, Error> {
+        let round = run.round;
+        // A folder: pteg writes beside its file, and may be killed then.
+        let folder = tempfile::tempdir().map_err(Error::Folder)?;
+        let (statistics, series) = (folder.path().join("statistics"), folder.path().join("series"));
         let accel = self.accel.to_possible_value().expect("none is hidden");
-        let flags = [
+        let mut flags = [
             "--accel",
             accel.get_name(),
             "--hpt-order",
             &round.table_order.to_string(),
             "--no-profile",
             "--stats-json",
-            &statistics.path().to_string_lossy(),
-        ];
-        let pteg = Hypervisor::myself(flags.map(str::to_owned).to_vec())?;
-        let mut words = round.words(milliseconds);
+            &statistics.to_string_lossy(),
+            "--stats-series",
+            &series.to_string_lossy(),
+            "--stats-every",
+            &EVERY_MS.to_string(),
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        if self.takes_turns {
+            flags.extend(["--turns".to_owned(), round.seed.to_string()]);
+        }
+        let pteg = Hypervisor::myself(flags)?;
+        let mut words = round.words(run.length);
         // KVM-PR sets C for loads, too.
-        if self.accel == AccelArg::Emulated || !cfg!(target_arch = "powerpc64") {
+        if self.accel == AccelArg::Emulated || self.takes_turns || !cfg!(target_arch = "powerpc64") {
             words += " exact=1";
         }
         if let Some(plant) = self.plant {
             words += &format!(" plant={}", plant as u64);
         }
-        let (_, guest) = &self.guests[usize::from(round.endian == Endian::Little)];
         let mut running = pteg.start(&Task {
-            elf: guest.path(),
+            elf: run.guest,
             append: &words,
             processors: round.processors,
             memory_mib: round.memory_mib(),
         })?;
         let mut told = Told::default();
         let (began, mut heard) = (Instant::now(), Instant::now());
-        let most = PATIENCE + 100 * Duration::from_millis(milliseconds);
-        let ended = loop {
-            match running.line(TICK).map_err(Error::Wait)? {
-                Said::Line(_) | Said::Nothing if began.elapsed() > most => {
-                    let what = format!("the guest does not end in {} s", most.as_secs());
-                    let ended = running.kill().map_err(Error::Wait)?;
-                    return Ok(Outcome::Failed(Failure::of(what, told, ended.complaints)));
+        let outcome = loop {
+            let said = running.line(LOOK).map_err(Error::Wait)?;
+            // Before what came is judged: the same signal may have ended pteg.
+            if let Some(signal) = self.interrupt.signal().filter(|_| told.finding.is_none()) {
+                return Err(signal.into());
+            }
+            let why = match said {
+                Said::Line(_) | Said::Nothing if began.elapsed() > run.most => {
+                    format!("the guest does not end in {} s", run.most.as_secs())
                 }
                 Said::Line(line) => {
                     heard = Instant::now();
                     if let Some(reached) = told.hear(&line) {
                         ticker.reach(reached);
                     }
+                    ticker.tick();
+                    continue;
                 }
-                Said::Ended(ended) => break ended,
+                Said::Ended(ended) => {
+                    break judge(told, ended, || {
+                        timed(&fs::read_to_string(&statistics).unwrap_or_default())
+                    })?;
+                }
                 Said::Nothing if heard.elapsed() > PATIENCE => {
-                    let what = format!("the guest has said nothing for {} s", PATIENCE.as_secs());
-                    let ended = running.kill().map_err(Error::Wait)?;
-                    return Ok(Outcome::Failed(Failure::of(what, told, ended.complaints)));
+                    format!("the guest has said nothing for {} s", PATIENCE.as_secs())
                 }
-                Said::Nothing => {}
-            }
-            ticker.tick();
+                Said::Nothing => {
+                    ticker.tick();
+                    continue;
+                }
+            };
+            let ended = running.kill().map_err(Error::Wait)?;
+            break Outcome::Failed(Failure::of(why, told, ended.complaints));
         };
-        judge(told, ended, || {
-            timed(&fs::read_to_string(statistics.path()).unwrap_or_default())
-        })
+        let moments = Moment::all(&fs::read_to_string(&series).unwrap_or_default());
+        Ok(Done { outcome, moments })
     }
 }
 
@@ -160,8 +257,16 @@ impl Failure {
             what,
             last_calls: told.last_calls,
             complaints,
+            program: Vec::new(),
         }
     }
+}
+
+/// The guest that does `part`, as a file while it is used.
+fn file_of(part: &Part, endian: Endian) -> Result<NamedTempFile, Error> {
+    let mut file = NamedTempFile::new().map_err(Error::Guest)?;
+    file.write_all(&stress::elf(part, endian)).map_err(Error::Guest)?;
+    Ok(file)
 }
 
 /// What a guest that has said `told` came to, whose pteg has `ended`.
@@ -202,6 +307,7 @@ fn timed(statistics: &str) -> BTreeMap<String, Calls> {
             count: 0,
             seconds: call["seconds"].as_f64()?,
             longest_seconds: call["longest_seconds"].as_f64()?,
+            took_log2_ns: serde_json::from_value(call["took_ns"]["log2_counts"].clone()).unwrap_or_default(),
         };
         Some((call["name"].as_str()?.to_owned(), times))
     };
@@ -224,7 +330,8 @@ mod tests {
             status: ExitStatus::from_raw(status << 8),
             complaints: complaints.to_owned(),
         };
-        let statistics = r#"{"hypercalls":{"calls":[{"name":"H_REMOVE","count":9,"seconds":0.5,"longest_seconds":0.25},
+        let statistics = r#"{"hypercalls":{"calls":[{"name":"H_REMOVE","count":9,"seconds":0.5,"longest_seconds":0.25,
+            "took_ns":{"log2_counts":[0,3]}},
             {"name":"H_PUT_TERM_CHAR","count":9,"seconds":0.5,"longest_seconds":0.25}]}}"#;
         judge(told, ended, || timed(statistics))
     }
@@ -250,6 +357,7 @@ mod tests {
             count: 3,
             seconds: 0.5,
             longest_seconds: 0.25,
+            took_log2_ns: vec![0, 3],
         };
         assert_eq!(figures.hypercalls, BTreeMap::from([("H_REMOVE".to_owned(), calls)]));
     }

@@ -2,7 +2,7 @@
 //! a line may be anything.
 
 use power::hcall::Hcall;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Lines of a kind that are kept: as many as a guest has that is right.
 const MOST_PROCESSORS: usize = 16;
@@ -45,7 +45,7 @@ pub(super) struct Reached {
 }
 
 /// What came of a round, or of several, all processors together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Work {
     /// Operations: each is some hypercalls or accesses.
     pub(super) operations: u64,

@@ -3,27 +3,31 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::round::{Calls, Figures};
+use super::record::Record;
+use super::round::Calls;
 use super::said::Work;
 
 /// The sum of rounds.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
-    rounds: u64,
-    work: Work,
-    hypercalls: BTreeMap<String, Calls>,
+    pub(super) rounds: u64,
+    /// Those of them that have found something.
+    pub(super) found: u64,
+    /// Of the others.
+    pub(super) work: Work,
+    pub(super) hypercalls: BTreeMap<String, Calls>,
 }
 
 impl Summary {
     /// Adds a round.
-    pub(super) fn add(&mut self, figures: &Figures) {
+    pub(super) fn add(&mut self, record: &Record) {
         self.rounds += 1;
-        self.work.add(&figures.work);
-        for (name, calls) in &figures.hypercalls {
-            let all = self.hypercalls.entry(name.clone()).or_default();
-            all.count += calls.count;
-            all.seconds += calls.seconds;
-            all.longest_seconds = all.longest_seconds.max(calls.longest_seconds);
+        self.found += u64::from(record.finding.is_some());
+        if let Some(work) = &record.work {
+            self.work.add(work);
+        }
+        for (name, calls) in record.hypercalls.iter().flatten() {
+            self.hypercalls.entry(name.clone()).or_default().add(calls);
         }
     }
 }
@@ -41,7 +45,11 @@ impl fmt::Display for Summary {
         } = self.work;
         let share = |part: f64, of: f64| if of > 0.0 { 100.0 * part / of } else { 0.0 };
         let s = if self.rounds == 1 { "" } else { "s" };
-        writeln!(f, "{} round{s}, nothing found", self.rounds)?;
+        write!(f, "{} round{s}, ", self.rounds)?;
+        match self.found {
+            0 => writeln!(f, "nothing found"),
+            found => writeln!(f, "{found} of them FOUND something"),
+        }?;
         writeln!(
             f,
             "{operations} operations; {accesses} accesses, {:.1} % of them with a certain outcome, {faults} page faults",
@@ -74,31 +82,14 @@ impl fmt::Display for Summary {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::tests::record;
     use super::*;
 
     #[test]
     fn rounds_are_added_up_and_divided_by_processors_and_seconds() {
-        let figures = |count, longest_seconds| Figures {
-            work: Work {
-                operations: 10,
-                accesses: 20,
-                judged: 15,
-                faults: 1,
-                processor_seconds: 2.0,
-                in_hypercalls_seconds: 0.5,
-            },
-            hypercalls: BTreeMap::from([(
-                "H_REMOVE".to_owned(),
-                Calls {
-                    count,
-                    seconds: 0.25,
-                    longest_seconds,
-                },
-            )]),
-        };
         let mut summary = Summary::default();
-        summary.add(&figures(300, 0.002));
-        summary.add(&figures(700, 0.001));
+        summary.add(&record(1, Ok(300)));
+        summary.add(&record(2, Ok(700)));
         let said = summary.to_string();
         let words: Vec<&str> = said.lines().last().unwrap().split_whitespace().collect();
         assert_eq!(words, ["H_REMOVE", "1000", "250", "500.00", "2000.0"]);
@@ -109,6 +100,19 @@ mod tests {
         ] {
             assert!(said.contains(text), "{text} is not in\n{said}");
         }
+    }
+
+    #[test]
+    fn rounds_that_have_found_something_are_counted_and_add_nothing_else() {
+        let mut summary = Summary::default();
+        summary.add(&record(1, Ok(300)));
+        let before = (summary.work, summary.hypercalls.clone());
+        summary.add(&record(2, Err("it")));
+        assert_eq!((summary.work, &summary.hypercalls), (before.0, &before.1));
+        assert!(
+            summary.to_string().starts_with("2 rounds, 1 of them FOUND something\n"),
+            "{summary}"
+        );
     }
 
     #[test]

@@ -49,6 +49,13 @@ impl Ticker {
         self.tick();
     }
 
+    /// What was found in it is made short: so many operations are left after so many runs.
+    pub(super) fn shrink(&mut self, round: &Round, operations: usize, runs: u32) {
+        self.round = format!("seed {}: run {runs} to shrink it, to {operations} now", round.seed);
+        self.reached = Reached::default();
+        self.tick();
+    }
+
     /// Its guest says how far it is.
     pub(super) fn reach(&mut self, reached: Reached) {
         self.reached = reached;

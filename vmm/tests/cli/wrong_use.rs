@@ -36,6 +36,16 @@ fn wrong_flags_are_told_what_is_right() {
             &["run", "debian", "--smp", "4", "--threads", "5"],
             &["--threads 5", "4 processors", "1 to 4"],
         ),
+        (&["run", "debian", "--turns", "x"], &["--turns", "x"]),
+        (
+            &["run", "debian", "--smp", "4", "--turns", "1", "--threads", "2"],
+            &["--threads 2", "with --turns", "give 1"],
+        ),
+        (
+            &["run", "debian", "--turns", "1", "--net", "user"],
+            &["--net", "leave out --net, or --turns"],
+        ),
+        (&["run", "debian", "--turns", "1", "--accel", "kvm"], &["--accel kvm"]),
         (&["run", "debian", "--hpt-order", "17"], &["--hpt-order", "18 to 46"]),
         (&["run", "debian", "--hpt-order", "47"], &["--hpt-order", "18 to 46"]),
         (&["run", "debian", "--mem", "much"], &["--mem", "512M"]),
@@ -410,6 +420,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
         "--mem",
         "--smp",
         "--threads",
+        "--turns",
         "--hpt-order",
         "--cpu",
         "--accel",
@@ -437,7 +448,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 23, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 24, "{long}");
     let (status, top, _) = run(&["--help"]);
     let (_, statuses) = top.split_once("Exit status:\n").expect("they are told");
     let numbers = ["0", "1", "2", "128+N"];

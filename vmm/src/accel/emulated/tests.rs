@@ -35,6 +35,8 @@ fn traits(carriers: usize) -> Traits {
         reactions: Reactions::default(),
         nvram: Nvram::volatile(),
         has_pci: false,
+        turns: None,
+        random: Arc::default(),
     }
 }
 

@@ -34,7 +34,9 @@ impl Rig {
     /// `carrier` looks; the processor that it takes, and whether it leaves work behind.
     fn take(&mut self, carrier: usize, wish: Option<usize>) -> Option<(Box<Vcpu<Scripted>>, bool)> {
         match self.deck.look(&self.machine, carrier, wish, self.now) {
-            Look::Carry { mut vcpu, leaves_work } => {
+            Look::Carry {
+                mut vcpu, leaves_work, ..
+            } => {
                 let (wires, program) = (&self.wires, self.program);
                 assert!(vcpu.arrive(&self.machine, |server| Scripted::new(&wires[server], program(server))));
                 Some((vcpu, leaves_work))

@@ -1,7 +1,7 @@
 //! The page's figures: a few large ones, and all of them with a sentence each.
 
 use super::super::statistics::{Changes, Statistics, duration, percent, share};
-use super::grouped;
+use crate::page::grouped;
 
 /// The figures that matter most.
 pub(super) fn tiles(statistics: &Statistics) -> String {

@@ -139,7 +139,7 @@ fn distribution(what: &str, values: &Distribution, unit: impl Fn(u64) -> String)
 }
 
 /// A share in percent, with as many digits as tell something.
-pub(in crate::run) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
     if percent > 0.0 && percent < 0.01 {
         "≤ 0.01 %".to_owned()
@@ -153,7 +153,7 @@ pub(in crate::run) fn percent(share: f64) -> String {
 }
 
 /// Nanoseconds in a unit that suits them.
-pub(in crate::run) fn duration(ns: u64) -> String {
+pub(crate) fn duration(ns: u64) -> String {
     let ns = ns as f64;
     let (value, unit) = match ns {
         ns if ns < 1e3 => (ns, "ns"),

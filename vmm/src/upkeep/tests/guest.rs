@@ -63,6 +63,7 @@ impl Guest {
             nvram_bytes: 8192,
             pci: None,
             offer: Offer::default(),
+            random: Arc::default(),
         };
         let ram = Arc::new(GuestRam::new(Size::from_mib(128)).unwrap());
         let entry = boot::load(&files, &about, &ram).unwrap();
@@ -76,6 +77,8 @@ impl Guest {
             reactions: Reactions::default(),
             nvram: Nvram::volatile(),
             has_pci: false,
+            turns: None,
+            random: Arc::default(),
         };
         let paper = Paper::default();
         let stop = Arc::new(Stop::default());

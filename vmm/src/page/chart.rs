@@ -1,13 +1,13 @@
-//! The pictures of the page: SVG whose colours are classes of the page's style sheet. Each part says in a `title` what it
+//! Pictures that pages share: SVG whose colours are classes of the style sheet. Each part says in a `title` what it
 //! stands for, which browsers show under the pointer.
 
 use std::fmt::Write as _;
 
-use super::super::statistics::percent;
 use super::grouped;
+use crate::run::percent;
 
 /// A map of the table.
-pub(super) struct HeatMap<'a> {
+pub(crate) struct HeatMap<'a> {
     cells: &'a [f32],
     across: usize,
     entries: u64,
@@ -18,11 +18,11 @@ const CELL: usize = 13;
 
 impl<'a> HeatMap<'a> {
     /// The shares of valid entries of equal parts of a table of `entries`, in rows of `across`.
-    pub(super) fn new(cells: &'a [f32], across: usize, entries: u64) -> Self {
+    pub(crate) fn new(cells: &'a [f32], across: usize, entries: u64) -> Self {
         Self { cells, across, entries }
     }
 
-    pub(super) fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let rows = self.cells.len().div_ceil(self.across);
         let (width, height) = (self.across * CELL, rows * CELL);
         let scale = Scale::of(self.cells);
@@ -139,19 +139,19 @@ impl Scale {
 }
 
 /// Columns that stand beside one another, each with its number on top.
-pub(super) struct Columns {
+pub(crate) struct Columns {
     /// What the labels below are.
-    pub(super) axis: &'static str,
+    pub(crate) axis: &'static str,
     /// From the left.
-    pub(super) columns: Vec<Column>,
+    pub(crate) columns: Vec<Column>,
 }
 
 /// One of them.
-pub(super) struct Column {
-    pub(super) label: String,
-    pub(super) value: u64,
+pub(crate) struct Column {
+    pub(crate) label: String,
+    pub(crate) value: u64,
     /// A sentence about it.
-    pub(super) title: String,
+    pub(crate) title: String,
 }
 
 /// Pixels of all columns, and from one to the next, at most.
@@ -166,7 +166,7 @@ const FOOT: usize = 46;
 impl Columns {
     /// A column for each power of two from the first that is not empty to the last; `label` names one by its least and its
     /// most.
-    pub(super) fn by_powers(counts: &[u64], axis: &'static str, label: impl Fn(u64, u64) -> String) -> Self {
+    pub(crate) fn by_powers(counts: &[u64], axis: &'static str, label: impl Fn(u64, u64) -> String) -> Self {
         let first = counts.iter().position(|&count| count > 0).unwrap_or(counts.len());
         let column = |(n, &value): (usize, &u64)| {
             let label = label(1 << n, (2 << n) - 1);
@@ -180,7 +180,7 @@ impl Columns {
         Self { axis, columns }
     }
 
-    pub(super) fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         if self.columns.is_empty() {
             return "<p class=\"quiet\">None.</p>\n".to_owned();
         }
