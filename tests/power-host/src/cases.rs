@@ -204,6 +204,7 @@ pub const CASES: &[Case] = &[
     // What depends most on who translates and who schedules: entries that others use, their R and C, processors that wake one another.
     Case {
         name: "cases_of_conformance_pass",
+        is_long: true,
         command: "pteg conformance --accel $accel --smp 2 --patience 600 --endian little --page 4K --segment 256M --filter others/ \
                   --filter recording/ --filter translation/after_ --filter h_prod/the_second/ --filter h_ipi/another/ \
                   --filter h_set_mode/byte_order/ --filter rtas/",
