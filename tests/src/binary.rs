@@ -13,6 +13,13 @@ pub fn pteg<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command 
     command
 }
 
+/// `pteg`, started by `env` with a flag of its own, such as one that says which signals are ignored.
+pub fn pteg_by_env<S: AsRef<OsStr>>(flag: &str, arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new("env");
+    command.arg(flag).arg(binary()).args(arguments);
+    command
+}
+
 /// The file.
 ///
 /// # Panics

@@ -14,7 +14,7 @@ mod output;
 mod pty;
 mod turns;
 
-pub use binary::pteg;
+pub use binary::{pteg, pteg_by_env};
 pub use control::{Control, Reply, read as read_reply};
 pub use file::{ElfFile, write_program};
 pub use flushed::{Flushed, assert_journal_mends};

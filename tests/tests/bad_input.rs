@@ -233,3 +233,28 @@ fn a_disk_that_cannot_be() {
     refused(&twice, WRONG, &[image, "is in use by this run itself"]);
     disk(&format!("{image},format=qcow2"), &[image, "as a qcow2 image"]);
 }
+
+#[test]
+fn two_flags_that_would_write_one_file() {
+    let kernel = write_program("hello", Endian::Big);
+    let kernel = kernel.path().to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let both = folder.path().join("both");
+    let both = both.to_str().unwrap();
+    for flags in [
+        ["--stats-json", "--hpt-report"],
+        ["--stats-json", "--stats-series"],
+        ["--hpt-report", "--stats-series"],
+    ] {
+        let said = format!(
+            "{} and {}: both are {both}; give each a file of its own",
+            flags[0], flags[1]
+        );
+        refused(
+            &["run", "--kernel", kernel, flags[0], both, flags[1], both],
+            WRONG,
+            &[&said],
+        );
+    }
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+}

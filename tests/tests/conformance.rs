@@ -9,7 +9,7 @@ use std::thread;
 
 use roxmltree::{Document, Node};
 use rustix::process::Signal;
-use tests::{Guest, pteg};
+use tests::{Guest, pteg, pteg_by_env};
 
 fn conformance(arguments: &[&str]) -> Output {
     run(pteg(["conformance"].iter().chain(arguments)))
@@ -146,45 +146,72 @@ fn xml_on_stdout_is_all_that_is_there() {
 
 #[test]
 fn a_signal_ends_the_guest_and_all_forms_tell_what_was_done() {
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::HUP, "SIGHUP")] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("temporary")).unwrap();
+        let (tap, junit) = (path("results.tap"), path("results.xml"));
+        let (stdout, its_stdout) = io::pipe().unwrap();
+        let running = {
+            // Whoever runs the tests may have it ignored.
+            let mut command = pteg_by_env("--default-signal=HUP", ["conformance", "--accel", "emulated", "--tap"]);
+            command.arg(&tap).arg("--junit").arg(&junit);
+            command.env("TMPDIR", path("temporary"));
+            Guest::spawn(command.stdin(Stdio::null()).stdout(its_stdout).stderr(Stdio::piped()))
+        };
+        let mut stdout = BufReader::new(stdout);
+        let mut output = String::new();
+        stdout.read_line(&mut output).unwrap();
+        // It cannot end before the signal: nobody reads its lines, which are more than a pipe has room for.
+        running.signal(signal);
+        let rest = thread::spawn(move || io::read_to_string(stdout).unwrap());
+        let ended = running.finish();
+        output += &rest.join().unwrap();
+        assert_eq!(ended.status, Some(128 + signal.as_raw()), "{output}\n{}", ended.errors);
+        let done = output.lines().filter(|line| line.starts_with("pass  ")).count();
+        let said = ended.errors.lines().last().unwrap_or_default();
+        assert!(
+            said.starts_with(&format!("pteg: stopped by {name}: {done} of ")) && said.ends_with(" cases were run"),
+            "{said}"
+        );
+        assert!(!output.lines().any(|line| line.starts_with("FAIL  ")), "{output}");
+        let tap = fs::read_to_string(tap).unwrap();
+        assert_eq!(tap.lines().filter(|line| line.starts_with("ok ")).count(), done);
+        assert_eq!(
+            tap.lines().last(),
+            Some(format!("Bail out! stopped by {name}").as_str())
+        );
+        let xml = fs::read_to_string(junit).unwrap();
+        let document = Document::parse(&xml).expect("it is XML");
+        let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
+        assert_eq!(cases.count(), done);
+        assert_eq!(
+            fs::read_dir(path("temporary")).unwrap().count(),
+            0,
+            "what is left of it"
+        );
+    }
+}
+
+/// Whatever else of it cannot be written.
+#[test]
+fn the_file_for_junit_has_what_was_run_when_nobody_reads_stdout() {
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    fs::create_dir(path("temporary")).unwrap();
-    let (tap, junit) = (path("results.tap"), path("results.xml"));
-    let (stdout, its_stdout) = io::pipe().unwrap();
-    let running = {
-        let mut command = pteg(["conformance", "--accel", "emulated", "--tap"]);
-        command.arg(&tap).arg("--junit").arg(&junit);
-        command.env("TMPDIR", path("temporary"));
-        Guest::spawn(command.stdin(Stdio::null()).stdout(its_stdout).stderr(Stdio::piped()))
-    };
-    let mut stdout = BufReader::new(stdout);
-    let mut output = String::new();
-    stdout.read_line(&mut output).unwrap();
-    // It cannot end before the signal: nobody reads its lines, which are more than a pipe has room for.
-    running.signal(Signal::TERM);
-    let rest = thread::spawn(move || io::read_to_string(stdout).unwrap());
-    let ended = running.finish();
-    output += &rest.join().unwrap();
-    assert_eq!(ended.status, Some(128 + 15), "{output}\n{}", ended.errors);
-    let done = output.lines().filter(|line| line.starts_with("pass  ")).count();
-    let said = ended.errors.lines().last().unwrap_or_default();
-    assert!(
-        said.starts_with(&format!("pteg: stopped by SIGTERM: {done} of ")) && said.ends_with(" cases were run"),
-        "{said}"
-    );
-    assert!(!output.lines().any(|line| line.starts_with("FAIL  ")), "{output}");
-    let tap = fs::read_to_string(tap).unwrap();
-    assert_eq!(tap.lines().filter(|line| line.starts_with("ok ")).count(), done);
-    assert_eq!(tap.lines().last(), Some("Bail out! stopped by SIGTERM"));
+    let junit = folder.path().join("results.xml");
+    let (reader, its_stdout) = io::pipe().unwrap();
+    drop(reader);
+    let mut command = pteg("conformance --accel emulated --filter le-4k-1t/h_read/ --junit".split(' '));
+    command
+        .arg(&junit)
+        .stdin(Stdio::null())
+        .stdout(its_stdout)
+        .stderr(Stdio::piped());
+    let ended = Guest::spawn(&mut command).finish();
+    assert_eq!(ended.status, Some(1), "{}", ended.errors);
+    assert!(ended.errors.starts_with("pteg: writing results"), "{}", ended.errors);
     let xml = fs::read_to_string(junit).unwrap();
     let document = Document::parse(&xml).expect("it is XML");
-    let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
-    assert_eq!(cases.count(), done);
-    assert_eq!(
-        fs::read_dir(path("temporary")).unwrap().count(),
-        0,
-        "what is left of it"
-    );
+    assert!(document.descendants().any(|node| node.has_tag_name("testcase")));
 }
 
 #[test]
@@ -229,6 +256,10 @@ fn wrong_use_is_told_what_would_be_right() {
             "--junit /nowhere/results.xml: give a file",
         ),
         (&["--tap", "-", "--junit", "-"], "give the other a file"),
+        (
+            &["--tap", "/tmp/pteg.both", "--junit", "/tmp/pteg.both"],
+            "--tap and --junit: both are /tmp/pteg.both; give each a file of its own",
+        ),
     ] {
         let output = conformance(arguments);
         let said = text(&output.stderr);

@@ -313,7 +313,7 @@ pub(crate) struct RunArgs {
     /// Write what was counted so far to a file, again and again
     ///
     /// File to write to, every --stats-every, what was counted so far of hypercalls and the page table, and how full the table is, as a line of JSON;
-    /// docs/statistics.md says how. Each reads the whole table, which takes longer the larger that is. What the file held before is lost.
+    /// docs/statistics.md says how. Each reads the whole table, which takes longer the larger that is; and hypercalls are timed. What the file held before is lost.
     /// Default: none. Example: --stats-series series.json
     #[arg(long, value_name = "FILE")]
     pub(crate) stats_series: Option<PathBuf>,

@@ -54,7 +54,7 @@ use crate::virtio::{Virtual, VirtualDevices};
 pub(crate) use check::check;
 use checks::Checks;
 use page::{PageFile, Requests};
-pub(crate) use report_file::{ReportError, ReportFile};
+pub(crate) use report_file::{ReportError, ReportFile, apart};
 use series::{Series, SeriesFile};
 pub(crate) use statistics::{
     Changes, Distribution, Emulation, Exits, Hypercalls, Occupancy, Statistics, Withheld, duration, percent,
@@ -241,14 +241,14 @@ impl Reports {
     /// Tries the paths.
     fn new(config: &Config) -> Result<Self, ReportError> {
         let file = |flag, path: &Option<PathBuf>| path.as_deref().map(|path| ReportFile::new(flag, path)).transpose();
+        let series = config.stats_series.as_ref();
+        apart([
+            ("--stats-json", config.stats_json.as_deref()),
+            ("--hpt-report", config.hpt_report.as_deref()),
+            (series::FLAG, series.map(|(path, _)| path.as_path())),
+        ])?;
         let statistics = file("--stats-json", &config.stats_json)?;
         let page = file("--hpt-report", &config.hpt_report)?;
-        if let (Some(one), Some(other)) = (&statistics, &page)
-            && one.is(other)
-        {
-            return Err(ReportError::Same(one.path().to_owned()));
-        }
-        let series = config.stats_series.as_ref();
         let series = series.map(|(path, every)| SeriesFile::new(path).map(|file| (file, *every)));
         Ok(Self {
             statistics,

@@ -23,7 +23,7 @@ use guest_images::conformance::{self, Case, Configuration};
 use crate::accel::choose::{ChooseError, Chosen, Wish, choose};
 use crate::guest_run::{Hypervisor, Interrupt, Interrupted, NoHypervisor};
 use crate::host::Host;
-use crate::run::{ReportError, ReportFile};
+use crate::run::{ReportError, ReportFile, apart};
 use crate::terminal;
 use args::Against;
 pub(crate) use args::ConformanceArgs;
@@ -69,7 +69,7 @@ pub(crate) enum Error {
         #[source]
         source: io::Error,
     },
-    /// The file for JUnit's XML.
+    /// The file for JUnit's XML, or for both.
     #[error(transparent)]
     Junit(#[from] ReportError),
     /// Two forms in one stream.
@@ -227,6 +227,7 @@ fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCo
     if tap_on_stdout && junit_on_stdout {
         return Err(Error::BothOnStdout);
     }
+    apart([("--tap", args.tap.as_deref()), ("--junit", args.junit.as_deref())])?;
     let is_silent = tap_on_stdout || junit_on_stdout;
     // Tried now, and not when everything has been run.
     let junit = args.junit.as_deref().filter(|_| !junit_on_stdout);
@@ -237,7 +238,8 @@ fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCo
         None => None,
     };
     let mut results: Vec<Vec<Outcome>> = Vec::new();
-    let mut interrupted = None;
+    // What ended it before all was run.
+    let mut end = Ok(None);
     for plan in plans {
         let mut outcomes = Vec::new();
         let mut said = Ok(());
@@ -247,26 +249,32 @@ fn all(plans: &[Plan], runner: &Runner, args: &ConformanceArgs) -> Result<ExitCo
             }
             outcomes.push(outcome);
         });
-        let end = match &run {
-            Ok(interrupted) => interrupted.map(|signal| signal.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        if let (Some(end), Some(tap)) = (end, &mut tap) {
-            tap.bail_out(&end).map_err(Error::Say)?;
-        }
-        interrupted = run?;
-        said.map_err(Error::Say)?;
         results.push(outcomes);
-        if interrupted.is_some() {
+        end = run.and_then(|interrupted| said.map(|()| interrupted).map_err(Error::Say));
+        if !matches!(end, Ok(None)) {
             break;
         }
     }
+    let why = match &end {
+        Ok(interrupted) => interrupted.map(|signal| signal.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    // The end is told of when all forms have what was run, whatever becomes of one of them.
+    let bailed_out = match (why, &mut tap) {
+        (Some(why), Some(tap)) => tap.bail_out(&why).map_err(Error::Say),
+        _ => Ok(()),
+    };
     let document = || junit::document(&suites(plans, &results));
-    if let Some(mut file) = junit {
-        file.write(&document())?;
+    let written = if let Some(mut file) = junit {
+        file.write(&document()).map_err(Error::from)
     } else if junit_on_stdout {
-        write!(io::stdout(), "{}", document()).map_err(Error::Say)?;
-    }
+        write!(io::stdout(), "{}", document()).map_err(Error::Say)
+    } else {
+        Ok(())
+    };
+    let interrupted = end?;
+    bailed_out?;
+    written?;
     let rows: Vec<(String, Count)> = plans
         .iter()
         .zip(&results)

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use std::{io, process, thread};
+use std::{fs, io, process, thread};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 
@@ -26,17 +26,21 @@ pub(crate) struct Interrupt(Arc<AtomicUsize>);
 pub(crate) struct Interrupted(i32);
 
 impl Interrupt {
-    /// From here on SIGINT and SIGTERM end nothing themselves. SIGHUP is left alone: `nohup` has it ignored.
+    /// From here on SIGINT, SIGTERM and SIGHUP end nothing themselves. A SIGHUP that this program was started to ignore stays ignored: that is what `nohup` is for.
     ///
     /// # Errors
     /// The system does not let them be taken.
     pub(crate) fn take() -> io::Result<Self> {
         let interrupt = Self::default();
-        for signal in [SIGINT, SIGTERM] {
+        let mut wanted = vec![SIGINT, SIGTERM];
+        if !is_ignored(SIGHUP, &fs::read_to_string("/proc/self/status")?) {
+            wanted.push(SIGHUP);
+        }
+        for &signal in &wanted {
             // In the handler itself: known before anything else that the signal does to others.
             flag::register_usize(signal, Arc::clone(&interrupt.0), signal.unsigned_abs() as usize)?;
         }
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new(wanted)?;
         thread::Builder::new().name("signals".into()).spawn(move || {
             let mut first: Option<Instant> = None;
             for signal in signals.forever() {
@@ -64,9 +68,24 @@ impl Interrupted {
     }
 }
 
+/// Whether a process ignores `signal` whose `/proc/PID/status` is `status`. One that does not say so does not.
+fn is_ignored(signal: i32, status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_ignored_is_the_bit_of_its_number_less_one() {
+        let status = "Name:\tpteg\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\tffffffffffffffff\n";
+        let ignored: Vec<i32> = (1..=64).filter(|&signal| is_ignored(signal, status)).collect();
+        assert_eq!(ignored, [SIGHUP, 13]);
+        assert!(!is_ignored(SIGHUP, "Name:\tpteg\n") && !is_ignored(SIGHUP, "SigIgn:\tx\n"));
+    }
 
     #[test]
     fn a_signal_has_its_name_and_the_status_of_a_shell() {

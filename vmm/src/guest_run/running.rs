@@ -5,6 +5,7 @@
 //! complains about the beginning is kept.
 
 use std::io::{self, BufRead as _, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
@@ -53,9 +54,11 @@ pub(crate) struct Ended {
 }
 
 impl Running {
-    /// Starts `command`, whose output and complaints are taken from it. It ends with the thread that calls this.
+    /// Starts `command`, whose output and complaints are taken from it. It ends with the thread that calls this, and is in a process group of its own: what a
+    /// terminal sends to this program's (Ctrl-C, a hang-up) is for this program to judge, and the end of its child by it would look like a fault of the guest's.
     pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).tied().spawn()?;
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.process_group(0).tied().spawn()?;
         let output = child.stdout.take().expect("it is piped");
         let errors = child.stderr.take().expect("it is piped");
         let (line, lines) = mpsc::sync_channel(WAITING);
@@ -174,6 +177,14 @@ mod tests {
             (ended.status.code(), ended.complaints.as_str()),
             (Some(3), "complaint\n")
         );
+    }
+
+    /// What is sent to all of this program's group is not for it.
+    #[test]
+    fn it_is_in_a_process_group_of_its_own() {
+        let (lines, _) = lines(&mut shell("echo $$; cut -d ' ' -f 5 /proc/$$/stat"));
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(lines[0], lines[1]);
     }
 
     #[test]

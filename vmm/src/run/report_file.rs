@@ -36,8 +36,13 @@ pub(crate) enum ReportError {
         source: io::Error,
     },
     /// One would take the place of the other.
-    #[error("--stats-json and --hpt-report: both are {}; give each a file of its own", .0.display())]
-    Same(PathBuf),
+    #[error("{} and {}: both are {}; give each a file of its own", flags[0], flags[1], path.display())]
+    Same {
+        /// The flags that named it.
+        flags: [&'static str; 2],
+        /// Its path, as the second has it.
+        path: PathBuf,
+    },
     /// In the end.
     #[error("writing {}", path.display())]
     Write {
@@ -53,7 +58,7 @@ impl ReportError {
     pub(crate) fn flag(&self) -> Option<&'static str> {
         match self {
             Self::Path { flag, .. } => Some(flag),
-            Self::Same(_) => Some("--stats-json"),
+            Self::Same { flags, .. } => Some(flags[0]),
             Self::Write { .. } => None,
         }
     }
@@ -75,20 +80,6 @@ impl ReportFile {
         }
     }
 
-    /// Whether both are one.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        let same = match (&self.target, &other.target) {
-            (Target::Replaced(one), Target::Replaced(other)) => one == other,
-            _ => false,
-        };
-        same || self.path == other.path
-    }
-
-    /// Its path, as the user gave it.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Writes `report` in place of what was there.
     pub(crate) fn write(&mut self, report: &str) -> Result<(), ReportError> {
         self.target.write(report).map_err(|source| ReportError::Write {
@@ -96,6 +87,27 @@ impl ReportFile {
             source,
         })
     }
+}
+
+/// Checks that no two of these flags with their paths are one file, of which one would be lost. To be asked before any of them is written.
+///
+/// # Errors
+/// [`ReportError::Same`].
+pub(crate) fn apart<'a>(files: impl IntoIterator<Item = (&'static str, Option<&'a Path>)>) -> Result<(), ReportError> {
+    let mut seen: Vec<(&'static str, PathBuf)> = Vec::new();
+    for (flag, path) in files {
+        let Some(path) = path else { continue };
+        // One that leads nowhere is told of by who opens it.
+        let place = without_links(path).unwrap_or_else(|_| path.to_owned());
+        if let Some(&(other, _)) = seen.iter().find(|(_, it)| *it == place) {
+            return Err(ReportError::Same {
+                flags: [other, flag],
+                path: path.to_owned(),
+            });
+        }
+        seen.push((flag, place));
+    }
+    Ok(())
 }
 
 impl Target {
@@ -217,12 +229,39 @@ mod tests {
         symlink("second", path("first")).unwrap();
         symlink(path("report"), path("second")).unwrap();
         let mut linked = ReportFile::new("--flag", &path("first")).unwrap();
-        assert!(linked.is(&ReportFile::new("--flag", &path("report")).unwrap()));
-        assert!(!linked.is(&ReportFile::new("--flag", &path("other")).unwrap()));
         linked.write("text").unwrap();
         assert_eq!(fs::read_to_string(path("report")).unwrap(), "text");
         assert_eq!(names(folder.path()), ["first", "report", "second"]);
         assert!(fs::symlink_metadata(path("first")).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn one_file_by_two_flags_is_refused_also_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        symlink("report", path("link")).unwrap();
+        let said = |names: [Option<&str>; 3]| {
+            let paths = names.map(|name| name.map(path));
+            let flags = ["--one", "--other", "--third"];
+            let files = flags.into_iter().zip(paths.iter().map(Option::as_deref));
+            apart(files).map_err(|error| error.to_string())
+        };
+        assert_eq!(said([Some("report"), None, Some("other")]), Ok(()));
+        assert_eq!(said([None, None, Some("report")]), Ok(()));
+        for (names, flags) in [
+            ([Some("report"), Some("report"), None], "--one and --other: both are "),
+            (
+                [Some("report"), Some("other"), Some("link")],
+                "--one and --third: both are ",
+            ),
+            ([None, Some("./link"), Some("report")], "--other and --third: both are "),
+        ] {
+            let said = said(names).unwrap_err();
+            assert!(
+                said.starts_with(flags) && said.ends_with("; give each a file of its own"),
+                "{said}"
+            );
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ const VERSION: u32 = 1;
 const PARTS: usize = 32;
 
 /// The flag.
-const FLAG: &str = "--stats-series";
+pub(super) const FLAG: &str = "--stats-series";
 
 /// A file that is to have lines.
 pub(super) struct SeriesFile {

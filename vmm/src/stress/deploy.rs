@@ -19,11 +19,11 @@ fn documents(name: &str) -> Vec<Value> {
 
 /// What `script` starts as pteg, once, in a shell with these variables and no others.
 fn started(script: &str, variables: &[(String, String)]) -> StressArgs {
-    // In the way of the program stands a function that says its words.
+    // In the way of the programs stand functions: one does nothing, the other says its words. No file of this machine is to be one of them.
     let script = script.replace("exec pteg ", "pteg ").replace("./pteg ", "pteg ");
-    let script = format!("pteg() {{ printf '%s\\n' pteg \"$@\"; }}\n{script}");
+    let script = format!("mkdir() {{ :; }}; pteg() {{ printf '%s\\n' pteg \"$@\"; }}\n{script}");
     let mut shell = Command::new("sh");
-    shell.args(["-euc", &script]).env_clear();
+    shell.args(["-feuc", &script]).env_clear();
     let output = shell.envs(variables.iter().cloned()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
@@ -48,12 +48,22 @@ fn seeds(args: &StressArgs) -> impl Iterator<Item = u64> {
     args.shard.seeds(args.seed.unwrap()).take(10_000)
 }
 
-/// The script of a Job's only container, and the variables that it is given.
-fn container(job: &Value) -> (String, Vec<(String, String)>) {
+/// The script of a Job's only container, and the variables that it is given in the pod of this name.
+fn container(job: &Value, pod: &str) -> (String, Vec<(String, String)>) {
     let container = &job["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], "registry.example/pteg:campaign");
     assert_eq!(container["command"], serde_json::json!(["sh", "-euc"]));
     let variables = container["env"].as_array().into_iter().flatten();
-    let variables = variables.map(|variable| (text(&variable["name"]), text(&variable["value"])));
+    let variables = variables.map(|variable| {
+        let value = match &variable["valueFrom"] {
+            Value::Null => text(&variable["value"]),
+            from => {
+                assert_eq!(from, &serde_json::json!({"fieldRef": {"fieldPath": "metadata.name"}}));
+                pod.to_owned()
+            }
+        };
+        (text(&variable["name"]), value)
+    });
     (text(&container["args"][0]), variables.collect())
 }
 
@@ -74,24 +84,32 @@ fn the_pods_of_all_jobs_share_the_seeds_and_write_files_of_their_own() {
             pod["volumes"][0]["persistentVolumeClaim"]["claimName"],
             claims[0]["metadata"]["name"]
         );
-        let (script, variables) = container(job);
         for index in 0..job["spec"]["completions"].as_u64().unwrap() {
-            let index = ("JOB_COMPLETION_INDEX".to_owned(), index.to_string());
-            let args = started(&script, &[&variables[..], &[index]].concat());
-            for seed in seeds(&args) {
-                assert!(used.insert(seed), "{seed} again: {args:?}");
-            }
-            for file in [args.json.as_ref().unwrap(), args.report.as_ref().unwrap()] {
-                assert!(file.starts_with("/results") && files.insert(file.clone()), "{args:?}");
+            // The second takes the place of the first, whose node has gone away.
+            for suffix in ["abcde", "fghij"] {
+                let pod = format!("{}-{index}-{suffix}", text(&job["metadata"]["name"]));
+                let (script, mut variables) = container(job, &pod);
+                variables.push(("JOB_COMPLETION_INDEX".to_owned(), index.to_string()));
+                let args = started(&script, &variables);
+                for seed in seeds(&args) {
+                    let is_replaced = suffix == "fghij";
+                    assert!(used.insert(seed) != is_replaced, "{seed}: {args:?}");
+                }
+                for file in [args.json.as_ref().unwrap(), args.report.as_ref().unwrap()] {
+                    assert!(
+                        file.starts_with("/results/1000000") && files.insert(file.clone()),
+                        "{args:?}"
+                    );
+                }
             }
         }
     }
-    assert_eq!(files.len(), 40);
+    assert_eq!(files.len(), 80);
     let report = documents("kubernetes-report.yaml");
-    let (script, variables) = container(&report[0]);
+    let (script, variables) = container(&report[0], "report");
     let args = started(&script, &variables);
-    assert_eq!(args.from, [Path::new("/results/*.json")]);
-    assert_eq!(args.report.as_deref(), Some(Path::new("/results/rounds.html")));
+    assert_eq!(args.from, [Path::new("/results/1000000/*.json")]);
+    assert_eq!(args.report.as_deref(), Some(Path::new("/results/1000000/rounds.html")));
 }
 
 /// A node is for one of the Jobs, by its labels.
@@ -115,7 +133,7 @@ fn nodes_that_have_kvm_are_for_the_guests_that_run_on_it() {
         (
             text(&by_label["operator"]),
             has_device,
-            container(job).0.contains("--accel kvm"),
+            container(job, "pod").0.contains("--accel kvm"),
         )
     };
     let jobs: Vec<_> = jobs.map(of).collect();

@@ -34,7 +34,7 @@ use ticker::Ticker;
 
 use crate::cli::AccelArg;
 use crate::guest_run::{Interrupt, Interrupted, NoHypervisor};
-use crate::run::ReportError;
+use crate::run::{ReportError, apart};
 use crate::terminal::say;
 
 /// How long a round takes by its guest's clock.
@@ -130,6 +130,11 @@ struct Tellers {
 
 impl Tellers {
     fn new(args: &StressArgs) -> Result<Self, Error> {
+        let (json, report) = (args.json.as_deref(), args.report.as_deref());
+        apart([("--json", json), ("--report", report)])?;
+        for from in &args.from {
+            apart([("--from", Some(from.as_path())), ("--report", report)])?;
+        }
         let words: Vec<String> = env::args_os()
             .skip(1)
             .map(|word| word.to_string_lossy().into_owned())

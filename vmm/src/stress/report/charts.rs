@@ -56,7 +56,8 @@ pub(super) fn latencies<'a>(calls: impl Iterator<Item = (&'a str, &'a Calls)> + 
             @for bucket in (first..=last).filter(|bucket| bucket.is_multiple_of(2)) {
                 @let (x, below) = (format!("{:.1}", x(bucket)), format!("{}", floor + 16.0));
                 line x1=(x) y1="0" x2=(x) y2=(floor + 4.0) {}
-                @if bucket < last { text.quiet x=(x) y=(below) { (duration(1 << bucket)) } }
+                // In the middle: there is no room for a whole one behind the last lines.
+                @if bucket < last { text.quiet.middle x=(x) y=(below) { (duration(1 << bucket)) } }
             }
             @for (n, (name, calls)) in rows.iter().enumerate() {
                 @let base = STEP * (n + 1) as f64;
@@ -211,7 +212,8 @@ fn time(seconds: f64) -> String {
     match seconds {
         s if s >= 7200.0 => format!("{:.3} h", s / 3600.0).replace(".000", "").replace(".500", ".5"),
         s if s >= 120.0 => format!("{} min", s / 60.0),
-        s => format!("{s} s"),
+        // Multiples of a step are off by their last bits.
+        s => format!("{} s", (s * 100.0).round() / 100.0),
     }
 }
 
@@ -242,8 +244,8 @@ mod tests {
             [0.25, 0.5, 10.0, 600.0, 7200.0]
         );
         assert!(1e7 / tick(1e7) <= 8.0);
-        let times = [0.25, 60.0, 1800.0, 7200.0, 9000.0].map(time);
-        assert_eq!(times, ["0.25 s", "60 s", "30 min", "2 h", "2.5 h"]);
+        let times = [0.25, 3.0 * 0.1, 60.0, 1800.0, 7200.0, 9000.0].map(time);
+        assert_eq!(times, ["0.25 s", "0.3 s", "60 s", "30 min", "2 h", "2.5 h"]);
     }
 
     #[test]

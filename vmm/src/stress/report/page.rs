@@ -27,6 +27,9 @@ pub(super) fn html(campaign: &Campaign) -> String {
                 main {
                     (heading(campaign))
                     @for finding in &campaign.findings { (found(finding)) }
+                    @if campaign.summary.found > campaign.findings.len() as u64 {
+                        p.quiet { "These are the first " (campaign.findings.len()) " of " (grouped(campaign.summary.found)) " findings." }
+                    }
                     @if campaign.summary.rounds > campaign.summary.found {
                         (tiles(campaign))
                         (throughput(campaign))
@@ -137,8 +140,8 @@ fn tiles(campaign: &Campaign) -> Markup {
             "of the processors' time in hypercalls",
         ),
         (
-            format!("{:.3}", of(whole.kicked as f64, whole.changed as f64)),
-            "processors made to leave the guest for each entry removed or changed",
+            short(1000.0 * of(whole.kicked as f64, whole.changed as f64)),
+            "processors made to leave the guest for 1000 entries removed or changed",
         ),
     ];
     html! {
@@ -174,9 +177,12 @@ fn throughput(campaign: &Campaign) -> Markup {
                 td { code { (name) } }
                 td.number { (grouped(calls.count)) }
                 td.number { (duration((calls.seconds * 1e9) as u64 / calls.count.max(1))) }
-                td.number { (timed.quantile(0.5).map_or_else(String::new, duration)) }
-                td.number { (timed.quantile(0.99).map_or_else(String::new, duration)) }
-                td.number { (duration((calls.longest_seconds * 1e9) as u64)) }
+                // The end of a power of two may lie behind the longest.
+                @let longest = (calls.longest_seconds * 1e9) as u64;
+                @let quantile = |share| timed.quantile(share).map_or_else(String::new, |end| duration(end.min(longest)));
+                td.number { (quantile(0.5)) }
+                td.number { (quantile(0.99)) }
+                td.number { (duration(longest)) }
                 td.number { (short(calls.count as f64 / seconds)) }
                 td.bar { span style=(format!("width:{:.1}%", 100.0 * calls.count as f64 / most as f64)) {} }
             } } }

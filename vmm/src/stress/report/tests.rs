@@ -41,6 +41,8 @@ fn the_page_shows_all_rounds_and_needs_nothing_else() {
         // 1000 calls in four seconds of processors.
         "250",
         "from 1.0 µs to 2.0 µs",
+        // 1250 for 2500 entries.
+        "500processors made to leave the guest for 1000 entries",
         "Processors that a flush made leave the guest",
         "50 % valid",
     ] {
@@ -81,6 +83,26 @@ fn no_round_and_a_round_of_which_nothing_is_known_make_pages_too() {
     bare.hypercalls = None;
     let (html, text) = page(&[bare]);
     assert!(text.contains("None was timed") && !html.contains("NaN") && !html.contains("inf"));
+}
+
+/// What a power of two ends with may be longer than the longest.
+#[test]
+fn no_share_of_the_calls_takes_longer_than_the_longest() {
+    let mut short = record(7, Ok(300));
+    for calls in short.hypercalls.iter_mut().flat_map(|calls| calls.values_mut()) {
+        calls.longest_seconds = 600e-9;
+    }
+    let (_, text) = page(&[short]);
+    assert!(text.contains("600 ns600 ns600 ns"), "{text}");
+}
+
+#[test]
+fn findings_that_are_left_out_are_counted() {
+    let records: Vec<_> = (0..73).map(|seed| record(seed, Err("it"))).collect();
+    let (_, text) = page(&records);
+    assert!(text.contains("the first 50 of 73 findings"), "{text}");
+    assert_eq!(text.matches("Found with seed").count(), 50);
+    assert!(!page(&records[..50]).1.contains("the first"));
 }
 
 /// However long a campaign is.
