@@ -4,8 +4,6 @@
 //!
 //! For whoever runs a [`Cpu`](crate::Cpu) in its seat; the seat and the kicks themselves are `hpt`'s.
 
-use crate::Exit;
-
 /// Kicks after which everything is dropped.
 const MOST: u32 = 16;
 
@@ -19,9 +17,9 @@ pub struct Kicks {
 }
 
 impl Kicks {
-    /// A visit has ended.
-    pub fn left(&mut self, exit: &Exit) {
-        self.was_disturbed = *exit == Exit::Attention;
+    /// A visit has ended; `was_disturbed` if because somebody rang.
+    pub fn left(&mut self, was_disturbed: bool) {
+        self.was_disturbed = was_disturbed;
     }
 
     /// The next one begins; `is_told` if something was posted to its seat meanwhile. Whether it is to drop everything.
@@ -47,7 +45,7 @@ mod tests {
     fn each_sixteenth_kick_that_brings_something_drops_everything() {
         let mut kicks = Kicks::default();
         for n in 1..=64 {
-            kicks.left(&Exit::Attention);
+            kicks.left(true);
             assert_eq!(kicks.are_enough(true), n % 16 == 0, "{n}");
         }
     }
@@ -56,9 +54,9 @@ mod tests {
     fn rings_of_others_and_hypercalls_are_no_kicks() {
         let mut kicks = Kicks::default();
         for _ in 0..100 {
-            kicks.left(&Exit::Attention);
+            kicks.left(true);
             assert!(!kicks.are_enough(false), "nothing was posted");
-            kicks.left(&Exit::Hypercall);
+            kicks.left(false);
             assert!(!kicks.are_enough(true), "it left by itself");
         }
     }

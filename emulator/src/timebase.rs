@@ -60,10 +60,11 @@ impl Timebase {
         self.is_counted
     }
 
-    /// Moves a counted one by so many ticks. For one caller at a time; a run has no 2^63 of them.
+    /// Moves a counted one by so many ticks, to 2^63 - 1 at most: there a guest that has slept for centuries finds its end. For one caller at a time.
     pub fn advance(&self, ticks: u64) {
         debug_assert!(self.is_counted, "the host's clock goes by itself");
-        self.offset.fetch_add(ticks & !STANDS, Ordering::Relaxed);
+        let moved = self.now().saturating_add(ticks).min(!STANDS);
+        self.offset.store(STANDS | moved, Ordering::Relaxed);
     }
 
     /// What a counted one reads now, as a moment to compare others with.
@@ -139,6 +140,11 @@ mod tests {
         timebase.stand_still();
         timebase.go_on();
         assert_eq!((timebase.now(), timebase.is_counted()), (1000, true));
+        let endless = Timebase::counted();
+        for _ in 0..3 {
+            endless.advance(u64::MAX);
+            assert_eq!(endless.now(), !STANDS, "it stands at its end, and is not the host's");
+        }
         // What has passed is no aim; and any moment is reached, though a tick is no whole number of nanoseconds.
         clone.skip_to(begun);
         assert_eq!(timebase.now(), 1000);

@@ -101,6 +101,33 @@ fn tap_on_stdout_is_all_that_is_there() {
 }
 
 #[test]
+fn cases_of_several_processors_are_skipped_where_there_is_one() {
+    let flags = ["--accel", "emulated", "--vcpus", "1", "--filter", "le-4k-256m/h_prod/"];
+    let output = conformance(&flags);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}\n{}", text(&output.stderr));
+    for line in [
+        "pass  le-4k-256m/h_prod/itself_then_h_cede",
+        "skip  le-4k-256m/h_prod/the_second/ceded: there are not as many processors as 2",
+    ] {
+        assert!(said.lines().any(|it| it == line), "{line:?} is not in\n{said}");
+    }
+}
+
+#[test]
+fn cases_of_several_processors_pass_with_eight() {
+    let flags = ["--accel", "emulated", "--vcpus", "8", "--patience", "900"];
+    let filters = ["--filter", "be-64k-1t/others/", "--filter", "be-4k-256m/h_prod/"];
+    let output = conformance(&[&flags[..], &filters].concat());
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}\n{}", text(&output.stderr));
+    assert!(
+        said.contains("pass  be-64k-1t/others/after_h_remove/while_stored"),
+        "{said}"
+    );
+}
+
+#[test]
 fn xml_on_stdout_is_all_that_is_there() {
     let output = conformance(&[
         "--filter",

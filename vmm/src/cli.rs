@@ -217,7 +217,7 @@ pub(crate) struct RunArgs {
     ///
     /// Number of threads of this machine that run the guest's processors, from 1 to as many as --smp gives the guest.
     /// Fewer than processors take turns: a thread goes from one processor to the next when that one is idle, gives
-    /// its time away, or has run for 2 ms while another waits. Default: one for each processor.
+    /// its time away, or has run for 2 ms while another waits. Default: one for each processor; with --turns one.
     /// Example: --smp 4 --threads 2
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<u32>,

@@ -48,10 +48,45 @@ pub(super) struct Then {
     pub(super) action: Action,
 }
 
+/// Which processor makes a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// The one that goes through the cases.
+    First,
+    /// Another, by its number in the device tree, from 1 on.
+    Another(u64),
+    /// All but the first, at the same time. What is expected is expected of each.
+    Others,
+}
+
+impl Who {
+    /// How many processors the machine must have.
+    fn needs(self) -> u64 {
+        match self {
+            Self::First => 1,
+            Self::Another(number) => number + 1,
+            Self::Others => 2,
+        }
+    }
+}
+
+/// How much of a step is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it, before the next step.
+    Whole,
+    /// Another processor begins, and the next step comes at once.
+    Beginning,
+    /// What another processor has begun comes to its end.
+    End,
+}
+
 /// One call, and what must come of it.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) what: String,
+    pub(super) who: Who,
+    pub(super) part: Part,
     /// A label of the engine; arguments begin in r3.
     pub(super) routine: &'static str,
     pub(super) arguments: Vec<Operand>,
@@ -97,6 +132,10 @@ impl Step {
 pub struct Case {
     name: String,
     section: &'static str,
+    /// How many processors it takes.
+    pub(super) processors: u64,
+    /// Who makes the next steps.
+    who: Who,
     pub(super) steps: Vec<Step>,
 }
 
@@ -105,6 +144,8 @@ impl Case {
         Self {
             name: name.into(),
             section,
+            processors: 1,
+            who: Who::First,
             steps: Vec::new(),
         }
     }
@@ -137,10 +178,52 @@ impl Case {
         routine: &'static str,
         arguments: impl IntoIterator<Item = A>,
     ) -> &mut Step {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        self.step(what.into(), Part::Whole, routine, arguments)
+    }
+
+    /// The machine must have this many processors.
+    pub(super) fn needs(&mut self, processors: u64) {
+        self.processors = self.processors.max(processors);
+    }
+
+    /// What `steps` adds is made by `who`.
+    pub(super) fn by(&mut self, who: Who, steps: impl FnOnce(&mut Self)) {
+        self.needs(who.needs());
+        let before = std::mem::replace(&mut self.who, who);
+        steps(self);
+        self.who = before;
+    }
+
+    /// `who`, who is not the first, begins a routine of the engine.
+    pub(super) fn begins<A: Into<Operand>>(
+        &mut self,
+        who: Who,
+        what: &str,
+        routine: &'static str,
+        arguments: impl IntoIterator<Item = A>,
+    ) {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        self.by(who, |case| {
+            case.step(what.to_owned(), Part::Beginning, routine, arguments);
+        });
+    }
+
+    /// What `who` has begun must come to its end within a minute.
+    pub(super) fn ends(&mut self, who: Who, what: &str) -> &mut Step {
+        self.by(who, |case| {
+            case.step(what.to_owned(), Part::End, "0", Vec::new());
+        });
+        self.steps.last_mut().expect("one has been added")
+    }
+
+    fn step(&mut self, what: String, part: Part, routine: &'static str, arguments: Vec<Operand>) -> &mut Step {
         self.steps.push(Step {
-            what: what.into(),
+            what,
+            who: self.who,
+            part,
             routine,
-            arguments: arguments.into_iter().map(Into::into).collect(),
+            arguments,
             then: Vec::new(),
         });
         self.steps.last_mut().expect("one has been added")

@@ -33,7 +33,7 @@ const SYSTEM_CALL: u64 = 0xc00;
 pub(super) const NOT_FOUND: u64 = 0x4000_0000;
 pub(super) const NO_EXECUTE: u64 = 0x1000_0000;
 pub(super) const PROTECTION: u64 = 0x0800_0000;
-const STORE: u64 = 0x0200_0000;
+pub(super) const STORE: u64 = 0x0200_0000;
 
 /// Offset of accesses in their page.
 const OFFSET: u64 = 0x678;
@@ -266,7 +266,12 @@ impl Pages {
 
     /// The word there must be `value`.
     pub(super) fn expect_word(self, case: &mut Case, real: u64, value: u64) {
-        case.call("the word in memory", "peek", [real + OFFSET]).is(3, value);
+        self.word(case, real).is(3, value);
+    }
+
+    /// The word there goes into r3.
+    pub(super) fn word(self, case: &mut Case, real: u64) -> &mut Step {
+        case.call("the word in memory", "peek", [real + OFFSET])
     }
 
     /// Puts code there that gives `value`.

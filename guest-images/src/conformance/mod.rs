@@ -17,7 +17,8 @@
 //!
 //! - `case`: what a case is; `cases/`: all of them, a file for each subject;
 //! - `configuration`: byte orders, page and segment sizes, and their words in entries;
-//! - `table`: cases as assembler text; `engine.s` goes through them, `routines.s` is what steps call.
+//! - `table`: cases as assembler text; `engine.s` goes through them, `routines.s` is what steps call;
+//! - `others.s`: other processors, which make steps when they are told to; `meanwhile.s` is what steps of several call.
 //!
 //! Words of entries, numbers of hypercalls and flags are written here as the manuals have them, and not taken from `power`, so that no mistake
 //! there can hide.
@@ -40,7 +41,9 @@ pub fn cases(configuration: Configuration) -> Vec<Case> {
 
 /// The program that goes through `cases`, which are of `configuration`, as an ELF file.
 pub fn elf(configuration: Configuration, cases: &[Case]) -> Vec<u8> {
-    crate::programs::build("conformance", &table::source(cases), configuration.order.endian())
+    let endian = configuration.order.endian();
+    let source = crate::programs::of_processors(&[&table::source(cases), include_str!("../programs/pause.s")], endian);
+    crate::programs::build("conformance", &source, endian)
 }
 
 #[cfg(test)]

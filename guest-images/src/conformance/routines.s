@@ -31,9 +31,8 @@ fetch:
 probe:
     mflr    r0
     std     r0,16(r1)
-    lis     r7,is_probing@ha
     li      r8,1
-    std     r8,is_probing@l(r7)
+    std     r8,AREA_IS_PROBING(r13)
     mfmsr   r7
     clrldi  r7,r7,63
     or      r6,r6,r7
@@ -45,7 +44,7 @@ probe:
 # In a handler: goes back to who called for the probe.
 probed:
     li      r5,0
-    std     r5,is_probing@l(r4)
+    std     r5,AREA_IS_PROBING(r13)
     ld      r8,AREA_GPR0+3*8(r13)
     std     r8,AREA_GPR0+8*8(r13)
     ld      r4,AREA_VECTOR(r13)
@@ -133,6 +132,13 @@ drop_segment:
     isync
     blr
 
+# slbia.
+drop_segments:
+    isync
+    slbia   0
+    isync
+    blr
+
 # The word at real address r3.
 peek:
     lwz     r3,0(r3)
@@ -154,6 +160,16 @@ poke_byte:
 read_exact:
     lis     r3,is_exact@ha
     ld      r3,is_exact@l(r3)
+    blr
+
+# MSR as the processor has it.
+read_msr:
+    mfmsr   r3
+    blr
+
+# The processor's number in the device tree.
+index_of_processor:
+    ld      r3,AREA_INDEX(r13)
     blr
 
 read_sprg0:

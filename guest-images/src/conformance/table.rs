@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::case::{Action, Case, Operand, Step, Then};
+use super::case::{Action, Case, Operand, Part, Step, Then, Who};
 
 /// The program's own part: the engine, and the table of `cases`.
 pub(super) fn source(cases: &[Case]) -> String {
@@ -24,6 +24,8 @@ pub(super) fn source(cases: &[Case]) -> String {
     [
         include_str!("engine.s"),
         include_str!("routines.s"),
+        include_str!("others.s"),
+        include_str!("meanwhile.s"),
         &all,
         &table.text,
         "    .balign 4\n",
@@ -44,7 +46,12 @@ impl Table {
         let name = self.label(case.name());
         put(
             &mut self.text,
-            format_args!("case_{number}:\n    .quad {name},{}\n", case.steps.len()),
+            format_args!(
+                "case_{number}:\n    .quad {name},{},{},{}\n",
+                case.steps.len(),
+                case.processors,
+                case.steps.iter().filter(|step| step.who != Who::First).count()
+            ),
         );
         for step in &case.steps {
             self.step(step);
@@ -56,7 +63,20 @@ impl Table {
         let (arguments, looks) = (step.arguments.len(), step.then.len());
         put(
             &mut self.text,
-            format_args!("    .quad {what},{},{arguments},{looks}\n", step.routine),
+            format_args!(
+                "    .quad {what},{},{arguments},{looks},{},{}\n",
+                step.routine,
+                match step.who {
+                    Who::First => "0".to_owned(),
+                    Who::Another(number) => number.to_string(),
+                    Who::Others => "OTHERS".to_owned(),
+                },
+                match step.part {
+                    Part::Whole => "WHOLE",
+                    Part::Beginning => "BEGINNING",
+                    Part::End => "END",
+                }
+            ),
         );
         for &argument in &step.arguments {
             self.operand(argument);

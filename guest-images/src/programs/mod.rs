@@ -73,7 +73,7 @@ fn entry(label: &str, target: &str, endian: Endian) -> String {
 }
 
 /// A program whose processors begin at `secondary`.
-fn of_processors(parts: &[&str], endian: Endian) -> String {
+pub(crate) fn of_processors(parts: &[&str], endian: Endian) -> String {
     entry("secondary_entry", "secondary", endian) + &parts.concat() + include_str!("processors.s")
 }
 
@@ -84,6 +84,7 @@ fn smp(endian: Endian) -> String {
         include_str!("smp/wrong_starts.s"),
         include_str!("smp/memory.s"),
         include_str!("barrier.s"),
+        include_str!("pause.s"),
         include_str!("smp/messages.s"),
     ];
     of_processors(&parts, endian)
@@ -91,7 +92,10 @@ fn smp(endian: Endian) -> String {
 
 /// Meetings of processors in memory.
 fn litmus(endian: Endian) -> String {
-    of_processors(&[&litmus::source(), include_str!("barrier.s")], endian)
+    of_processors(
+        &[&litmus::source(), include_str!("barrier.s"), include_str!("pause.s")],
+        endian,
+    )
 }
 
 /// Removals while other processors touch the page.
@@ -121,7 +125,14 @@ fn stress(endian: Endian) -> String {
 }
 
 fn stress_source(part: &Part, endian: Endian) -> String {
-    of_processors(&[&crate::stress::source(part), include_str!("barrier.s")], endian)
+    of_processors(
+        &[
+            &crate::stress::source(part),
+            include_str!("barrier.s"),
+            include_str!("pause.s"),
+        ],
+        endian,
+    )
 }
 
 /// The same as an ELF file, with a part of its operations.

@@ -201,6 +201,36 @@ pub const CASES: &[Case] = &[
         verdicts: &[("hypercall_costs", 1)],
         ..USUAL
     },
+    // What depends most on who translates and who schedules: entries that others use, their R and C, processors that wake one another.
+    Case {
+        name: "cases_of_conformance_pass",
+        is_long: true,
+        command: "pteg conformance --accel $accel --smp 2 --patience 600 --endian little --page 4K --segment 256M --filter others/ \
+                  --filter recording/ --filter translation/after_ --filter h_prod/the_second/ --filter h_ipi/another/ \
+                  --filter h_set_mode/byte_order/ --filter rtas/",
+        on: On::One(Accelerator::Kvm),
+        says: &["le-4k-256m"],
+        patience: Duration::from_secs(900),
+        ..USUAL
+    },
+    Case {
+        name: "all_cases_of_conformance_with_small_pages_pass",
+        is_long: true,
+        command: "pteg conformance --accel $accel --patience 600 --page 4K",
+        on: On::One(Accelerator::Kvm),
+        says: &["be-4k-1t", "le-4k-256m"],
+        patience: Duration::from_secs(7200),
+        ..USUAL
+    },
+    Case {
+        name: "stress_finds_nothing",
+        is_long: true,
+        command: "for vcpus in 1 2; do pteg stress --accel $accel --vcpus $vcpus --seed 5 --rounds 2 || exit; done",
+        on: On::One(Accelerator::Kvm),
+        says: &["2 rounds, nothing found"],
+        patience: Duration::from_secs(3600),
+        ..USUAL
+    },
     // The tries of both orders together are a million when there is time.
     Case {
         name: "nothing_is_stale_lost_or_corrupted_when_a_page_goes_while_others_touch_it",

@@ -198,9 +198,8 @@ impl Processor for EmulatedProcessor {
         };
         self.shootdown.seat(self.server).leave();
         // The end of a turn is nobody's kick.
-        if !self.cpu.is_turn_over() {
-            self.kicks.left(&exit);
-        }
+        self.kicks
+            .left(exit == emulator::Exit::Attention && !self.cpu.is_turn_over());
         match exit {
             emulator::Exit::Hypercall => Exit::Hypercall,
             emulator::Exit::Attention => Exit::Attention,
@@ -363,12 +362,10 @@ impl Partition for SharedModes {
         }
     }
 
-    fn skip_to(&self, to: Instant) -> bool {
-        let can = self.timebase.is_counted();
-        if can {
+    fn skip_to(&self, to: Instant) {
+        if self.timebase.is_counted() {
             self.timebase.skip_to(to);
         }
-        can
     }
 
     fn hold_time(&self) {

@@ -222,10 +222,8 @@ pub(crate) trait Partition: Send + Sync {
     fn now(&self) -> Instant {
         Instant::now()
     }
-    /// Moves the time base on to this moment of [`Self::now`], as no processor has anything to do before; whether it can be moved.
-    fn skip_to(&self, _to: Instant) -> bool {
-        false
-    }
+    /// Moves a time base that is counted on to this moment of [`Self::now`], as no processor has anything to do before.
+    fn skip_to(&self, _to: Instant) {}
     /// Makes the time base stand still, if it can; no processor runs now. For one caller at a time.
     fn hold_time(&self) {}
     /// The time base goes on where it stood, if it stood.

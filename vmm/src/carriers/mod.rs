@@ -125,8 +125,12 @@ impl<P: Processor> Pool<P> {
                     conferred = vcpu.has_conferred().then_some(vcpu.server());
                     self.lock().park(carrier, vcpu);
                 }
-                // A time base that can be moved stands still while nobody runs.
-                Look::Nothing { until: Some(until) } if machine.partition.skip_to(until) => {}
+                Look::Nothing { until: Some(until) } if machine.turns.is_some() => {
+                    // As if the first processor worked: the time base of a run that is paused stands still.
+                    machine.pause.enter(0);
+                    machine.partition.skip_to(until);
+                    machine.pause.leave(0);
+                }
                 Look::Nothing { until } => self.bell.wait(epoch, until),
             }
         }

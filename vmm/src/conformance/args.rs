@@ -36,11 +36,11 @@ pub(crate) struct ConformanceArgs {
     #[arg(long, value_name = "SIZE")]
     segment: Option<SegmentSize>,
 
-    /// Number of processors of each guest, 1 to 64 [default: 2]
+    /// Number of processors of each guest, 1 to 64 [default: 4]
     ///
-    /// Number of processors of each guest, from 1 to 64. The first of them goes through the cases; the others are those that calls are about, and are
-    /// there for what a hypervisor does otherwise then. With 1 some cases are skipped. Default: 2. Example: --smp 4
-    #[arg(long, value_name = "N", default_value_t = 2, hide_default_value = true, value_parser = smp)]
+    /// Number of processors of each guest, from 1 to 64. The first of them goes through the cases, and tells the others what to do in cases of several.
+    /// With fewer processors than a case takes it is skipped. Default: 4. Example: --smp 8
+    #[arg(long, visible_alias = "vcpus", value_name = "N", default_value_t = 4, hide_default_value = true, value_parser = smp)]
     pub(super) smp: u32,
 
     /// What runs the processors of pteg's guests [default: auto]

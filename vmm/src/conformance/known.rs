@@ -22,6 +22,8 @@ const ABORT: &str = "QEMU aborts in H_RESIZE_HPT_COMMIT when a bolted entry lies
 const NO_BREAKPOINTS: &str = "7.2: H_SET_MODE knows neither breakpoints nor watchpoints";
 const PROD_IS_LOST: &str = "7.2: H_CEDE sleeps although the processor has been prodded, by itself";
 
+const PROD_OF_RUNNING: &str = "H_CEDE sleeps although another processor has prodded this one while it ran";
+
 const OF_QEMU: &[Known] = &[
     known(
         "h_enter/bits/reserved_1",
@@ -34,6 +36,8 @@ const OF_QEMU: &[Known] = &[
     known("h_clear_mod/", NO_CLEAR),
     known("recording/c_again_after_h_clear_mod", NO_CLEAR),
     known("recording/r_again_after_h_clear_ref", NO_CLEAR),
+    known("others/recording/c_again_after_h_clear_mod", NO_CLEAR),
+    known("others/recording/h_clear_", NO_CLEAR),
     known("h_bulk_remove/returns_", BULK_REMOVE),
     known("recording/h_bulk_remove_returns_both", BULK_REMOVE),
     known("h_resize_hpt/halved/bolted_secondary", ABORT),
@@ -54,6 +58,8 @@ const OF_QEMU: &[Known] = &[
     known("h_set_mode/watchpoint/", NO_BREAKPOINTS),
     known("h_prod/itself_then_h_cede", PROD_IS_LOST),
     known("h_prod/twice_is_once", PROD_IS_LOST),
+    known("h_prod/the_second/running_then_h_cede", PROD_OF_RUNNING),
+    known("h_prod/the_last/running_then_h_cede", PROD_OF_RUNNING),
     known(
         "h_prod/stopped_processor",
         "H_PROD sets a processor going that is in the RTAS stopped state",

@@ -13,6 +13,9 @@ use crate::guest_run::{Ended, Hypervisor, Interrupt, Interrupted, LOOK, NoHyperv
 /// The first line of every guest.
 const ANNOUNCEMENT: &str = "guest program conformance";
 
+/// How the line begins that a guest says before it ends because it cannot make a case undone.
+const GIVEN_UP: &str = "GIVEN UP: ";
+
 /// How long a guest may take to begin: some have firmware before them.
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(600);
 
@@ -77,7 +80,8 @@ impl Runner {
             memory_mib: MEMORY_MIB,
         };
         let mut running = self.hypervisor.start(&task)?;
-        let mut has_begun = false;
+        let first = done;
+        let (mut has_begun, mut has_given_up) = (false, false);
         // Since the last thing that it said of a case: a guest may talk for ever of something else.
         let mut since = Instant::now();
         while done < names.len() {
@@ -98,6 +102,7 @@ impl Runner {
                         has_begun = true;
                         since = Instant::now();
                     }
+                    has_given_up |= line.starts_with(GIVEN_UP);
                     let Some((name, outcome)) = Outcome::of_line(&line) else {
                         continue;
                     };
@@ -109,6 +114,8 @@ impl Runner {
                     }
                     format!("the guest went on with {name}")
                 }
+                // It has said what came of its last case.
+                Said::Ended(_) if has_given_up && done > first => return Ok(done),
                 Said::Ended(ended) => how(&ended),
                 Said::Nothing if since.elapsed() < patience => continue,
                 Said::Nothing => format!("no case came for {} seconds", patience.as_secs()),
@@ -224,6 +231,23 @@ mod tests {
                 Outcome::Pass
             ]
         );
+    }
+
+    #[test]
+    fn a_guest_that_gives_up_has_said_what_came_of_its_last_case() {
+        let fake = Fake::new(&format!(
+            "{HELLO}; case $from in 0) echo CASE a: fail: it hangs; echo GIVEN UP: it does not stop;; 1) echo CASE b: pass;; esac"
+        ));
+        let outcomes = fake.outcomes(&["a", "b"]).unwrap();
+        assert_eq!(outcomes, [fails("it hangs"), Outcome::Pass]);
+    }
+
+    #[test]
+    fn a_guest_that_gives_up_before_its_first_case_costs_that_case() {
+        let fake = Fake::new(&format!("{HELLO}; echo GIVEN UP: it does not stop"));
+        let outcomes = fake.outcomes(&["a"]).unwrap();
+        let why = "the guest did not come back: the hypervisor ended (exit status: 0)";
+        assert_eq!(outcomes, [fails(why)]);
     }
 
     #[test]

@@ -155,6 +155,6 @@ pub(super) fn random<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
     if machine.random.fill(&mut bytes).is_err() {
         return Status::Hardware;
     }
-    cpu.set_gpr(4, u64::from_ne_bytes(bytes));
+    cpu.set_gpr(4, u64::from_le_bytes(bytes));
     Status::Success
 }

@@ -19,11 +19,15 @@ const OPERATIONS: u32 = 4000;
 /// How long a round may take on the host, before it is made shorter.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Runs at most: a number, and no time, so that the same comes out each time.
+/// Runs at most: a number, so that the same comes out each time.
 const MOST_RUNS: u32 = 200;
 
-/// A round that takes longer is not made shorter, and no round is run once more after so long: one that hangs would be tried again and again.
+/// A round that takes longer is not made shorter, nor is one any more after so long: a run that hangs takes all of it. On a host that is not ten times
+/// slower than others [`MOST_RUNS`] comes first.
 const MOST_TIME: Duration = Duration::from_secs(600);
+
+/// Operations that are said, of a program that stays longer.
+const MOST_SAID: usize = 64;
 
 /// Operations of each processor for each one of the first processor's: others may be ahead of it, and do nothing when they are further.
 const AHEAD: u32 = 2;
@@ -98,7 +102,7 @@ enum Tried {
     Found(Failure),
     /// It was not.
     Lost,
-    /// There is no time for another try.
+    /// There is no other try: enough were made, it takes too long, a guest could not be run, or somebody wants the end.
     NoMore,
 }
 
@@ -142,7 +146,8 @@ fn kind(what: &str) -> &str {
     what.split_once(" expected ").map_or(what, |(what, _)| what)
 }
 
-/// The program, a line for each operation and one for each of its last hypercalls.
+/// The program, a line for each operation and one for each of its last hypercalls; then the other last hypercalls: the guest's own at the end of a
+/// stream, and when all meet for a resize.
 fn lines(short: &Short, round: &Round, runs: u32) -> Vec<String> {
     let count = short.operations.len();
     let mut lines = vec![format!(
@@ -150,16 +155,21 @@ fn lines(short: &Short, round: &Round, runs: u32) -> Vec<String> {
         if count == 1 { "" } else { "s" },
         short.failure.what
     )];
-    for operation in &short.operations {
+    let mut others: Vec<&String> = short.failure.last_calls.iter().collect();
+    let unsaid = count.saturating_sub(MOST_SAID);
+    if unsaid > 0 {
+        lines.push(format!("  the first {unsaid} operations are not told here"));
+    }
+    for operation in &short.operations[unsaid..] {
         lines.push(format!("  {operation}: {}", operation.describe(round)));
         let of_it = format!("{operation}: ");
-        let calls = short.failure.last_calls.iter();
-        lines.extend(
-            calls
-                .filter_map(|call| call.strip_prefix(&of_it))
-                .map(|call| format!("    {call}")),
-        );
+        others.retain(|call| {
+            let own = call.strip_prefix(&of_it);
+            lines.extend(own.map(|call| format!("    {call}")));
+            own.is_none()
+        });
     }
+    lines.extend(others.iter().map(|call| format!("  besides: {call}")));
     lines
 }
 
@@ -225,12 +235,28 @@ mod tests {
             failure: failure(),
         };
         let lines = lines(&short, &Round::of_seed(1, 1), 9);
-        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines.len(), 4, "{lines:?}");
         assert!(
             lines[0].starts_with("shrunk in 9 runs to 1 operation, FOUND by processor 0"),
             "{lines:?}"
         );
         assert!(lines[1].starts_with("  processor 0 in operation 7: "), "{lines:?}");
         assert_eq!(lines[2], "    H_REMOVE 0x1 = 0");
+        assert_eq!(lines[3], "  besides: processor 1 in operation 7: H_READ 0x1 = 0");
+    }
+
+    #[test]
+    fn of_a_program_that_stays_long_the_end_is_said() {
+        let short = Short {
+            operations: (1..=1000).map(operation).collect(),
+            failure: Failure {
+                last_calls: Vec::new(),
+                ..failure()
+            },
+        };
+        let lines = lines(&short, &Round::of_seed(1, 1), 9);
+        assert_eq!(lines.len(), 2 + MOST_SAID);
+        assert!(lines[1].contains("first 936 operations"), "{lines:?}");
+        assert!(lines.last().unwrap().contains("operation 1000: "), "{lines:?}");
     }
 }

@@ -1,7 +1,8 @@
 //! Calls of the interrupt controller: what a processor sends itself, with external interrupts disabled.
 
-use super::{Case, Cases, cell, of_two_processors, second_processor};
-use crate::programs::hypercalls::words::{H_CPPR, H_EOI, H_IPI, H_IPOLL, H_XIRR, PARAMETER, SUCCESS};
+use super::{Case, Cases, Operand, cell, of_two_processors, second_processor};
+use crate::conformance::case::Who;
+use crate::programs::hypercalls::words::{H_CEDE, H_CPPR, H_EOI, H_IPI, H_IPOLL, H_XIRR, PARAMETER, SUCCESS};
 
 const CPPR: &str = "LoPAR, Logical Partitioning Option, 5.4.7.2 H_CPPR";
 const IPI: &str = "LoPAR, Logical Partitioning Option, 5.4.7.3 H_IPI";
@@ -114,6 +115,7 @@ pub(super) fn add(cases: &mut Cases) {
                 .bits(5, 0xff, priority);
         }
     });
+    between(cases);
     for (name, server) in [("nobody", 0x1234), ("all_ones", u64::MAX)] {
         cases.add(Case::new(format!("h_ipi/{name}"), IPI), |case| {
             case.answers("H_IPI", H_IPI, [server, 5], PARAMETER);
@@ -122,4 +124,107 @@ pub(super) fn add(cases: &mut Cases) {
             case.answers("H_IPOLL", H_IPOLL, [server], PARAMETER);
         });
     }
+}
+
+/// `H_IPI` of the second processor.
+fn ipi_of_second(case: &mut Case, priority: u64) {
+    let arguments: [Operand; 2] = [second_processor(), priority.into()];
+    case.hcall("H_IPI of another", H_IPI, arguments).status(SUCCESS);
+}
+
+/// A case in which the second processor has nothing pending and nothing accepted at first, and in the end.
+fn add_case_of_two(cases: &mut Cases, name: &str, section: &'static str, steps: impl FnOnce(&mut Case)) {
+    cases.add(of_two_processors(name, section), |case| {
+        ipi_of_second(case, 0xff);
+        second(case, |case| cppr(case, 0xff));
+        steps(case);
+        ipi_of_second(case, 0xff);
+        second(case, |case| cppr(case, 0));
+    });
+}
+
+fn second(case: &mut Case, steps: impl FnOnce(&mut Case)) {
+    case.by(Who::Another(1), steps);
+}
+
+/// What one processor sends another.
+fn between(cases: &mut Cases) {
+    let pending = 0xff00_0000 | BETWEEN_PROCESSORS;
+    for priority in [0, 5, 0xfe] {
+        let name = format!("h_ipi/another/priority_{priority}/is_accepted_there");
+        add_case_of_two(cases, &name, XIRR, |case| {
+            ipi_of_second(case, priority);
+            case.hcall("H_IPOLL of another", H_IPOLL, [second_processor()])
+                .status(SUCCESS)
+                .bits(4, 0xffff_ffff, pending)
+                .bits(5, 0xff, priority);
+            // It is not this processor's.
+            xirr_of_nothing(case);
+            second(case, |case| {
+                xirr(case, pending);
+                xirr(case, priority << 24);
+            });
+            ipi_of_second(case, 0xff);
+            second(case, |case| {
+                case.answers("H_EOI", H_EOI, [pending], SUCCESS);
+                xirr(case, 0xff00_0000);
+            });
+        });
+        let name = format!("h_ipi/another/priority_{priority}/waits_for_h_cppr");
+        add_case_of_two(cases, &name, CPPR, |case| {
+            second(case, |case| cppr(case, priority));
+            ipi_of_second(case, priority);
+            second(case, |case| {
+                case.hcall("H_IPOLL", H_IPOLL, [second_processor()])
+                    .status(SUCCESS)
+                    .bits(4, 0xffff_ffff, priority << 24);
+                cppr(case, priority + 1);
+                xirr(case, ((priority + 1) << 24) | BETWEEN_PROCESSORS);
+            });
+            ipi_of_second(case, 0xff);
+            second(case, |case| case.answers("H_EOI", H_EOI, [pending], SUCCESS));
+        });
+        let name = format!("h_ipi/another/priority_{priority}/interrupts_its_sleep");
+        add_case_of_two(cases, &name, IPI, |case| {
+            let arguments: [Operand; 5] = [1.into(), H_IPI.into(), priority.into(), 0.into(), H_CEDE.into()];
+            case.call("H_IPI", "wake", arguments)
+                .is(3, 1)
+                .is(4, 0x500)
+                .is(6, SUCCESS);
+            second(case, |case| xirr(case, pending));
+            ipi_of_second(case, 0xff);
+            second(case, |case| case.answers("H_EOI", H_EOI, [pending], SUCCESS));
+        });
+    }
+    add_case_of_two(cases, "h_ipi/another/both_ways", IPI, |case| {
+        ipi(case, 0xff);
+        cppr(case, 0xff);
+        second(case, |case| {
+            ipi(case, 5);
+        });
+        xirr(case, pending);
+        ipi_of_second(case, 6);
+        second(case, |case| xirr(case, pending));
+        ipi(case, 0xff);
+        ipi_of_second(case, 0xff);
+        case.answers("H_EOI", H_EOI, [pending], SUCCESS);
+        second(case, |case| case.answers("H_EOI", H_EOI, [pending], SUCCESS));
+        xirr(case, 0xff00_0000);
+        cppr(case, 0);
+    });
+    add_case_of_two(cases, "h_cppr/of_each_processor", CPPR, |case| {
+        ipi(case, 0xff);
+        cppr(case, 3);
+        second(case, |case| cppr(case, 7));
+        xirr(case, 0x0300_0000);
+        second(case, |case| xirr(case, 0x0700_0000));
+        cppr(case, 0);
+    });
+}
+
+/// Nothing is pending at the first processor, whatever its priority.
+fn xirr_of_nothing(case: &mut Case) {
+    case.hcall("H_XIRR", H_XIRR, [0_u64; 0])
+        .status(SUCCESS)
+        .bits(4, 0xff_ffff, 0);
 }

@@ -1,6 +1,8 @@
 //! `H_RESIZE_HPT_PREPARE` and `H_RESIZE_HPT_COMMIT`. The engine gives the table its first size again before each case.
 
+use super::others::{end_of_loads, others_load, touched_again};
 use super::{CODE, Case, Cases, HERE, Operand, Pages, THERE, cell};
+use crate::conformance::case::Who;
 use crate::programs::hypercalls::words::{
     BOLTED, CHANGED, CLOSED, FUNCTION, H_READ, H_RESIZE_HPT_COMMIT, H_RESIZE_HPT_PREPARE, PARAMETER, PTEG_FULL,
     REFERENCED, SECONDARY, SUCCESS, v,
@@ -104,6 +106,33 @@ pub(super) fn add(cases: &mut Cases, pages: Pages) {
             pages.enter_at(case, pages.second_slot(5), pages.v_of(5) | SECONDARY, pages.r(CODE));
             pages.store(case, 5, 0x4444).succeeds();
             pages.expect_word(case, CODE, 0x4444);
+        });
+    }
+}
+
+/// What others see: they may use the table while another is prepared, and must not while it is committed.
+pub(super) fn add_several(cases: &mut Cases, pages: Pages) {
+    for (direction, and_back) in [("halved", false), ("halved_and_doubled", true)] {
+        let name = format!("others/h_resize_hpt/{direction}");
+        cases.add(needs_the_calls(pages.case(name, COMMIT)), |case| {
+            pages.put(case, HERE, 0x1111);
+            pages.put(case, THERE, 0x2222);
+            case.by(Who::Others, |case| pages.set_segment(case));
+            case.enters(pages.slot(3), pages.v_of(3) | BOLTED, pages.r(HERE));
+            others_load(case, pages, 3, 0x1111);
+            prepare(case, half(), SUCCESS);
+            touched_again(case);
+            end_of_loads(case);
+            commit(case, half(), SUCCESS);
+            if and_back {
+                prepare(case, first(), SUCCESS);
+                commit(case, first(), SUCCESS);
+            }
+            case.by(Who::Others, |case| pages.load(case, 3).gives(0x1111));
+            case.answers("H_REMOVE", 0x04, [0, pages.slot(3), 0], SUCCESS);
+            case.by(Who::Others, |case| pages.load(case, 3).faults(0x4000_0000));
+            pages.map(case, 4, pages.r(THERE));
+            case.by(Who::Others, |case| pages.load(case, 4).gives(0x2222));
         });
     }
 }

@@ -1,8 +1,10 @@
 //! RTAS calls about processors.
 
 use super::{Case, Cases, cell, of_two_processors, second_processor};
+use crate::conformance::case::Who;
 
 const QUERY: &str = "LoPAR, RTAS, 8.3 query-cpu-stopped-state";
+const STOP: &str = "LoPAR, RTAS, 8.1 stop-self";
 const START: &str = "LoPAR, RTAS, 8.2 start-cpu";
 
 /// Statuses.
@@ -31,6 +33,52 @@ pub(super) fn add(cases: &mut Cases) {
             .is(4, STOPPED);
         },
     );
+    let state = |case: &mut Case, expected: u64| {
+        case.call(
+            "query-cpu-stopped-state",
+            "query_cpu_stopped_state",
+            [second_processor()],
+        )
+        .status(SUCCESS)
+        .is(4, expected);
+    };
+    cases.add(
+        of_two_processors("rtas/query_cpu_stopped_state/running", QUERY),
+        |case| {
+            case.by(Who::Another(1), |case| {
+                case.call("its index", "index_of_processor", [0; 0]).is(3, 1);
+            });
+            state(case, RUNNING);
+        },
+    );
+    cases.add(
+        of_two_processors("rtas/query_cpu_stopped_state/by_another", QUERY),
+        |case| {
+            case.by(Who::Another(1), |case| {
+                case.call("query-cpu-stopped-state", "query_cpu_stopped_state", [cell("servers")])
+                    .status(SUCCESS)
+                    .is(4, RUNNING);
+            });
+        },
+    );
+    cases.add(of_two_processors("rtas/start_cpu/all", START), |case| {
+        case.by(Who::Others, |case| {
+            // With SF and ME and nothing else: EE, PR, IR and DR are clear.
+            case.call("MSR", "read_msr", [0; 0])
+                .bits(3, 1 << 63 | 0xd030, 1 << 63 | 0x1000);
+        });
+    });
+    cases.add(of_two_processors("rtas/stop_self/is_seen", STOP), |case| {
+        for _ in 0..3 {
+            case.by(Who::Others, |case| {
+                case.call("its server number", "same", [0x1234]).is(3, 0x1234);
+            });
+            state(case, RUNNING);
+            // This waits for query-cpu-stopped-state to say that they are stopped.
+            case.call("stop-self of all", "stop_others", [0; 0]);
+            state(case, STOPPED);
+        }
+    });
     cases.add(Case::new("rtas/start_cpu/nobody", START), |case| {
         case.call("start-cpu", "start_cpu", [0x1234]).status(PARAMETER);
     });

@@ -131,9 +131,10 @@ enum Before {
 }
 
 /// Ways in which an entry goes.
-const REMOVALS: [&str; 4] = ["h_remove", "h_remove_avpn", "h_bulk_remove", "h_block_remove"];
+pub(super) const REMOVALS: [&str; 4] = ["h_remove", "h_remove_avpn", "h_bulk_remove", "h_block_remove"];
 
-fn remove(case: &mut Case, pages: Pages, how: &str, n: u64) {
+/// Removes the entry of page `n`.
+pub(super) fn remove(case: &mut Case, pages: Pages, how: &str, n: u64) {
     let at = pages.slot(n);
     let avpn = pages.v_of(n) & !0x7f;
     match how {
@@ -258,9 +259,7 @@ fn recording(cases: &mut Cases, pages: Pages) {
             .bits(5, REFERENCED, REFERENCED);
     });
     let mut exact = case("load_leaves_c");
-    exact
-        .call("loads may set C on this machine", "read_exact", [0_u64; 0])
-        .skip_if(3, 0);
+    exact.is_exact_or_skipped("loads may set C on this machine");
     cases.add(exact, |case| {
         start(case);
         pages.load(case, 2).gives(0x1111);

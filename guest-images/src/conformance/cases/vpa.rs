@@ -1,6 +1,7 @@
 //! `H_REGISTER_VPA`: areas of a processor.
 
-use super::{Case, Cases, HERE, Operand, cell};
+use super::{Case, Cases, HERE, Operand, cell, of_two_processors, second_processor};
+use crate::conformance::case::Who;
 use crate::programs::hypercalls::words::{H_REGISTER_VPA, PARAMETER, RESOURCE, SUCCESS};
 
 const SECTION: &str = "LoPAR, Shared Processor LPAR Option, 11.3.2 H_REGISTER_VPA";
@@ -108,6 +109,89 @@ pub(super) fn add(cases: &mut Cases) {
         cases.add(new_case(&format!("function/{name}")), |case| {
             vpa_size(case, at, 640);
             call(case, function, at, PARAMETER);
+        });
+    }
+    of_others(cases);
+}
+
+fn call_of_second(case: &mut Case, function: u64, at: u64, status: u64) {
+    let arguments: [Operand; 3] = [function.into(), second_processor(), at.into()];
+    case.answers("H_REGISTER_VPA of another", H_REGISTER_VPA, arguments, status);
+}
+
+/// Areas of another processor, which runs. The case begins with none registered, and ends so.
+fn of_others(cases: &mut Cases) {
+    let (at, other) = (HERE, HERE + 0x1000);
+    let mut add = |name: &str, steps: &dyn Fn(&mut Case)| {
+        cases.add(of_two_processors(format!("h_register_vpa/{name}"), SECTION), |case| {
+            case.by(Who::Another(1), |case| {
+                case.call("making an order", "same", [1]).is(3, 1);
+            });
+            for function in [NO_SLB_SHADOW, NO_TRACE_LOG, NO_VPA] {
+                call(case, function, 0, SUCCESS);
+                call_of_second(case, function, 0, SUCCESS);
+            }
+            steps(case);
+            for function in [NO_SLB_SHADOW, NO_TRACE_LOG, NO_VPA] {
+                call(case, function, 0, SUCCESS);
+                call_of_second(case, function, 0, SUCCESS);
+            }
+        });
+    };
+    add("vpa/of_another", &|case| {
+        vpa_size(case, at, 640);
+        call_of_second(case, VPA, at, SUCCESS);
+    });
+    add("vpa/by_itself_and_back_by_another", &|case| {
+        vpa_size(case, at, 640);
+        case.by(Who::Another(1), |case| call_of_second(case, VPA, at, SUCCESS));
+        call_of_second(case, NO_VPA, 0, SUCCESS);
+    });
+    add("vpa/one_area_of_two", &|case| {
+        vpa_size(case, at, 640);
+        call(case, VPA, at, SUCCESS);
+        vpa_size(case, at, 640);
+        call_of_second(case, VPA, at, SUCCESS);
+    });
+    add("vpa/of_another_too_small", &|case| {
+        vpa_size(case, at, 639);
+        call_of_second(case, VPA, at, PARAMETER);
+    });
+    add("vpa/is_not_written_when_it_is_gone", &|case| {
+        vpa_size(case, at, 640);
+        call_of_second(case, VPA, at, SUCCESS);
+        call_of_second(case, NO_VPA, 0, SUCCESS);
+        case.call("filling memory", "fill_page", [at, 0x5555]);
+        case.by(Who::Another(1), |case| {
+            case.call("H_CEDE", "cede_for", [0x1000]).status(SUCCESS);
+        });
+        case.call("doublewords that have changed", "count_different", [at, 0x5555, 0x1000])
+            .is(3, 0);
+    });
+    for (name, function, taken_back, bytes) in [
+        ("trace_log", TRACE_LOG, NO_TRACE_LOG, 48),
+        ("slb_shadow", SLB_SHADOW, NO_SLB_SHADOW, 16),
+    ] {
+        add(&format!("{name}/of_another_needs_its_vpa"), &|case| {
+            vpa_size(case, at, 640);
+            call(case, VPA, at, SUCCESS);
+            size(case, other, bytes);
+            call_of_second(case, function, other, RESOURCE);
+        });
+        add(&format!("{name}/of_another_keeps_its_vpa"), &|case| {
+            for (at, call) in [
+                (at, call as fn(&mut Case, u64, u64, u64)),
+                (at + 0x2000, call_of_second),
+            ] {
+                vpa_size(case, at, 640);
+                call(case, VPA, at, SUCCESS);
+            }
+            size(case, other, bytes);
+            call_of_second(case, function, other, SUCCESS);
+            call_of_second(case, NO_VPA, 0, RESOURCE);
+            call(case, NO_VPA, 0, SUCCESS);
+            call_of_second(case, taken_back, 0, SUCCESS);
+            call_of_second(case, NO_VPA, 0, SUCCESS);
         });
     }
 }

@@ -1,18 +1,17 @@
 # Calls of firmware: RTAS through its hypercall, 0xf000, which works before RTAS has been instantiated.
 
 # Calls the token r3 with r4 inputs, r5 outputs, and the inputs r6, r7 and r8. Returns the first two outputs, as signed
-# numbers, in r3 and r4. Only one processor may call at a time.
+# numbers, in r3 and r4. The buffer is on the stack: what the host writes into a page that has code, all processors have to hear of.
 rtas:
     mflr    r0
     std     r0,16(r1)
     std     r31,-8(r1)
     std     r30,-16(r1)
-    stdu    r1,-80(r1)
+    stdu    r1,-160(r1)
     std     r3,32(r1)
     std     r8,40(r1)
     mr      r9,r4
-    lis     r31,rtas_buffer@ha
-    addi    r31,r31,rtas_buffer@l
+    addi    r31,r1,64
     mr      r3,r31
     ld      r4,32(r1)
     bl      store_be32
@@ -46,7 +45,7 @@ rtas:
     bl      load_be32
     extsw   r4,r3
     mr      r3,r9
-    addi    r1,r1,80
+    addi    r1,r1,160
     ld      r31,-8(r1)
     ld      r30,-16(r1)
     ld      r0,16(r1)
@@ -64,7 +63,3 @@ power_off:
     li      r7,-1
     bl      rtas
     b       .
-
-    .balign 8
-rtas_buffer:
-    .space  64
