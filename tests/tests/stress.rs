@@ -124,7 +124,9 @@ fn processors_that_take_turns_find_nothing_where_nothing_is_wrong_and_do_the_sam
             assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
             let text = fs::read_to_string(&file).expect("it has been written");
             let round: Value = serde_json::from_str(&text).expect("it is one line");
-            // Its seconds are of a clock that counts instructions.
+            // Its seconds are of a clock that counts instructions, and no rates are made of them.
+            assert_eq!(round["turns"], true, "{round}");
+            assert!(ended.output.contains("processors took turns"), "{}", ended.output);
             round["work"].clone()
         };
         let first = round();
@@ -197,7 +199,7 @@ fn a_round_is_a_line_of_json() {
     assert_eq!(seeds, [Some(6), Some(9)]);
     for round in &rounds {
         assert_eq!((&round["version"], &round["passed"]), (&1.into(), &true.into()));
-        assert!(round["finding"].is_null(), "{round}");
+        assert!(round["finding"].is_null() && round["turns"] == false, "{round}");
         let processors = Round::of_seed(round["seed"].as_u64().unwrap_or_default(), 2).processors;
         assert_eq!(round["processors"], processors);
         for count in ["operations", "accesses", "judged", "faults"] {
@@ -354,6 +356,44 @@ fn what_is_counted_comes_as_lines_while_a_guest_runs() {
     };
     let groups = last["table"]["entries"].as_u64().map(|entries| entries / 8);
     assert_eq!(sum(&last["table"]["groups_by_valid_entries"]), groups, "{last}");
+}
+
+/// Of a device that takes nothing, as a disk does that is full.
+#[test]
+fn files_that_take_nothing_cost_neither_a_finding_nor_what_was_done() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let page = directory.path().join("rounds.html");
+    let page = page.to_str().expect("it is text");
+    let common = ["--vcpus", "1", "--seed", "1", "--seconds", "1", "--accel", "emulated"];
+    let run = |flags: &[&str]| stress(&[&common[..], flags].concat());
+
+    let ended = run(&["--plant", "lost-r", "--json", "/dev/full"]);
+    assert_eq!(ended.status, Some(1), "{}\n{}", ended.output, ended.errors);
+    assert!(
+        ended.output.contains(": FOUND ") && ended.output.contains("again: "),
+        "{}",
+        ended.output
+    );
+    assert!(ended.errors.contains("pteg: writing /dev/full: "), "{}", ended.errors);
+
+    let ended = run(&["--json", "/dev/full", "--report", page]);
+    assert_eq!(ended.status, Some(1), "{}\n{}", ended.output, ended.errors);
+    assert!(ended.output.contains("\n1 round, nothing found\n"), "{}", ended.output);
+    assert!(ended.errors.contains("pteg: writing /dev/full: "), "{}", ended.errors);
+    let html = fs::read_to_string(page).expect("it has been written");
+    assert!(
+        html.contains("1 round, ended by an error: writing /dev/full: "),
+        "{html}"
+    );
+
+    let ended = run(&["--report", "/dev/full"]);
+    assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
+    assert_eq!(
+        ended.errors.matches("pteg: writing /dev/full: ").count(),
+        1,
+        "{}",
+        ended.errors
+    );
 }
 
 #[test]

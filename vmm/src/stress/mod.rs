@@ -55,12 +55,21 @@ enum Error {
     /// The system does not tell of a child.
     #[error("waiting for a guest")]
     Wait(#[source] io::Error),
-    /// The file that was asked for.
+    /// The file that was asked for cannot be made.
     #[error("--json {}", path.display())]
     Json {
         /// Its path.
         path: PathBuf,
         /// What is wrong with it.
+        #[source]
+        source: io::Error,
+    },
+    /// It does not take a round.
+    #[error("writing {}", path.display())]
+    Write {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
         #[source]
         source: io::Error,
     },
@@ -99,7 +108,8 @@ impl Error {
             Self::Json { .. } | Self::From { .. } | Self::TurnsOnKvm | Self::Refused(_) => true,
             Self::Report(error) => error.flag().is_some(),
             Self::Interrupted(signal) => return ExitCode::from(signal.status()),
-            Self::NoHypervisor(_) | Self::Guest(_) | Self::Folder(_) | Self::Wait(_) | Self::Signals(_) => false,
+            Self::NoHypervisor(_) | Self::Guest(_) | Self::Folder(_) | Self::Wait(_) => false,
+            Self::Write { .. } | Self::Signals(_) => false,
         };
         ExitCode::from(if is_use { 2 } else { 1 })
     }
@@ -115,10 +125,15 @@ pub(crate) fn run(args: &StressArgs) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            say(&format!("pteg: {}", crate::run::said(&error)));
+            complain(&error);
             error.exit_code()
         }
     }
+}
+
+/// Says what is wrong.
+fn complain(error: &(dyn std::error::Error + 'static)) {
+    say(&format!("pteg: {}", crate::run::said(error)));
 }
 
 /// Where rounds are told of, beside what is said of each.
@@ -126,6 +141,8 @@ struct Tellers {
     summary: Summary,
     records: Option<Records>,
     report: Option<Report>,
+    /// That the page could not be written has been said.
+    has_complained: bool,
 }
 
 impl Tellers {
@@ -144,29 +161,43 @@ impl Tellers {
             summary: Summary::default(),
             report: args.report.as_ref().map(report).transpose()?,
             records: args.json.as_deref().map(Records::create).transpose()?,
+            has_complained: false,
         })
     }
 
-    /// Takes in a round, and has the files have it.
+    /// Takes in a round, and has the files have it. A page that cannot be written costs no round: the next one is about all of them.
+    ///
+    /// # Errors
+    /// The file of JSON does not take it.
     fn add(&mut self, record: &Record) -> Result<(), Error> {
         self.summary.add(record);
-        if let Some(records) = &mut self.records {
-            records.add(record)?;
-        }
         if let Some(report) = &mut self.report {
             report.add(record);
-            report.write()?;
+            let written = report.write();
+            self.has(written);
         }
-        Ok(())
+        match &mut self.records {
+            Some(records) => records.add(record),
+            None => Ok(()),
+        }
     }
 
-    /// There are no more, for this reason.
-    fn end(mut self, why: &str) -> Result<(), Error> {
-        tell(&self.summary.to_string());
+    /// There are no more rounds, for this reason.
+    fn end(&mut self, why: &str) {
         if let Some(report) = &mut self.report {
-            report.end(why)?;
+            let written = report.end(why);
+            self.has(written);
         }
-        Ok(())
+    }
+
+    /// Complains, once, if the page was not `written`.
+    fn has(&mut self, written: Result<(), ReportError>) {
+        if let Err(error) = written
+            && !self.has_complained
+        {
+            self.has_complained = true;
+            complain(&error);
+        }
     }
 }
 
@@ -179,6 +210,26 @@ fn try_rounds(args: &StressArgs) -> Result<ExitCode, Error> {
     let runner = Runner::new(args, interrupt)?;
     let first = args.seed.unwrap_or_else(seed_of_now);
     tell(&format!("stress: seeds from {first} on; --seed {first} does it again"));
+    match rounds(args, first, &runner, &mut tellers) {
+        Ok(true) => {
+            tellers.end("ended by the finding");
+            Ok(ExitCode::FAILURE)
+        }
+        Ok(false) => {
+            tell(&tellers.summary.to_string());
+            tellers.end("all that were asked for");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if tellers.summary.rounds == 0 && !matches!(error, Error::Interrupted(_)) => {
+            tellers.end("ended by an error");
+            Err(error)
+        }
+        Err(error) => Ok(cut_off(&error, tellers)),
+    }
+}
+
+/// Runs the rounds from the seed `first` on; tells whether it was a finding that ended them.
+fn rounds(args: &StressArgs, first: u64, runner: &Runner, tellers: &mut Tellers) -> Result<bool, Error> {
     let mut ticker = Ticker::new(args.seconds);
     let most = args.rounds.unwrap_or(u64::MAX);
     let mut left_ms = args.seconds.saturating_mul(1000);
@@ -193,16 +244,12 @@ fn try_rounds(args: &StressArgs) -> Result<ExitCode, Error> {
             let milliseconds = left_ms.min(ROUND_MS);
             (runner.run(&round, milliseconds, &mut ticker), milliseconds)
         } else {
-            let done = shrink::run(&runner, &round, &mut ticker);
+            let done = shrink::run(runner, &round, &mut ticker);
             (done, begun.elapsed().as_millis() as u64)
         };
         left_ms = left_ms.saturating_sub(milliseconds);
         ticker.end(milliseconds);
-        let done = match done {
-            Err(Error::Interrupted(signal)) => return stopped(signal, tellers),
-            done => done?,
-        };
-        let record = Record::new(&round, done, command_of(&round, args));
+        let record = Record::new(&round, done?, args.threads.is_some(), command_of(&round, args));
         match (&record.finding, &record.work) {
             (Some(failure), _) => tell_of(&round, failure, &record.again),
             (None, work) => tell(&format!(
@@ -211,23 +258,33 @@ fn try_rounds(args: &StressArgs) -> Result<ExitCode, Error> {
             )),
         }
         // After it was said: a full disk must not cost a finding.
-        tellers.add(&record)?;
+        let added = tellers.add(&record);
         if record.finding.is_some() {
-            if let Some(report) = &mut tellers.report {
-                report.end("ended by the finding")?;
+            if let Err(error) = added {
+                complain(&error);
             }
-            return Ok(ExitCode::FAILURE);
+            return Ok(true);
         }
+        added?;
     }
-    tellers.end("all that were asked for")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(false)
 }
 
-/// The rounds that have ended are told of; the one that was running when `signal` came is not.
-fn stopped(signal: Interrupted, tellers: Tellers) -> Result<ExitCode, Error> {
-    say(&format!("pteg: {signal}"));
-    tellers.end(&signal.to_string())?;
-    Ok(ExitCode::from(signal.status()))
+/// The rounds that have ended are told of; the one that was running when `error` came, if any, is not. What was right for the first of them is no wrong
+/// use for the next.
+fn cut_off(error: &Error, mut tellers: Tellers) -> ExitCode {
+    complain(error);
+    tell(&tellers.summary.to_string());
+    match error {
+        Error::Interrupted(signal) => {
+            tellers.end(&signal.to_string());
+            ExitCode::from(signal.status())
+        }
+        error => {
+            tellers.end(&format!("ended by an error: {}", crate::run::said(error)));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Tells of rounds that other runs have recorded.
@@ -249,7 +306,10 @@ fn retell(args: &StressArgs) -> Result<ExitCode, Error> {
         })?;
     }
     let found = tellers.summary.found;
-    tellers.end("as other runs have recorded them")?;
+    tell(&tellers.summary.to_string());
+    if let Some(report) = &mut tellers.report {
+        report.end("as other runs have recorded them")?;
+    }
     Ok(if found == 0 {
         ExitCode::SUCCESS
     } else {

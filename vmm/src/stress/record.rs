@@ -36,6 +36,9 @@ pub(super) struct Record {
     crowd: u32,
     table_order: u32,
     resizes: bool,
+    /// Whether processors took turns: the seconds of `work` are then of a clock that counts instructions.
+    #[serde(default)]
+    pub(super) turns: bool,
     passed: bool,
     /// Of a round that has found nothing.
     pub(super) work: Option<Work>,
@@ -85,7 +88,7 @@ pub(super) enum NoRecord {
 }
 
 impl Record {
-    pub(super) fn new(round: &Round, done: Done, again: String) -> Self {
+    pub(super) fn new(round: &Round, done: Done, turns: bool, again: String) -> Self {
         let (figures, finding) = match done.outcome {
             Outcome::Passed(figures) => (Some(figures), None),
             Outcome::Failed(failure) => (None, Some(failure)),
@@ -103,6 +106,7 @@ impl Record {
             crowd: round.crowd,
             table_order: round.table_order,
             resizes: round.resizes,
+            turns,
             passed: finding.is_none(),
             work,
             hypercalls,
@@ -184,7 +188,7 @@ impl Records {
     /// Adds what came of a round.
     pub(super) fn add(&mut self, record: &Record) -> Result<(), Error> {
         let line = serde_json::to_string(record).expect("it has only what JSON has") + "\n";
-        self.file.write_all(line.as_bytes()).map_err(|source| Error::Json {
+        self.file.write_all(line.as_bytes()).map_err(|source| Error::Write {
             path: self.path.clone(),
             source,
         })
@@ -237,6 +241,7 @@ pub(super) mod tests {
         Record::new(
             &Round::of_seed(seed, 4),
             Done { outcome, moments },
+            false,
             format!("pteg stress --seed {seed}"),
         )
     }

@@ -13,6 +13,8 @@ pub(super) struct Summary {
     pub(super) rounds: u64,
     /// Those of them that have found something.
     pub(super) found: u64,
+    /// Whether the processors of any took turns: nobody knows then how long they had.
+    pub(super) has_turns: bool,
     /// Of the others.
     pub(super) work: Work,
     pub(super) hypercalls: BTreeMap<String, Calls>,
@@ -23,6 +25,7 @@ impl Summary {
     pub(super) fn add(&mut self, record: &Record) {
         self.rounds += 1;
         self.found += u64::from(record.finding.is_some());
+        self.has_turns |= record.turns;
         if let Some(work) = &record.work {
             self.work.add(work);
         }
@@ -55,11 +58,18 @@ impl fmt::Display for Summary {
             "{operations} operations; {accesses} accesses, {:.1} % of them with a certain outcome, {faults} page faults",
             share(judged as f64, accesses as f64)
         )?;
-        writeln!(
-            f,
-            "{processor_seconds:.1} s of all processors, {:.1} % in hypercalls and the rest in accesses and checks",
-            share(in_hypercalls_seconds, processor_seconds)
-        )?;
+        if self.has_turns {
+            writeln!(
+                f,
+                "processors took turns, by a clock that counts instructions: no time of theirs is told"
+            )?;
+        } else {
+            writeln!(
+                f,
+                "{processor_seconds:.1} s of all processors, {:.1} % in hypercalls and the rest in accesses and checks",
+                share(in_hypercalls_seconds, processor_seconds)
+            )?;
+        }
         write!(
             f,
             "{:24} {:>12} {:>16} {:>12} {:>12}",
@@ -67,11 +77,15 @@ impl fmt::Display for Summary {
         )?;
         for (name, calls) in &self.hypercalls {
             let each = |whole: f64, by: f64| if by > 0.0 { whole / by } else { 0.0 };
+            let rate = if self.has_turns {
+                "-".to_owned()
+            } else {
+                format!("{:.0}", each(calls.count as f64, processor_seconds))
+            };
             write!(
                 f,
-                "\n{name:24} {:>12} {:>16.0} {:>12.2} {:>12.1}",
+                "\n{name:24} {:>12} {rate:>16} {:>12.2} {:>12.1}",
                 calls.count,
-                each(calls.count as f64, processor_seconds),
                 each(calls.seconds * 1e6, calls.count as f64),
                 calls.longest_seconds * 1e6
             )?;
@@ -100,6 +114,22 @@ mod tests {
         ] {
             assert!(said.contains(text), "{text} is not in\n{said}");
         }
+    }
+
+    #[test]
+    fn what_a_clock_of_instructions_says_is_no_time() {
+        let mut summary = Summary::default();
+        summary.add(&record(1, Ok(300)));
+        let mut turns = record(2, Ok(700));
+        turns.turns = true;
+        summary.add(&turns);
+        let said = summary.to_string();
+        let words: Vec<&str> = said.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(words, ["H_REMOVE", "1000", "-", "500.00", "2000.0"]);
+        assert!(
+            said.contains("took turns") && !said.contains("of all processors"),
+            "{said}"
+        );
     }
 
     #[test]

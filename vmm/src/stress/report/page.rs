@@ -125,25 +125,30 @@ fn tiles(campaign: &Campaign) -> Markup {
     let whole = campaign.timeline.whole();
     let of = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
     let made: u64 = campaign.summary.hypercalls.values().map(|calls| calls.count).sum();
-    let tiles = [
+    let mut tiles = vec![
         (short(work.operations as f64), "operations"),
         (
             percent(of(work.judged as f64, work.accesses as f64)),
             "of the accesses had an outcome that was certain beforehand",
         ),
         (
-            short(of(made as f64, work.processor_seconds)),
-            "hypercalls a second on one processor",
-        ),
-        (
-            percent(of(work.in_hypercalls_seconds, work.processor_seconds)),
-            "of the processors' time in hypercalls",
-        ),
-        (
             short(1000.0 * of(whole.kicked as f64, whole.changed as f64)),
             "processors made to leave the guest for 1000 entries removed or changed",
         ),
     ];
+    if !campaign.summary.has_turns {
+        let rates = [
+            (
+                short(of(made as f64, work.processor_seconds)),
+                "hypercalls a second on one processor",
+            ),
+            (
+                percent(of(work.in_hypercalls_seconds, work.processor_seconds)),
+                "of the processors' time in hypercalls",
+            ),
+        ];
+        tiles.splice(2..2, rates);
+    }
     html! {
         section.tiles {
             @for (figure, words) in &tiles { div { b { (figure) } (words) } }
@@ -164,6 +169,7 @@ fn calls(campaign: &Campaign) -> impl Iterator<Item = (&str, &Calls)> + Clone {
 }
 
 fn throughput(campaign: &Campaign) -> Markup {
+    let has_turns = campaign.summary.has_turns;
     let seconds = campaign.summary.work.processor_seconds.max(f64::MIN_POSITIVE);
     let most = calls(campaign).map(|(_, calls)| calls.count).max().unwrap_or(0).max(1);
     let table = html! {
@@ -183,16 +189,17 @@ fn throughput(campaign: &Campaign) -> Markup {
                 td.number { (quantile(0.5)) }
                 td.number { (quantile(0.99)) }
                 td.number { (duration(longest)) }
-                td.number { (short(calls.count as f64 / seconds)) }
+                td.number { @if has_turns { "–" } @else { (short(calls.count as f64 / seconds)) } }
                 td.bar { span style=(format!("width:{:.1}%", 100.0 * calls.count as f64 / most as f64)) {} }
             } } }
         } }
     };
-    section(
-        "Hypercalls a second on one processor",
-        "Divided by the time of all processors, accesses and checks included, in rounds that found nothing.",
-        &table,
-    )
+    let words = if has_turns {
+        "In rounds that found nothing. Processors took turns, by a clock that counts instructions, so there is no time of theirs to divide by."
+    } else {
+        "Divided by the time of all processors, accesses and checks included, in rounds that found nothing."
+    };
+    section("Hypercalls a second on one processor", words, &table)
 }
 
 /// How full groups were that were not empty: the empty ones would dwarf all others.

@@ -97,6 +97,17 @@ fn no_share_of_the_calls_takes_longer_than_the_longest() {
 }
 
 #[test]
+fn a_clock_of_instructions_makes_no_rates() {
+    let mut turns = record(7, Ok(300));
+    turns.turns = true;
+    let (_, text) = page(&[record(8, Ok(700)), turns]);
+    for rate in ["hypercalls a second on one processor", "of the processors' time", "250"] {
+        assert!(!text.contains(rate), "{rate:?} is in\n{text}");
+    }
+    assert!(text.contains("took turns") && text.contains("2.0 ms–"), "{text}");
+}
+
+#[test]
 fn findings_that_are_left_out_are_counted() {
     let records: Vec<_> = (0..73).map(|seed| record(seed, Err("it"))).collect();
     let (_, text) = page(&records);
