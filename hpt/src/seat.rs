@@ -142,6 +142,7 @@ impl Seat {
 
     /// The processor has left the guest: it walks no more, and uses nothing that it holds until it enters
     /// again.
+    #[inline]
     pub fn leave(&self) {
         let word = self.word.load(Ordering::Relaxed);
         debug_assert!(word & INSIDE != 0, "leaves twice");

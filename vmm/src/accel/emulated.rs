@@ -180,6 +180,7 @@ impl Processor for EmulatedProcessor {
         self.cpu.start(pc, r3, msr);
     }
 
+    #[inline]
     fn run(&mut self, mut answer_inside: impl FnMut(&mut Self) -> bool) -> Exit {
         let seat = self.shootdown.seat(self.server);
         let mut told = false;
