@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use guest_images::stress::Round;
 use power::insn::Endian;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de};
 
 use super::Error;
 use super::moments::Moment;
@@ -144,7 +144,24 @@ impl Record {
         if version != VERSION {
             return Err(NoRecord::Version { line, version });
         }
-        serde_json::from_str(text).map_err(form)
+        let record: Self = serde_json::from_str(text).map_err(form)?;
+        record.check().map_err(|what| form(de::Error::custom(what)))?;
+        Ok(record)
+    }
+
+    /// Whether it can be told of: the file may be anybody's.
+    fn check(&self) -> Result<(), &'static str> {
+        if self.crowd > 30 {
+            return Err("crowd is more than 30");
+        }
+        if !(10..=40).contains(&self.page_shift) {
+            return Err("page_shift is not from 10 to 40");
+        }
+        let mut calls = self.hypercalls.iter().flat_map(BTreeMap::values);
+        if calls.any(|calls| calls.took_log2_ns.len() > 64) {
+            return Err("took_log2_ns has more than 64 counts");
+        }
+        Ok(())
     }
 
     /// Tells `each` of each that the file at `path` has. One that was cut off in the midst of its last line, as its writer was killed, is read
@@ -270,10 +287,18 @@ pub(super) mod tests {
     #[test]
     fn a_line_of_another_form_is_named() {
         let line = serde_json::to_string(&record(7, Ok(1))).unwrap();
+        let replaced = |from, to: &str| line.replacen(from, to, 1) + "\n";
+        let counts = format!("\"took_log2_ns\":[{}", "1,".repeat(60));
         let newer = line.replace("\"version\":1", "\"version\":99");
         for (text, expected) in [
             (format!("{line}\n{newer}\n"), "line 2 is in version 99"),
             (format!("{line}\n\n{line}\n"), "line 2 is not a round"),
+            (replaced("\"crowd\":", "\"crowd\":9"), "line 1 is not a round"),
+            (
+                replaced("\"page_shift\":", "\"page_shift\":9,\"was\":"),
+                "line 1 is not a round",
+            ),
+            (replaced("\"took_log2_ns\":[", &counts), "line 1 is not a round"),
             (r#"{"version":1}"#.to_owned() + "\n", "line 1 is not a round"),
         ] {
             let said = read(&text).unwrap_err().to_string();

@@ -58,7 +58,11 @@ impl Campaign {
             }
         }
         if record.finding.is_some() && self.findings.len() < MOST_FINDINGS {
-            self.findings.push(record.clone());
+            let mut finding = record.clone();
+            // What went on is in the timeline.
+            finding.moments.clear();
+            finding.moments.shrink_to_fit();
+            self.findings.push(finding);
         }
         let said = record.round().to_string();
         self.rounds.push_front(Row {
