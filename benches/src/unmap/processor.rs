@@ -25,7 +25,7 @@ impl<'g> Processor<'g> {
         self.enter();
         let exit = self.cpu.run();
         self.seat.leave();
-        self.kicks.left(&exit);
+        self.kicks.left(exit == Exit::Attention);
         exit
     }
 
@@ -42,7 +42,7 @@ impl<'g> Processor<'g> {
 
     /// Applies what was posted, as after a kick.
     pub(super) fn apply(&mut self) {
-        self.kicks.left(&Exit::Attention);
+        self.kicks.left(true);
         self.enter();
         self.seat.leave();
     }
