@@ -24,6 +24,8 @@ const PROD_IS_LOST: &str = "7.2: H_CEDE sleeps although the processor has been p
 
 const PROD_OF_RUNNING: &str = "H_CEDE sleeps although another processor has prodded this one while it ran";
 
+const AREAS_OF_OTHERS: &str = "H_REGISTER_VPA changes the areas of another processor that runs";
+
 const OF_QEMU: &[Known] = &[
     known(
         "h_enter/bits/reserved_1",
@@ -65,6 +67,9 @@ const OF_QEMU: &[Known] = &[
         "H_PROD sets a processor going that is in the RTAS stopped state",
     ),
     known("h_confer/to_all", "H_CONFER leaves r3 as it was"),
+    known("h_register_vpa/vpa/of_another", AREAS_OF_OTHERS),
+    known("h_register_vpa/vpa/by_itself_and_back_by_another", AREAS_OF_OTHERS),
+    known("h_register_vpa/slb_shadow/of_another_keeps_its_vpa", AREAS_OF_OTHERS),
 ];
 
 /// What is known of QEMU and the case `name`.

@@ -5,10 +5,11 @@ use power::hcall::Status;
 use power::hcall::register_vpa::{
     BOUNDARY_BYTES, DISPATCH_LOG_BYTES_MIN, Function, SLB_SHADOW_BYTES_MIN, VPA_BYTES_MIN,
 };
+use power::rtas::CpuStoppedState;
 
+use super::Caller;
 use super::dispatch_log::{DispatchLog, Intervals, Waited};
 use crate::accel::Processor;
-use crate::machine::Machine;
 use crate::memory::GuestRam;
 
 /// Areas begin at a multiple of the cache block.
@@ -169,7 +170,8 @@ fn check_boundary(at: u64, bytes: u64) -> Result<(), Status> {
 }
 
 /// `H_REGISTER_VPA`: flags, processor, address.
-pub(super) fn register_vpa<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
+pub(super) fn register_vpa<P: Processor>(caller: Caller<'_>, cpu: &mut P) -> Status {
+    let machine = caller.machine;
     let (flags, server, at) = (cpu.gpr(4), cpu.gpr(5), cpu.gpr(6));
     let (Some(function), Some(processor)) = (Function::from_flags(flags), machine.processors.get(server)) else {
         return Status::Parameter;
@@ -180,6 +182,15 @@ pub(super) fn register_vpa<P: Processor>(machine: &Machine, cpu: &mut P) -> Stat
     );
     if registers && (!at.is_multiple_of(ALIGNMENT) || !machine.ram.contains(at, ALIGNMENT)) {
         return Status::Parameter;
+    }
+    // LoPAR, 11.3.1: what the hypervisor writes into, or may look at, whenever the processor is dispatched changes under none that runs.
+    let is_log = matches!(
+        function,
+        Function::RegisterDispatchLog | Function::DeregisterDispatchLog
+    );
+    let is_own = usize::try_from(server).is_ok_and(|server| server == caller.server);
+    if !(is_log || is_own || processor.stopped_state() == CpuStoppedState::Stopped) {
+        return Status::State;
     }
     match processor.areas().register(&machine.ram, function, at) {
         Ok(()) => Status::Success,

@@ -114,7 +114,7 @@ pub(crate) fn dispatch<P: Processor>(caller: Caller<'_>, port: &mut Port, cpu: &
         Hcall::Ipoll => interrupts::ipoll(machine, cpu),
         Hcall::Xirr => interrupts::xirr(caller, cpu),
         Hcall::XirrX => interrupts::xirr_x(caller, cpu),
-        Hcall::RegisterVpa => areas::register_vpa(machine, cpu),
+        Hcall::RegisterVpa => areas::register_vpa(caller, cpu),
         Hcall::Cede => processors::cede(cpu, &mut next),
         Hcall::Confer => processors::confer(caller, cpu, &mut next),
         Hcall::Prod => processors::prod(machine, cpu),

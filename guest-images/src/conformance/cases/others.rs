@@ -184,7 +184,9 @@ fn protection(cases: &mut Cases, pages: Pages) {
         protect(case, 3);
         pages.word(case, HERE).save(3, "saved");
         // While the entry changes, it may be missed.
-        case.ends(Who::Others, "stores").is(3, 0x300).bits(7, STORE, STORE);
+        case.ends(Who::Others, "stores")
+            .is(3, 0x300)
+            .bits(7, !(NOT_FOUND | PROTECTION), STORE);
         case.by(Who::Others, |case| pages.store(case, 2, 0x7777).faults(PROTECTION));
         pages.word(case, HERE).is(3, cell("saved"));
     });

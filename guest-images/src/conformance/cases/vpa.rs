@@ -2,9 +2,11 @@
 
 use super::{Case, Cases, HERE, Operand, cell, of_two_processors, second_processor};
 use crate::conformance::case::Who;
-use crate::programs::hypercalls::words::{H_REGISTER_VPA, PARAMETER, RESOURCE, SUCCESS};
+use crate::programs::hypercalls::words::{H_REGISTER_VPA, PARAMETER, RESOURCE, STATE, SUCCESS};
 
 const SECTION: &str = "LoPAR, Shared Processor LPAR Option, 11.3.2 H_REGISTER_VPA";
+const SECTION_OF_OTHERS: &str =
+    "LoPAR, Shared Processor LPAR Option, 11.3.1 Virtual Processor Preempt/Dispatch: H_STATE";
 
 /// Functions: what is registered or taken back.
 const VPA: u64 = 1 << 45;
@@ -119,48 +121,54 @@ fn call_of_second(case: &mut Case, function: u64, at: u64, status: u64) {
     case.answers("H_REGISTER_VPA of another", H_REGISTER_VPA, arguments, status);
 }
 
-/// Areas of another processor, which runs. The case begins with none registered, and ends so.
+/// The second processor's own call.
+fn call_by_second(case: &mut Case, function: u64, at: u64, status: u64) {
+    case.by(Who::Another(1), |case| call_of_second(case, function, at, status));
+}
+
+/// Areas of another processor, which runs: but for its trace log it alone may register them and take them back (11.3.1). The case begins with none
+/// registered, and ends so.
 fn of_others(cases: &mut Cases) {
     let (at, other) = (HERE, HERE + 0x1000);
     let mut add = |name: &str, steps: &dyn Fn(&mut Case)| {
-        cases.add(of_two_processors(format!("h_register_vpa/{name}"), SECTION), |case| {
-            case.by(Who::Another(1), |case| {
-                case.call("making an order", "same", [1]).is(3, 1);
-            });
-            for function in [NO_SLB_SHADOW, NO_TRACE_LOG, NO_VPA] {
-                call(case, function, 0, SUCCESS);
-                call_of_second(case, function, 0, SUCCESS);
-            }
-            steps(case);
-            for function in [NO_SLB_SHADOW, NO_TRACE_LOG, NO_VPA] {
-                call(case, function, 0, SUCCESS);
-                call_of_second(case, function, 0, SUCCESS);
-            }
-        });
+        cases.add(
+            of_two_processors(format!("h_register_vpa/{name}"), SECTION_OF_OTHERS),
+            |case| {
+                let nothing = |case: &mut Case| {
+                    for function in [NO_SLB_SHADOW, NO_TRACE_LOG, NO_VPA] {
+                        call(case, function, 0, SUCCESS);
+                        call_by_second(case, function, 0, SUCCESS);
+                    }
+                };
+                nothing(case);
+                steps(case);
+                nothing(case);
+            },
+        );
     };
     add("vpa/of_another", &|case| {
         vpa_size(case, at, 640);
-        call_of_second(case, VPA, at, SUCCESS);
+        call_of_second(case, VPA, at, STATE);
     });
     add("vpa/by_itself_and_back_by_another", &|case| {
         vpa_size(case, at, 640);
-        case.by(Who::Another(1), |case| call_of_second(case, VPA, at, SUCCESS));
-        call_of_second(case, NO_VPA, 0, SUCCESS);
+        call_by_second(case, VPA, at, SUCCESS);
+        call_of_second(case, NO_VPA, 0, STATE);
     });
     add("vpa/one_area_of_two", &|case| {
         vpa_size(case, at, 640);
         call(case, VPA, at, SUCCESS);
         vpa_size(case, at, 640);
-        call_of_second(case, VPA, at, SUCCESS);
+        call_by_second(case, VPA, at, SUCCESS);
     });
-    add("vpa/of_another_too_small", &|case| {
+    add("vpa/by_itself_too_small", &|case| {
         vpa_size(case, at, 639);
-        call_of_second(case, VPA, at, PARAMETER);
+        call_by_second(case, VPA, at, PARAMETER);
     });
     add("vpa/is_not_written_when_it_is_gone", &|case| {
         vpa_size(case, at, 640);
-        call_of_second(case, VPA, at, SUCCESS);
-        call_of_second(case, NO_VPA, 0, SUCCESS);
+        call_by_second(case, VPA, at, SUCCESS);
+        call_by_second(case, NO_VPA, 0, SUCCESS);
         case.call("filling memory", "fill_page", [at, 0x5555]);
         case.by(Who::Another(1), |case| {
             case.call("H_CEDE", "cede_for", [0x1000]).status(SUCCESS);
@@ -168,30 +176,29 @@ fn of_others(cases: &mut Cases) {
         case.call("doublewords that have changed", "count_different", [at, 0x5555, 0x1000])
             .is(3, 0);
     });
-    for (name, function, taken_back, bytes) in [
-        ("trace_log", TRACE_LOG, NO_TRACE_LOG, 48),
-        ("slb_shadow", SLB_SHADOW, NO_SLB_SHADOW, 16),
+    for (name, function, taken_back, bytes, of_running) in [
+        ("trace_log", TRACE_LOG, NO_TRACE_LOG, 48, SUCCESS),
+        ("slb_shadow", SLB_SHADOW, NO_SLB_SHADOW, 16, STATE),
     ] {
         add(&format!("{name}/of_another_needs_its_vpa"), &|case| {
             vpa_size(case, at, 640);
             call(case, VPA, at, SUCCESS);
             size(case, other, bytes);
-            call_of_second(case, function, other, RESOURCE);
+            call_by_second(case, function, other, RESOURCE);
         });
         add(&format!("{name}/of_another_keeps_its_vpa"), &|case| {
-            for (at, call) in [
-                (at, call as fn(&mut Case, u64, u64, u64)),
-                (at + 0x2000, call_of_second),
-            ] {
-                vpa_size(case, at, 640);
-                call(case, VPA, at, SUCCESS);
-            }
+            vpa_size(case, at, 640);
+            call(case, VPA, at, SUCCESS);
+            vpa_size(case, at + 0x2000, 640);
+            call_by_second(case, VPA, at + 0x2000, SUCCESS);
             size(case, other, bytes);
-            call_of_second(case, function, other, SUCCESS);
-            call_of_second(case, NO_VPA, 0, RESOURCE);
+            call_of_second(case, function, other, of_running);
+            call_by_second(case, function, other, SUCCESS);
+            call_by_second(case, NO_VPA, 0, RESOURCE);
             call(case, NO_VPA, 0, SUCCESS);
-            call_of_second(case, taken_back, 0, SUCCESS);
-            call_of_second(case, NO_VPA, 0, SUCCESS);
+            call_of_second(case, taken_back, 0, of_running);
+            call_by_second(case, taken_back, 0, SUCCESS);
+            call_by_second(case, NO_VPA, 0, SUCCESS);
         });
     }
 }

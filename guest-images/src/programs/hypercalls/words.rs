@@ -35,6 +35,7 @@ pub(crate) const PARAMETER: u64 = (-4_i64).cast_unsigned();
 pub(crate) const PTEG_FULL: u64 = (-6_i64).cast_unsigned();
 pub(crate) const NOT_FOUND: u64 = (-7_i64).cast_unsigned();
 pub(crate) const RESOURCE: u64 = (-16_i64).cast_unsigned();
+pub(crate) const STATE: u64 = (-75_i64).cast_unsigned();
 pub(crate) const P2: u64 = (-55_i64).cast_unsigned();
 pub(crate) const P3: u64 = (-56_i64).cast_unsigned();
 pub(crate) const P4: u64 = (-57_i64).cast_unsigned();

@@ -1,9 +1,12 @@
 //! Registering areas, and what is kept in them.
 
 use power::hcall::Hcall;
+use power::msr::Msr;
 
 use super::*;
 use crate::hypercall::Wait;
+use crate::machine::Machine;
+use crate::processors::Start;
 use crate::test_machine::{RAM, Registers, machine};
 
 const REGISTER_VPA: u64 = 1 << 45;
@@ -36,6 +39,36 @@ fn prepared() -> Machine {
 
 fn counter(machine: &Machine) -> u32 {
     u32::from_be_bytes(machine.ram.read(VPA + 0x100).unwrap())
+}
+
+#[test]
+fn of_a_processor_that_runs_others_may_change_the_log_alone() {
+    let machine = prepared();
+    let of_second = |caller, flags, at| {
+        let mut cpu = Registers::default();
+        cpu.call(&machine, caller, Hcall::RegisterVpa, [flags, 1, at]);
+        cpu
+    };
+    of_second(0, REGISTER_VPA, VPA).assert_answer(Status::Success);
+    of_second(0, DEREGISTER_VPA, 0).assert_answer(Status::Success);
+    let start = Start {
+        pc: 0,
+        r3: 0,
+        msr: Msr::from_raw(0),
+    };
+    assert!(machine.processors.by_server(1).start(start));
+    of_second(0, REGISTER_VPA, VPA).assert_answer(Status::State);
+    of_second(1, REGISTER_VPA, VPA).assert_answer(Status::Success);
+    for (flags, at, by_another) in [
+        (REGISTER_LOG, LOG, Status::Success),
+        (DEREGISTER_LOG, 0, Status::Success),
+        (REGISTER_SHADOW, SHADOW, Status::State),
+        (DEREGISTER_SHADOW, 0, Status::State),
+        (DEREGISTER_VPA, 0, Status::State),
+    ] {
+        of_second(0, flags, at).assert_answer(by_another);
+        of_second(1, flags, at).assert_answer(Status::Success);
+    }
 }
 
 #[test]
