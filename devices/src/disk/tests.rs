@@ -241,8 +241,9 @@ fn backing_files_in_a_circle_come_to_an_end() {
 #[test]
 fn what_only_looks_like_qcow2_is_refused_whatever_is_in_it() {
     let directory = directory();
-    let path = directory.path().join("bad.qcow2");
     for seed in 0..64_u8 {
+        // A file of its own: a child that another test starts has the last one's lock until it is another program.
+        let path = directory.path().join(format!("{seed}-bad.qcow2"));
         let mut bytes: Vec<u8> = (0..4096_u32)
             .map(|n| (n.wrapping_mul(u32::from(seed) * 97 + 31) >> 3) as u8)
             .collect();
