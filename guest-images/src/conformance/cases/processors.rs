@@ -14,7 +14,7 @@ const CONFER: &str = "LoPAR, Shared Processor LPAR Option, 11.3.4 H_CONFER";
 pub(super) fn add(cases: &mut Cases) {
     cases.add(Case::new("h_prod/itself_then_h_cede", CEDE), |case| {
         case.hcall("H_PROD", H_PROD, [cell("servers")]).status(SUCCESS);
-        // It would sleep for ever.
+        // Without the bit it would sleep until the decrementer, and for ever where that has been off so far.
         case.answers("H_CEDE", H_CEDE, [0; 0], SUCCESS);
     });
     cases.add(Case::new("h_prod/twice_is_once", PROD), |case| {
