@@ -143,6 +143,7 @@ mod tests {
     fn what_an_operation_is_called_is_what_the_guest_does() {
         let round = Round {
             resizes: true,
+            unmaps: false,
             ..Round::of_seed(37, 1)
         };
         let does = |number| {

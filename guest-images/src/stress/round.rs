@@ -32,6 +32,8 @@ pub struct Round {
     pub table_order: u32,
     /// Whether the table is resized again and again.
     pub resizes: bool,
+    /// Whether the host takes translations of ranges of memory from the processors meanwhile. The guest knows nothing of it.
+    pub unmaps: bool,
 }
 
 impl Round {
@@ -53,6 +55,7 @@ impl Round {
             crowd: if page_shift == 12 { 5 + below(5, 4) } else { 8 },
             table_order: 18 + below(6, 3),
             resizes: below(7, 2) == 0,
+            unmaps: below(8, 2) == 0,
         }
     }
 
@@ -90,14 +93,15 @@ impl fmt::Display for Round {
         };
         write!(
             f,
-            "seed {}: {} processor{}, {order}-endian, pages of {} KiB, {} groups, table of 2^{} bytes, {}",
+            "seed {}: {} processor{}, {order}-endian, pages of {} KiB, {} groups, table of 2^{} bytes, {}{}",
             self.seed,
             self.processors,
             if self.processors == 1 { "" } else { "s" },
             1 << (self.page_shift - 10),
             1 << self.crowd,
             self.table_order,
-            if self.resizes { "resized" } else { "never resized" }
+            if self.resizes { "resized" } else { "never resized" },
+            if self.unmaps { ", ranges unmapped" } else { "" }
         )
     }
 }
@@ -124,6 +128,7 @@ mod tests {
             crowd: 8,
             table_order: 18,
             resizes: true,
+            unmaps: true,
         };
         assert_eq!(
             round.words(Length::Milliseconds(250)),
@@ -135,7 +140,7 @@ mod tests {
         );
         assert_eq!(
             round.to_string(),
-            "seed 7: 2 processors, little-endian, pages of 64 KiB, 256 groups, table of 2^18 bytes, resized"
+            "seed 7: 2 processors, little-endian, pages of 64 KiB, 256 groups, table of 2^18 bytes, resized, ranges unmapped"
         );
         assert_eq!(round.memory_mib(), 256);
     }
@@ -152,7 +157,9 @@ mod tests {
                     let kind = |round: &&Round| {
                         (round.endian, round.page_shift, round.resizes) == (endian, page_shift, resizes)
                     };
-                    assert!(rounds.iter().any(|round| kind(&round)));
+                    for unmaps in [false, true] {
+                        assert!(rounds.iter().any(|round| kind(&round) && round.unmaps == unmaps));
+                    }
                 }
             }
         }

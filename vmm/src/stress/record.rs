@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, de};
 
 use super::Error;
 use super::moments::Moment;
+use super::ranges::Taken;
 use super::round::{Calls, Done, Failure, Outcome};
 use super::said::Work;
 use crate::terminal::say;
@@ -36,6 +37,8 @@ pub(super) struct Record {
     crowd: u32,
     table_order: u32,
     resizes: bool,
+    #[serde(default)]
+    unmaps: bool,
     /// Whether processors took turns: the seconds of `work` are then of a clock that counts instructions.
     #[serde(default)]
     pub(super) turns: bool,
@@ -44,6 +47,9 @@ pub(super) struct Record {
     pub(super) work: Option<Work>,
     /// Of a round that has found nothing, by name.
     pub(super) hypercalls: Option<BTreeMap<String, Calls>>,
+    /// Of a round with `unmaps` that has found nothing.
+    #[serde(default)]
+    pub(super) taken: Option<Taken>,
     /// Of one that has found something.
     pub(super) finding: Option<Failure>,
     /// The command that does the round again.
@@ -93,6 +99,7 @@ impl Record {
             Outcome::Passed(figures) => (Some(figures), None),
             Outcome::Failed(failure) => (None, Some(failure)),
         };
+        let taken = figures.as_ref().and_then(|figures| figures.taken);
         let (work, hypercalls) = figures.map(|figures| (figures.work, figures.hypercalls)).unzip();
         Self {
             version: VERSION,
@@ -106,10 +113,12 @@ impl Record {
             crowd: round.crowd,
             table_order: round.table_order,
             resizes: round.resizes,
+            unmaps: round.unmaps,
             turns,
             passed: finding.is_none(),
             work,
             hypercalls,
+            taken,
             finding,
             again,
             moments: done.moments,
@@ -129,6 +138,7 @@ impl Record {
             crowd: self.crowd,
             table_order: self.table_order,
             resizes: self.resizes,
+            unmaps: self.unmaps,
         }
     }
 
@@ -237,6 +247,11 @@ pub(super) mod tests {
                         took_log2_ns: vec![0, 0, 0, 0, 0, 0, 0, 0, 0, count, 2],
                     },
                 )]),
+                taken: Some(Taken {
+                    unmaps: 5,
+                    entries: 50,
+                    harvests: 2,
+                }),
             }),
             Err(what) => Outcome::Failed(Failure {
                 what: what.to_owned(),
