@@ -144,6 +144,7 @@ mod tests {
         let round = Round {
             resizes: true,
             unmaps: false,
+            segment_shift: 28,
             ..Round::of_seed(37, 1)
         };
         let does = |number| {

@@ -34,6 +34,8 @@ pub(super) struct Record {
     processors: u32,
     endian: ByteOrder,
     page_shift: u32,
+    #[serde(default = "usual_segment")]
+    segment_shift: u32,
     crowd: u32,
     table_order: u32,
     resizes: bool,
@@ -58,6 +60,11 @@ pub(super) struct Record {
     /// What went on, and when.
     #[serde(default)]
     pub(super) moments: Vec<Moment>,
+}
+
+/// log2 of the bytes of a segment, where the form does not say it: it did not always.
+fn usual_segment() -> u32 {
+    28
 }
 
 /// As the form calls it.
@@ -110,6 +117,7 @@ impl Record {
                 Endian::Little => ByteOrder::Little,
             },
             page_shift: round.page_shift,
+            segment_shift: round.segment_shift,
             crowd: round.crowd,
             table_order: round.table_order,
             resizes: round.resizes,
@@ -135,6 +143,7 @@ impl Record {
                 ByteOrder::Little => Endian::Little,
             },
             page_shift: self.page_shift,
+            segment_shift: self.segment_shift,
             crowd: self.crowd,
             table_order: self.table_order,
             resizes: self.resizes,
