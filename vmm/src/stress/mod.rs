@@ -36,6 +36,7 @@ use ticker::Ticker;
 use crate::cli::AccelArg;
 use crate::guest_run::{Interrupt, Interrupted, NoHypervisor};
 use crate::run::{ReportError, apart};
+use crate::socket::SocketError;
 use crate::terminal::say;
 
 /// How long a round takes by its guest's clock.
@@ -50,6 +51,9 @@ enum Error {
     /// The guest is a file while it runs.
     #[error("writing the guest to a temporary file")]
     Guest(#[source] io::Error),
+    /// A control socket needs a short path.
+    #[error(transparent)]
+    Socket(SocketError),
     /// What pteg counts is in files.
     #[error("making a temporary folder")]
     Folder(#[source] io::Error),
@@ -106,7 +110,7 @@ impl Error {
     /// 2 for what is wrong with the command line, 1 for a machine that cannot.
     fn exit_code(&self) -> ExitCode {
         let is_use = match self {
-            Self::Json { .. } | Self::From { .. } | Self::TurnsOnKvm | Self::Refused(_) => true,
+            Self::Json { .. } | Self::From { .. } | Self::TurnsOnKvm | Self::Refused(_) | Self::Socket(_) => true,
             Self::Report(error) => error.flag().is_some(),
             Self::Interrupted(signal) => return ExitCode::from(signal.status()),
             Self::NoHypervisor(_) | Self::Guest(_) | Self::Folder(_) | Self::Wait(_) => false,

@@ -260,6 +260,7 @@ pub(super) mod tests {
                     unmaps: 5,
                     entries: 50,
                     harvests: 2,
+                    longest_seconds: 0.5,
                 }),
             }),
             Err(what) => Outcome::Failed(Failure {

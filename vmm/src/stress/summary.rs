@@ -67,11 +67,12 @@ impl fmt::Display for Summary {
             unmaps,
             entries,
             harvests,
+            longest_seconds,
         } = self.taken;
         if unmaps > 0 {
             writeln!(
                 f,
-                "{unmaps} times translations of ranges were taken from the processors, {entries} entries; {harvests} logs of stores"
+                "{unmaps} times translations of ranges were taken from the processors, {entries} entries; {harvests} logs of stores; {longest_seconds:.1} s at most"
             )?;
         }
         if self.has_turns {
