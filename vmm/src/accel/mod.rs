@@ -201,7 +201,8 @@ pub(crate) enum NotWithheld {
 pub(crate) trait Partition: Send + Sync {
     /// The logical partitioning control register.
     fn lpcr(&self) -> u64;
-    /// Sets the bits of `mask` to those of `value`, for all processors.
+    /// Sets the bits of `mask` to those of `value`, for all processors: what any of them does in the guest after this goes by them. To be called
+    /// outside of the guest.
     fn change_lpcr(&self, mask: u64, value: u64);
     /// Whether interrupts can be taken elsewhere than from real address 0: LPCR\[AIL\].
     fn relocates_interrupts(&self) -> bool;

@@ -214,10 +214,11 @@ impl Kvm {
             .iter()
             .map(|wire| Box::new(Ring(Arc::clone(wire))) as Box<dyn Kick>);
         let shadows = Box::new(Shadows::new(&memory));
+        let shootdown = Arc::new(Shootdown::new(kicks.collect()).with_discard(shadows, MOST_RANGES));
         let shared = Arc::new(Shared {
             table: Current::new(Table::with_marking(config.order, Marking::LateBytes)?),
-            shootdown: Arc::new(Shootdown::new(kicks.collect()).with_discard(shadows, MOST_RANGES)),
-            modes: Arc::new(Modes::new(code, characteristics)),
+            modes: Arc::new(Modes::new(code, characteristics, Arc::clone(&shootdown))),
+            shootdown,
             memory,
             errands: Errands::new().map_err(KvmError::Errands)?,
             withheld: Withheld::default(),

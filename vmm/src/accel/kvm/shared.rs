@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hpt::{Current, Shootdown};
+use hpt::{Current, Shadow as _, Shootdown};
 use kvm_bindings::kvm_ppc_cpu_char;
 use kvm_ppc::{CodeMemory, KvmMemory};
 use power::hcall::cpu_characteristics;
@@ -29,8 +29,9 @@ pub(super) struct Shared {
 }
 
 /// The modes. Each processor takes them over when it enters the guest: a register of KVM's can be set only while its processor is
-/// outside.
+/// outside. Whoever changes them sees to it that all enter once more: a guest may go on for ever without leaving by itself.
 pub(super) struct Modes {
+    shootdown: Arc<Shootdown>,
     lpcr: AtomicU64,
     /// Held while a part of LPCR is changed.
     changing: Mutex<()>,
@@ -55,9 +56,10 @@ pub(super) fn characteristics(host: &kvm_ppc_cpu_char) -> [u64; 2] {
 }
 
 impl Modes {
-    /// Those after a start.
-    pub(super) fn new(memory: CodeMemory, characteristics: [u64; 2]) -> Self {
+    /// Those after a start, of the processors with seats in `shootdown`.
+    pub(super) fn new(memory: CodeMemory, characteristics: [u64; 2], shootdown: Arc<Shootdown>) -> Self {
         Self {
+            shootdown,
             characteristics,
             lpcr: AtomicU64::new(0),
             changing: Mutex::new(()),
@@ -72,9 +74,12 @@ impl Partition for Modes {
     }
 
     fn change_lpcr(&self, mask: u64, value: u64) {
-        let _changing = self.changing.lock().expect("nothing panics while LPCR is changed");
-        self.lpcr
-            .store((self.lpcr() & !mask) | (value & mask), Ordering::Release);
+        {
+            let _changing = self.changing.lock().expect("nothing panics while LPCR is changed");
+            self.lpcr
+                .store((self.lpcr() & !mask) | (value & mask), Ordering::Release);
+        }
+        self.shootdown.quiesce();
     }
 
     fn relocates_interrupts(&self) -> bool {
@@ -97,7 +102,58 @@ impl Partition for Modes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use hpt::Kick;
+    use power::msr::lpcr;
+
     use super::*;
+    use crate::memory::GuestRam;
+    use crate::size::Size;
+
+    #[derive(Clone, Default)]
+    struct Kicked(Arc<AtomicBool>);
+
+    impl Kick for Kicked {
+        fn kick(&self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_processor_in_the_guest_leaves_it_before_a_mode_counts_as_changed() {
+        let kicked = Kicked::default();
+        let shootdown = Arc::new(Shootdown::new(vec![Box::new(kicked.clone())]));
+        let ram = GuestRam::new(Size::from_mib(16)).expect("there is memory");
+        let code = CodeMemory::new(ram.map_again().expect("it can be mapped twice"));
+        let modes = Modes::new(code, [0; 2], Arc::clone(&shootdown));
+        let has_left = AtomicBool::new(false);
+        let (say, said) = mpsc::channel();
+        thread::scope(|scope| {
+            let (modes, kicked, has_left) = (&modes, &kicked, &has_left);
+            scope.spawn(move || {
+                let seat = shootdown.seat(0);
+                seat.enter(|_| ());
+                say.send(modes.lpcr()).expect("somebody listens");
+                while !kicked.0.load(Ordering::SeqCst) {
+                    thread::yield_now();
+                }
+                has_left.store(true, Ordering::SeqCst);
+                seat.leave();
+                seat.enter(|_| ());
+                say.send(modes.lpcr()).expect("somebody listens");
+                seat.leave();
+            });
+            assert_eq!(said.recv(), Ok(0));
+            modes.change_lpcr(lpcr::ILE, lpcr::ILE);
+            let had_left = has_left.load(Ordering::SeqCst);
+            kicked.kick();
+            assert!(had_left);
+            assert_eq!(said.recv(), Ok(lpcr::ILE));
+        });
+    }
 
     #[test]
     fn what_the_kernel_does_not_know_is_guarded_against() {
