@@ -198,8 +198,8 @@ wait_for_others:
     blr
 
 # Sleeps by the hypercall r4, H_CEDE or H_CONFER to itself, with external interrupts enabled and the longest time in the decrementer, as soon as
-# the doubleword at r3 is not zero; it waits for that without a hypercall. What a probe returns, the program's r3 being the status; and in r9 whether
-# the decrementer has run out meanwhile.
+# the doubleword at r3 is not zero; it waits for that without a hypercall. What a probe returns, the program's r3 being the status; and in r9 1 if
+# that shows nothing: the decrementer has run out meanwhile, or an external interrupt has come before the sleep.
 sleep_when_told:
     mflr    r0
     std     r0,16(r1)
@@ -211,6 +211,13 @@ sleep_when_told:
     addi    r3,r3,code_of_sleep@l
     bl      probe
     bl      has_run_out
+    cmpdi   r3,0x500
+    bne     end_of_touches
+    lis     r10,sleep_is_over@ha
+    addi    r10,r10,sleep_is_over@l
+    cmpd    r4,r10
+    beq     end_of_touches
+    li      r9,1
     b       end_of_touches
 
 code_of_sleep:
@@ -235,10 +242,11 @@ code_of_sleep:
     ori     r9,r9,0x8000
     mtmsrd  r9
     sc      1
+sleep_is_over:
     sc      0
 
 # Wakes processor r3, which sleeps by the hypercall r7, by the hypercall r4 with its server number and r5; if r6 is not zero, before it sleeps. A
-# processor that the decrementer has woken, or may have, proves nothing: it is tried again, and left to sleep for longer before, for a minute. Returns 1 if it
+# processor that the decrementer may have woken, or that did not sleep yet, proves nothing: it is tried again, and left to sleep for longer before, for a minute. Returns 1 if it
 # was woken by something else, and 0 if it never was; its vector in r4, its status in r5 and the caller's in r6.
 wake:
     mflr    r0
@@ -285,8 +293,11 @@ wake:
     bne     5f
     bl      let_it_sleep
     mftb    r5
+    std     r5,120(r1)
+4:  bl      pause
+    mftb    r7
+    ld      r5,120(r1)
     ld      r6,88(r1)
-4:  mftb    r7
     subf    r7,r5,r7
     cmpld   r7,r6
     blt     4b
