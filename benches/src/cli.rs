@@ -88,6 +88,8 @@ pub enum Benchmark {
     Io,
     /// What Linux asks of the page table, and what it costs
     Linux,
+    /// How many hypercalls pteg stress makes, and the share of its checks
+    Stress,
     /// Single operations, by a bare-metal guest
     Hvbench,
     /// The page table's hypercalls on a POWER host: pteg's beside KVM's own
@@ -108,6 +110,7 @@ impl Benchmark {
             Self::Disk => "disk",
             Self::Io => "io",
             Self::Linux => "linux",
+            Self::Stress => "stress",
             Self::Hvbench => "hvbench",
             Self::Costs => "costs",
             Self::KvmUnmap => "kvm-unmap",
@@ -126,6 +129,7 @@ impl Benchmark {
             | Self::Disk
             | Self::Io
             | Self::Linux
+            | Self::Stress
             | Self::Costs
             | Self::KvmUnmap => "results.svg",
         }
@@ -139,7 +143,7 @@ impl Cli {
         if selection.is_empty() {
             selection.extend([Benchmark::Boot, Benchmark::Start, Benchmark::Table]);
             selection.extend([Benchmark::Unmap, Benchmark::Device, Benchmark::Disk]);
-            selection.extend([Benchmark::Io, Benchmark::Linux]);
+            selection.extend([Benchmark::Io, Benchmark::Linux, Benchmark::Stress]);
             selection.extend(self.hvbench.is_some().then_some(Benchmark::Hvbench));
             selection.extend((!self.costs.is_empty()).then_some(Benchmark::Costs));
             selection.extend(self.kvm_unmap.is_some().then_some(Benchmark::KvmUnmap));
@@ -176,12 +180,12 @@ mod tests {
 
     #[test]
     fn the_bare_metal_guest_is_measured_where_it_is() {
-        let others = &Benchmark::value_variants()[..8];
+        let others = &Benchmark::value_variants()[..9];
         assert_eq!(selection(&[]).unwrap(), others);
         assert!(!others.contains(&Benchmark::Hvbench));
         assert_eq!(
             selection(&["--hvbench", "x"]).unwrap(),
-            &Benchmark::value_variants()[..9]
+            &Benchmark::value_variants()[..10]
         );
         assert_eq!(selection(&["start"]).unwrap(), [Benchmark::Start]);
         assert!(selection(&["hvbench"]).unwrap_err().contains("--hvbench"));

@@ -80,6 +80,11 @@ impl Programs {
         self.program(contender).map(first_line).transpose()
     }
 
+    /// pteg's program, here or not.
+    pub fn pteg(&self) -> &Path {
+        &self.pteg
+    }
+
     fn program(&self, contender: Contender) -> Option<&Path> {
         match contender {
             Contender::Pteg => Some(&self.pteg),

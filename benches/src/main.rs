@@ -2,7 +2,7 @@
 //!
 //! - `contender` knows how each is started, `process` watches it, `procfs` asks the system what it used;
 //!   `guest` is what the guests do.
-//! - `boot`, `start`, `alone` (the page table without a guest), `unmap`, `device`, `disk`, `io`, `linux` and `hvbench` are the benchmarks; `rounds` gives
+//! - `boot`, `start`, `alone` (the page table without a guest), `unmap`, `device`, `disk`, `io`, `linux`, `stress` and `hvbench` are the benchmarks; `rounds` gives
 //!   the contenders their turns, `pinning` keeps a thread on one processor. `costs` and `kvm_unmap` compare what
 //!   was measured on POWER hosts.
 //! - `statistics`, `table`, `chart`, `host` and `report` say what came out.
@@ -33,6 +33,7 @@ mod report;
 mod rounds;
 mod start;
 mod statistics;
+mod stress;
 mod table;
 mod unmap;
 
@@ -91,6 +92,7 @@ fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
             Benchmark::Disk => disk::measure(rounds)?,
             Benchmark::Io => io::measure(&programs, rounds)?,
             Benchmark::Linux => linux::measure(&programs, rounds)?,
+            Benchmark::Stress => stress::measure(&programs, rounds)?,
             Benchmark::Hvbench => match &cli.hvbench {
                 Some(guest) => hvbench::measure(&programs, rounds, guest, cli.scale)?,
                 None => continue,

@@ -51,6 +51,35 @@ fn nothing_is_found_on_one_two_and_four_processors_in_either_byte_order() {
 }
 
 #[test]
+fn nothing_is_found_while_the_host_unmaps_ranges_of_memory() {
+    let unmaps = |seed: &u64| {
+        let round = Round::of_seed(*seed, 2);
+        round.processors == 2 && round.unmaps
+    };
+    let seed = (0..).find(unmaps).expect("there is one").to_string();
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let file = directory.path().join("round.json");
+    let json = file.to_str().expect("it is text");
+    let ended = stress(&[
+        "--vcpus",
+        "2",
+        "--seconds",
+        "1",
+        "--seed",
+        &seed,
+        "--accel",
+        "emulated",
+        "--json",
+        json,
+    ]);
+    assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
+    assert!(ended.output.contains("ranges unmapped: "), "{}", ended.output);
+    let round = fs::read_to_string(&file).expect("it has been written");
+    let round: Value = serde_json::from_str(&round).expect("it is one line");
+    assert!(round["unmaps"] == true && round["taken"].is_object(), "{round}");
+}
+
+#[test]
 fn each_mistake_of_the_guests_own_is_found_and_found_again() {
     for (plant, what) in [
         ("stale", "through an entry that was gone"),

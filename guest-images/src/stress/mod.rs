@@ -9,6 +9,7 @@
 //! - **Memory.** Each page has two frames, which it uses by turns, with a wall that nobody may touch behind each. A frame
 //!   that is mapped says of which page and in which life; one that is not, that it is closed. Whoever loads that, or stores
 //!   there, has used a translation that was gone, whatever the state says by then.
+//! - **Code.** The frames of one page in eight have code as well, which says the same as the frame: half of the loads from there are fetches.
 //! - **R and C.** A store leaves a mark in the frame, an access one in the page's record; R and C must be in what hypercalls
 //!   return.
 //!
@@ -20,7 +21,7 @@
 //! they are: the program [`elf`] makes does a [`Part`] of them.
 //!
 //! Words of the command line: `seed=`; `ms=` how long, by the guest's time base, or 0, but 4096 operations at least;
-//! `operations=` of the first processor, or 0; `base=` 12 or 16, log2 of a page; `crowd=` 4 to 8, log2 of the groups that a
+//! `operations=` of the first processor, or 0; `base=` 12 or 16, log2 of a page; `segment=` 28 or 40, log2 of a segment; `crowd=` 4 to 8, log2 of the groups that a
 //! processor's pages have; `resize=` 1 for tables of two sizes by turns; and `plant=` for a [`Plant`] by its number.
 
 mod part;
@@ -117,6 +118,7 @@ fn constants() -> String {
         // A frame, and the marks of one to which nobody has stored, or may not.
         ("TAG_AT", 0),
         ("MARK_AT", 8),
+        ("CODE_AT", 32),
         ("OPEN", -3),
         ("CLOSED", -2),
         // What is known of C: somebody has stored; or may have.
@@ -124,6 +126,8 @@ fn constants() -> String {
         ("MAY_C", 2),
         ("FIRST_VSID", 0x1000),
         ("EFFECTIVE", 1 << 46),
+        // The low three bits of the number of a page that has code.
+        ("CODE_PAGE", 7),
         ("SECONDARY", 2),
         ("BOLTED", 0x10),
         ("R", 0x100),

@@ -18,6 +18,7 @@ enter_page:
     std     r4,TAG(r27)
     ld      r5,FRAME(r27)
     std     r4,TAG_AT(r5)
+    bl      write_code
     li      r6,OPEN
     cmpdi   r24,2
     beq     1f
@@ -106,7 +107,13 @@ group_of:
     ld      r5,NUMBER(r27)
     addi    r6,r30,FIRST_VSID
     xor     r5,r5,r6
-    andi.   r6,r25,SECONDARY
+    lis     r9,segment_shift@ha
+    ld      r9,segment_shift@l(r9)
+    cmpdi   r9,40
+    bne     2f
+    sldi    r6,r6,25
+    xor     r5,r5,r6
+2:  andi.   r6,r25,SECONDARY
     beq     1f
     not     r5,r5
 1:  lis     r9,table_order@ha

@@ -143,6 +143,8 @@ mod tests {
     fn what_an_operation_is_called_is_what_the_guest_does() {
         let round = Round {
             resizes: true,
+            unmaps: false,
+            segment_shift: 28,
             ..Round::of_seed(37, 1)
         };
         let does = |number| {

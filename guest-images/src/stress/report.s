@@ -345,6 +345,7 @@ take_arguments:
 3:  lis     r9,crowd_shift@ha
     std     r4,crowd_shift@l(r9)
     bl      choose_page_size
+    bl      choose_segment_size
     # The processors' memory must be there.
     lis     r3,text_processors_at_most@ha
     addi    r3,r3,text_processors_at_most@l
@@ -404,11 +405,37 @@ choose_page_size:
     mtlr    r0
     blr
 
+# Segments of 1 TiB if they were asked for and the tree has them.
+choose_segment_size:
+    lis     r9,segment_shift@ha
+    ld      r4,segment_shift@l(r9)
+    cmpdi   r4,40
+    bne     1f
+    lis     r8,second_segment_size@ha
+    ld      r5,second_segment_size@l(r8)
+    cmpd    r4,r5
+    bne     1f
+    # B of the segment and of doubleword 0.
+    li      r4,1
+    sldi    r4,r4,62
+    lis     r9,in_segment@ha
+    ld      r5,in_segment@l(r9)
+    or      r5,r5,r4
+    std     r5,in_segment@l(r9)
+    lis     r9,in_first@ha
+    ld      r5,in_first@l(r9)
+    or      r5,r5,r4
+    std     r5,in_first@l(r9)
+    blr
+1:  li      r4,28
+    std     r4,segment_shift@l(r9)
+    blr
+
     .balign 8
 # The words of the command line.
 words:
     .quad   word_seed,1,seed,word_ms,300,most_ticks,word_operations,0,most_operations
-    .quad   word_base,12,base_shift,word_crowd,7,crowd,word_resize,1,resizes,word_plant,0,plant
+    .quad   word_base,12,base_shift,word_segment,28,segment_shift,word_crowd,7,crowd,word_resize,1,resizes,word_plant,0,plant
     .quad   0
 seed:
     .quad   0
@@ -417,6 +444,8 @@ most_ticks:
 most_operations:
     .quad   0
 base_shift:
+    .quad   0
+segment_shift:
     .quad   0
 crowd:
     .quad   0
@@ -474,6 +503,8 @@ word_operations:
     .asciz  "operations="
 word_base:
     .asciz  "base="
+word_segment:
+    .asciz  "segment="
 word_crowd:
     .asciz  "crowd="
 word_resize:
@@ -563,21 +594,21 @@ found_first:
 found_second:
     .asciz  "doubleword 1"
 found_foreign_load:
-    .asciz  "load from the memory of another page"
+    .asciz  "load or fetch from the memory of another page"
 found_foreign_store:
     .asciz  "store to the memory of another page"
 found_stale_load:
-    .asciz  "load through an entry that was gone"
+    .asciz  "load or fetch through an entry that was gone"
 found_stale_store:
     .asciz  "store through an entry that was gone or read-only"
 found_other_tag:
-    .asciz  "load from other memory than is mapped"
+    .asciz  "load or fetch from other memory than is mapped"
 found_lost:
     .asciz  "entry that must be there"
 found_right:
     .asciz  "right to store"
 found_fault:
-    .asciz  "DSISR of a page fault"
+    .asciz  "DSISR or SRR1 of a page fault"
 found_idle_c:
     .asciz  "C without a store"
 found_lost_c:

@@ -26,12 +26,16 @@ pub struct Round {
     pub endian: Endian,
     /// log2 of a page's bytes: 12 or 16.
     pub page_shift: u32,
+    /// log2 of a segment's bytes: 28 or 40.
+    pub segment_shift: u32,
     /// log2 of the groups of the table that the pages of one processor have: the fewer, the more often one is full.
     pub crowd: u32,
     /// log2 of the table's bytes.
     pub table_order: u32,
     /// Whether the table is resized again and again.
     pub resizes: bool,
+    /// Whether the host takes translations of ranges of memory from the processors meanwhile. The guest knows nothing of it.
+    pub unmaps: bool,
 }
 
 impl Round {
@@ -53,6 +57,8 @@ impl Round {
             crowd: if page_shift == 12 { 5 + below(5, 4) } else { 8 },
             table_order: 18 + below(6, 3),
             resizes: below(7, 2) == 0,
+            unmaps: below(8, 2) == 0,
+            segment_shift: [28, 40][below(9, 2) as usize],
         }
     }
 
@@ -63,9 +69,10 @@ impl Round {
             Length::Operations(operations) => format!("ms=0 operations={operations}"),
         };
         format!(
-            "seed={} {length} base={} crowd={} resize={}",
+            "seed={} {length} base={} segment={} crowd={} resize={}",
             self.seed,
             self.page_shift,
+            self.segment_shift,
             self.crowd,
             u8::from(self.resizes)
         )
@@ -90,14 +97,16 @@ impl fmt::Display for Round {
         };
         write!(
             f,
-            "seed {}: {} processor{}, {order}-endian, pages of {} KiB, {} groups, table of 2^{} bytes, {}",
+            "seed {}: {} processor{}, {order}-endian, pages of {} KiB in segments of {}, {} groups, table of 2^{} bytes, {}{}",
             self.seed,
             self.processors,
             if self.processors == 1 { "" } else { "s" },
             1 << (self.page_shift - 10),
+            if self.segment_shift == 40 { "1 TiB" } else { "256 MiB" },
             1 << self.crowd,
             self.table_order,
-            if self.resizes { "resized" } else { "never resized" }
+            if self.resizes { "resized" } else { "never resized" },
+            if self.unmaps { ", ranges unmapped" } else { "" }
         )
     }
 }
@@ -121,21 +130,23 @@ mod tests {
             processors: 2,
             endian: Endian::Little,
             page_shift: 16,
+            segment_shift: 40,
             crowd: 8,
             table_order: 18,
             resizes: true,
+            unmaps: true,
         };
         assert_eq!(
             round.words(Length::Milliseconds(250)),
-            "seed=7 ms=250 base=16 crowd=8 resize=1"
+            "seed=7 ms=250 base=16 segment=40 crowd=8 resize=1"
         );
         assert_eq!(
             round.words(Length::Operations(9)),
-            "seed=7 ms=0 operations=9 base=16 crowd=8 resize=1"
+            "seed=7 ms=0 operations=9 base=16 segment=40 crowd=8 resize=1"
         );
         assert_eq!(
             round.to_string(),
-            "seed 7: 2 processors, little-endian, pages of 64 KiB, 256 groups, table of 2^18 bytes, resized"
+            "seed 7: 2 processors, little-endian, pages of 64 KiB in segments of 1 TiB, 256 groups, table of 2^18 bytes, resized, ranges unmapped"
         );
         assert_eq!(round.memory_mib(), 256);
     }
@@ -152,11 +163,14 @@ mod tests {
                     let kind = |round: &&Round| {
                         (round.endian, round.page_shift, round.resizes) == (endian, page_shift, resizes)
                     };
-                    assert!(rounds.iter().any(|round| kind(&round)));
+                    for unmaps in [false, true] {
+                        assert!(rounds.iter().any(|round| kind(&round) && round.unmaps == unmaps));
+                    }
                 }
             }
         }
         for round in &rounds {
+            assert!([28, 40].contains(&round.segment_shift));
             assert!((5..=8).contains(&round.crowd) && (18..=20).contains(&round.table_order));
         }
         assert!((0..100).all(|seed| Round::of_seed(seed, 1).processors == 1));

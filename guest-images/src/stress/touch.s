@@ -1,15 +1,23 @@
-# Loads and stores through the table, of pages of any processor's, and what may become of them.
+# Loads, stores and fetches through the table, of pages of any processor's, and what may become of them.
 #
 # The page's state is read before the access and after it, each with a full barrier between: if nothing has changed, the access was made
 # while the entry was as the state says.
 
 # Processor r3, its page r4, and r5 = 0 for a load, 1 for a store. r19 = record, r20 = state before, r21 = tag that is
-# mapped, r22 = whether it is a store, r23 = what was loaded.
+# mapped, r22 = whether it is a store, r23 = what was loaded. Of a page with code, half of the loads are fetches: the code loads the lower half
+# of the tag, and traps.
 touch:
     mflr    r0
     std     r0,16(r1)
     stdu    r1,-64(r1)
     mr      r22,r5
+    clrldi  r6,r4,61
+    srdi    r7,r28,34
+    andi.   r7,r7,8
+    or      r6,r6,r7
+    sldi    r7,r22,4
+    or      r6,r6,r7
+    cmpdi   cr7,r6,CODE_PAGE+8
     sldi    r19,r3,BLOCK_SHIFT
     sldi    r5,r4,RECORD_SHIFT
     add     r19,r19,r5
@@ -26,6 +34,7 @@ touch:
     li      r6,0
     li      r23,0
     cmpdi   r22,0
+    beq     cr7,touch_fetch
     mtmsrd  r15
     isync
     bne     touch_store
@@ -34,6 +43,15 @@ touch_load:
     b       1f
 touch_store:
     std     r7,MARK_AT(r3)
+    b       1f
+touch_fetch:
+    extsw   r21,r21
+    addi    r3,r3,CODE_AT
+    mtsrr0  r3
+    ori     r4,r16,0x20
+    mtsrr1  r4
+    rfid
+touch_fetched:
 1:  mtmsrd  r16
     isync
     sync
@@ -150,12 +168,27 @@ touch_expected:
     ld      r6,ID(r19)
     b       finding
 
-# Data storage interrupts come here.
+# Interrupts of accesses come here.
 catch_faults:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
     li      r3,0x300
     lis     r4,data_storage@ha
     addi    r4,r4,data_storage@l
-    b       set_handler
+    bl      set_handler
+    li      r3,0x400
+    lis     r4,instruction_storage@ha
+    addi    r4,r4,instruction_storage@l
+    bl      set_handler
+    li      r3,0x700
+    lis     r4,trap@ha
+    addi    r4,r4,trap@l
+    bl      set_handler
+    addi    r1,r1,64
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
 
 # r6 of `touch` becomes DSISR, and it goes on behind the access.
 data_storage:
@@ -173,4 +206,22 @@ data_storage:
     std     r4,AREA_SRR0(r13)
     ld      r4,AREA_DSISR(r13)
     std     r4,AREA_GPR0+6*8(r13)
+    blr
+
+# As of a load: SRR1 says in the same bits what DSISR would. A fetch from anywhere else is not expected.
+instruction_storage:
+    ld      r4,AREA_SRR1(r13)
+    lis     r5,0x7800
+    and     r4,r4,r5
+    std     r4,AREA_GPR0+6*8(r13)
+# The code has been executed; or memory that is none, and what was loaded tells.
+trap:
+    ld      r4,AREA_SRR0(r13)
+    srdi    r4,r4,46
+    cmpdi   r4,EFFECTIVE>>46
+    bne     unexpected
+    lis     r4,touch_fetched@ha
+    addi    r4,r4,touch_fetched@l
+    std     r4,AREA_SRR0(r13)
+    std     r16,AREA_SRR1(r13)
     blr

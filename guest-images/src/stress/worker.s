@@ -251,8 +251,11 @@ make_pages:
     ld      r8,base_shift@l(r9)
     sld     r7,r7,r8
     # Doubleword 0: VSID and the offset from bit 23 on.
+    lis     r9,segment_shift@ha
+    ld      r4,segment_shift@l(r9)
+    addi    r5,r4,-16
     addi    r6,r30,FIRST_VSID
-    sldi    r6,r6,12
+    sld     r6,r6,r5
     srdi    r5,r7,23
     sldi    r5,r5,7
     or      r6,r6,r5
@@ -262,7 +265,7 @@ make_pages:
     std     r6,BASE_V(r27)
     li      r6,EFFECTIVE>>32
     sldi    r6,r6,32
-    sldi    r5,r30,28
+    sld     r5,r30,r4
     add     r6,r6,r5
     add     r6,r6,r7
     std     r6,ADDRESS(r27)
@@ -293,14 +296,17 @@ make_pages:
     blt     1b
     # A segment for each processor's pages.
     li      r7,0
-2:  lis     r9,in_segment@ha
+2:  lis     r9,segment_shift@ha
+    ld      r8,segment_shift@l(r9)
+    lis     r9,in_segment@ha
     ld      r3,in_segment@l(r9)
+    addi    r6,r8,-16
     addi    r5,r7,FIRST_VSID
-    sldi    r5,r5,12
+    sld     r5,r5,r6
     or      r3,r3,r5
     li      r4,EFFECTIVE>>32
     sldi    r4,r4,32
-    sldi    r5,r7,28
+    sld     r5,r7,r8
     add     r4,r4,r5
     oris    r4,r4,0x800
     add     r4,r4,r7
@@ -364,15 +370,46 @@ publish_rights:
 
 # The frame of the record r27 says that nobody maps it.
 close_frame:
+    mflr    r10
     ld      r5,FRAME(r27)
     ld      r6,ID(r27)
     li      r4,-1
     sldi    r4,r4,16
     or      r4,r4,r6
     std     r4,TAG_AT(r5)
+    bl      write_code
     li      r4,CLOSED
     std     r4,MARK_AT(r5)
     sync
+    mtlr    r10
+    blr
+
+# The frame r5 of the record r27 gets code that loads the lower half of r4 into r23 and traps, if the page is one of those that have code: one in
+# eight, among them one of those that all like best. Changes r6 to r9.
+write_code:
+    ld      r6,ID(r27)
+    clrldi  r6,r6,61
+    cmpdi   r6,CODE_PAGE
+    bnelr
+    # lis r23,…; ori r23,r23,…; trap
+    lis     r6,0x3ee0
+    srdi    r7,r4,16
+    clrldi  r7,r7,48
+    or      r6,r6,r7
+    lis     r8,0x62f7
+    clrldi  r7,r4,48
+    or      r8,r8,r7
+    lis     r9,0x7fe0
+    ori     r9,r9,8
+    addi    r7,r5,CODE_AT
+    stw     r6,0(r7)
+    stw     r8,4(r7)
+    stw     r9,8(r7)
+    dcbst   0,r7
+    sync
+    icbi    0,r7
+    sync
+    isync
     blr
 
 # The memory at r3 that nobody may ever change.

@@ -20,7 +20,7 @@ use crate::socket::MOST_PATH_BYTES;
 
 /// What is asked for.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     method: Method,
     path: &'static str,
     body: String,
@@ -44,7 +44,7 @@ impl Asked {
         }
     }
 
-    pub(super) fn post(path: &'static str, body: &Value) -> Self {
+    pub(crate) fn post(path: &'static str, body: &Value) -> Self {
         Self {
             method: Method::POST,
             path,
@@ -54,14 +54,14 @@ impl Asked {
     }
 
     /// For what may take minutes.
-    pub(super) fn without_haste(self) -> Self {
+    pub(crate) fn without_haste(self) -> Self {
         Self { patience: None, ..self }
     }
 }
 
 /// There is no answer, or it is a refusal.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ClientError {
+pub(crate) enum ClientError {
     /// Nothing is there.
     #[error("{}: there is no socket; give the path that pteg run --control was given, of a run that has not ended", .0.display())]
     NoSocket(PathBuf),
@@ -125,7 +125,7 @@ impl ClientError {
 }
 
 /// Asks at the socket `vm`; the body of the answer.
-pub(super) fn ask(vm: &Path, asked: &Asked) -> Result<String, ClientError> {
+pub(crate) fn ask(vm: &Path, asked: &Asked) -> Result<String, ClientError> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()

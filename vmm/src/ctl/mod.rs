@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 
 use args::Command;
 pub(crate) use args::CtlArgs;
-use client::{Asked, ClientError};
+pub(crate) use client::{Asked, ClientError, ask};
 
 use crate::terminal::say;
 
 /// Does what `args` ask for.
 pub(crate) fn run(args: &CtlArgs) -> ExitCode {
-    match ask(args) {
+    match answer(args) {
         Ok(text) => {
             // Nobody is left to be told that stdout is closed.
             let _ = io::stdout().write_all(answers::harmless(&text).as_bytes());
@@ -36,12 +36,12 @@ pub(crate) fn run(args: &CtlArgs) -> ExitCode {
 }
 
 /// What is said on stdout.
-fn ask(args: &CtlArgs) -> Result<String, ClientError> {
+fn answer(args: &CtlArgs) -> Result<String, ClientError> {
     let is_metrics = matches!(args.command, Command::Metrics);
     if is_metrics && args.json {
         return Err(ClientError::NoJson);
     }
-    let answer = client::ask(&args.vm, &request(&args.command)?)?;
+    let answer = ask(&args.vm, &request(&args.command)?)?;
     let not_pteg = || ClientError::NotPteg(args.vm.clone());
     if is_metrics {
         return answers::is_metrics(&answer).then_some(answer).ok_or_else(not_pteg);

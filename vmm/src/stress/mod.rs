@@ -1,13 +1,14 @@
 //! `pteg stress`: guests that work on their page table as hard as they can, and know what may be seen, one after another
 //! for as long as it is asked for. The guest is [`guest_images::stress`].
 //!
-//! `args` is the command line, `round` one guest from its start to its end, `said` what its lines mean, `moments` what pteg counts meanwhile, `ticker` what is
+//! `args` is the command line, `round` one guest from its start to its end, `ranges` what is done to its memory meanwhile, `said` what its lines mean, `moments` what pteg counts meanwhile, `ticker` what is
 //! said meanwhile, `shrink` makes short what is found, `summary` is the table at the end, `record` the file of JSON lines, `report` the page.
 
 mod args;
 #[cfg(test)]
 mod deploy;
 mod moments;
+mod ranges;
 mod record;
 mod report;
 mod round;
@@ -245,7 +246,9 @@ fn rounds(args: &StressArgs, first: u64, runner: &Runner, tellers: &mut Tellers)
         if left_ms == 0 {
             break;
         }
-        let round = Round::of_seed(seed, args.vcpus);
+        let mut round = Round::of_seed(seed, args.vcpus);
+        // Another thread would be no function of the seed.
+        round.unmaps &= args.threads.is_none();
         ticker.begin(&round);
         let begun = Instant::now();
         let (done, milliseconds) = if args.threads.is_none() {

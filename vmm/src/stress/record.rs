@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, de};
 
 use super::Error;
 use super::moments::Moment;
+use super::ranges::Taken;
 use super::round::{Calls, Done, Failure, Outcome};
 use super::said::Work;
 use crate::terminal::say;
@@ -33,9 +34,13 @@ pub(super) struct Record {
     processors: u32,
     endian: ByteOrder,
     page_shift: u32,
+    #[serde(default = "usual_segment")]
+    segment_shift: u32,
     crowd: u32,
     table_order: u32,
     resizes: bool,
+    #[serde(default)]
+    unmaps: bool,
     /// Whether processors took turns: the seconds of `work` are then of a clock that counts instructions.
     #[serde(default)]
     pub(super) turns: bool,
@@ -44,6 +49,9 @@ pub(super) struct Record {
     pub(super) work: Option<Work>,
     /// Of a round that has found nothing, by name.
     pub(super) hypercalls: Option<BTreeMap<String, Calls>>,
+    /// Of a round with `unmaps` that has found nothing.
+    #[serde(default)]
+    pub(super) taken: Option<Taken>,
     /// Of one that has found something.
     pub(super) finding: Option<Failure>,
     /// The command that does the round again.
@@ -52,6 +60,11 @@ pub(super) struct Record {
     /// What went on, and when.
     #[serde(default)]
     pub(super) moments: Vec<Moment>,
+}
+
+/// log2 of the bytes of a segment, where the form does not say it: it did not always.
+fn usual_segment() -> u32 {
+    28
 }
 
 /// As the form calls it.
@@ -95,6 +108,7 @@ impl Record {
             Outcome::Passed(figures) => (Some(figures), None),
             Outcome::Failed(failure) => (None, Some(failure)),
         };
+        let taken = figures.as_ref().and_then(|figures| figures.taken);
         let (work, hypercalls) = figures.map(|figures| (figures.work, figures.hypercalls)).unzip();
         Self {
             version: VERSION,
@@ -105,13 +119,16 @@ impl Record {
                 Endian::Little => ByteOrder::Little,
             },
             page_shift: round.page_shift,
+            segment_shift: round.segment_shift,
             crowd: round.crowd,
             table_order: round.table_order,
             resizes: round.resizes,
+            unmaps: round.unmaps,
             turns,
             passed: finding.is_none(),
             work,
             hypercalls,
+            taken,
             finding,
             again,
             moments: done.moments,
@@ -128,9 +145,11 @@ impl Record {
                 ByteOrder::Little => Endian::Little,
             },
             page_shift: self.page_shift,
+            segment_shift: self.segment_shift,
             crowd: self.crowd,
             table_order: self.table_order,
             resizes: self.resizes,
+            unmaps: self.unmaps,
         }
     }
 
@@ -239,6 +258,11 @@ pub(super) mod tests {
                         took_log2_ns: vec![0, 0, 0, 0, 0, 0, 0, 0, 0, count, 2],
                     },
                 )]),
+                taken: Some(Taken {
+                    unmaps: 5,
+                    entries: 50,
+                    harvests: 2,
+                }),
             }),
             Err(what) => Outcome::Failed(Failure {
                 what: what.to_owned(),

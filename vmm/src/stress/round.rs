@@ -17,6 +17,7 @@ use tempfile::NamedTempFile;
 use super::Error;
 use super::args::StressArgs;
 use super::moments::{EVERY_MS, Moment};
+use super::ranges::{Ranges, Taken};
 use super::said::{Told, Work, name};
 use super::ticker::Ticker;
 use crate::cli::AccelArg;
@@ -52,6 +53,8 @@ pub(super) struct Figures {
     pub(super) work: Work,
     /// The hypercalls that were made, by name.
     pub(super) hypercalls: BTreeMap<String, Calls>,
+    /// What was done to its memory meanwhile, if anything was.
+    pub(super) taken: Option<Taken>,
 }
 
 /// What became of one hypercall's calls.
@@ -175,7 +178,7 @@ impl Runner {
         let round = run.round;
         // A folder: pteg writes beside its file, and may be killed then.
         let folder = tempfile::tempdir().map_err(Error::Folder)?;
-        let (statistics, series) = (folder.path().join("statistics"), folder.path().join("series"));
+        let [statistics, series, socket] = ["statistics", "series", "socket"].map(|name| folder.path().join(name));
         let accel = self.accel.to_possible_value().expect("none is hidden");
         let mut flags = [
             "--accel",
@@ -195,6 +198,9 @@ impl Runner {
         if self.takes_turns {
             flags.extend(["--turns".to_owned(), round.seed.to_string()]);
         }
+        if round.unmaps {
+            flags.extend(["--control".to_owned(), socket.to_string_lossy().into_owned()]);
+        }
         let pteg = Hypervisor::myself(flags)?;
         let mut words = round.words(run.length);
         // KVM-PR sets C for loads, too.
@@ -210,9 +216,10 @@ impl Runner {
             processors: round.processors,
             memory_mib: round.memory_mib(),
         })?;
+        let ranges = round.unmaps.then(|| Ranges::begin(round, socket));
         let mut told = Told::default();
         let (began, mut heard) = (Instant::now(), Instant::now());
-        let outcome = loop {
+        let mut outcome = loop {
             let said = running.line(LOOK).map_err(Error::Wait)?;
             // Before what came is judged: the same signal may have ended pteg.
             if let Some(signal) = self.interrupt.signal().filter(|_| told.finding.is_none()) {
@@ -247,6 +254,9 @@ impl Runner {
             let ended = running.kill().map_err(Error::Wait)?;
             break Outcome::Failed(Failure::of(why, told, ended.complaints));
         };
+        if let Some(ranges) = ranges {
+            add_taken(&mut outcome, ranges.end());
+        }
         let moments = Moment::all(&fs::read_to_string(&series).unwrap_or_default());
         Ok(Done { outcome, moments })
     }
@@ -282,6 +292,7 @@ fn judge(told: Told, ended: Ended, timed: impl FnOnce() -> BTreeMap<String, Call
         return Ok(Outcome::Passed(Figures {
             work: told.work(),
             hypercalls,
+            taken: None,
         }));
     }
     if let Some(finding) = &told.finding {
@@ -294,6 +305,18 @@ fn judge(told: Told, ended: Ended, timed: impl FnOnce() -> BTreeMap<String, Call
         None => format!("the guest ended without a verdict, pteg with {}", ended.status),
     };
     Ok(Outcome::Failed(Failure::of(what, told, ended.complaints)))
+}
+
+/// Adds what was done to the guest's memory meanwhile, or that it could not be.
+fn add_taken(outcome: &mut Outcome, taken: Result<Taken, String>) {
+    match (outcome, taken) {
+        (Outcome::Passed(figures), Ok(taken)) => figures.taken = Some(taken),
+        (Outcome::Failed(_), Ok(_)) => {}
+        (outcome @ Outcome::Passed(_), Err(what)) => {
+            *outcome = Outcome::Failed(Failure::of(what, Told::default(), String::new()));
+        }
+        (Outcome::Failed(failure), Err(what)) => failure.what += &format!("; {what}"),
+    }
 }
 
 /// The times of hypercalls in the file of `--stats-json`; what is not there was not timed.

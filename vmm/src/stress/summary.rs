@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::plain;
+use super::ranges::Taken;
 use super::record::Record;
 use super::round::Calls;
 use super::said::Work;
@@ -19,6 +20,7 @@ pub(super) struct Summary {
     /// Of the others.
     pub(super) work: Work,
     pub(super) hypercalls: BTreeMap<String, Calls>,
+    pub(super) taken: Taken,
 }
 
 impl Summary {
@@ -29,6 +31,9 @@ impl Summary {
         self.has_turns |= record.turns;
         if let Some(work) = &record.work {
             self.work.add(work);
+        }
+        if let Some(taken) = &record.taken {
+            self.taken.add(taken);
         }
         for (name, calls) in record.hypercalls.iter().flatten() {
             self.hypercalls.entry(name.clone()).or_default().add(calls);
@@ -59,6 +64,17 @@ impl fmt::Display for Summary {
             "{operations} operations; {accesses} accesses, {:.1} % of them with a certain outcome, {faults} page faults",
             share(judged as f64, accesses as f64)
         )?;
+        let Taken {
+            unmaps,
+            entries,
+            harvests,
+        } = self.taken;
+        if unmaps > 0 {
+            writeln!(
+                f,
+                "{unmaps} times translations of ranges were taken from the processors, {entries} entries; {harvests} logs of stores"
+            )?;
+        }
         if self.has_turns {
             writeln!(
                 f,
@@ -113,6 +129,7 @@ mod tests {
             "2 rounds",
             "20 operations; 40 accesses, 75.0 %",
             "4.0 s of all processors, 25.0 %",
+            "10 times translations of ranges were taken from the processors, 100 entries; 4 logs of stores",
         ] {
             assert!(said.contains(text), "{text} is not in\n{said}");
         }

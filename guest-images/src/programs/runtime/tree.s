@@ -201,6 +201,7 @@ wanted:
     .quad   text_pft_size,text_any,4,1,table_order,1,0
     .quad   text_bootargs,text_chosen,0,0,command_line,1,0
     .quad   text_page_sizes,text_any,0,0,segment_page_sizes,1,0
+    .quad   text_segment_sizes,text_any,4,1,second_segment_size,1,0
 processors_wanted:
     .quad   text_servers,text_any,0,1,servers,64,0
     .quad   0
@@ -234,6 +235,9 @@ command_line:
 # Address of ibm,segment-page-sizes in the tree, behind its length in bytes (two words before), or zero.
 segment_page_sizes:
     .quad   0
+# log2 of the bytes of a segment with B = 1, or something else where there are none.
+second_segment_size:
+    .quad   0
 # Interrupt server numbers of the processors.
 servers:
     .space  64*8
@@ -260,6 +264,8 @@ text_chosen:
     .asciz  "chosen"
 text_page_sizes:
     .asciz  "ibm,segment-page-sizes"
+text_segment_sizes:
+    .asciz  "ibm,processor-segment-sizes"
 text_servers:
     .asciz  "ibm,ppc-interrupt-server#s"
 text_rtas:
