@@ -463,6 +463,10 @@ fn wrong_use_is_told_what_would_be_right() {
             &["--from", "/dev/null", "/tmp/pteg.both", "--report", "/tmp/./pteg.both"],
             "--from and --report: both are /tmp/./pteg.both; give each a file of its own",
         ),
+        (
+            &["--from", "/dev/null", "/dev/zero", "/dev/../dev/null"],
+            "--from /dev/../dev/null: the same file is given twice",
+        ),
     ] {
         let ended = stress(arguments);
         assert_eq!(ended.status, Some(2), "{arguments:?}: {}", ended.errors);

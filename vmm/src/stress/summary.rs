@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::plain;
 use super::ranges::Taken;
 use super::record::Record;
 use super::round::Calls;
@@ -101,7 +102,8 @@ impl fmt::Display for Summary {
             };
             write!(
                 f,
-                "\n{name:24} {:>12} {rate:>16} {:>12.2} {:>12.1}",
+                "\n{:24} {:>12} {rate:>16} {:>12.2} {:>12.1}",
+                plain(name),
                 calls.count,
                 each(calls.seconds * 1e6, calls.count as f64),
                 calls.longest_seconds * 1e6
