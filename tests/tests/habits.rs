@@ -10,7 +10,7 @@ use rustix::io::ioctl_fionread;
 use rustix::pipe::fcntl_getpipe_size;
 use rustix::process::Signal;
 use rustix::termios::Termios;
-use tests::{ElfFile, Guest, PATIENCE, Pty, pteg, write_program};
+use tests::{ElfFile, Guest, PATIENCE, Pty, pteg, pteg_by_env, write_program};
 
 /// A guest that sends back what it gets, until Ctrl-D.
 fn echo() -> (ElfFile, Vec<String>) {
@@ -130,6 +130,26 @@ fn signals_end_a_guest_between_pipes() {
             ended.errors
         );
     }
+}
+
+/// As under `nohup`.
+#[test]
+fn a_hang_up_that_it_was_started_to_ignore_ends_nothing() {
+    let (_file, arguments) = echo();
+    let mut command = pteg_by_env("--ignore-signal=HUP", &arguments);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut guest = Guest::spawn(&mut command);
+    guest.wait_for(READY);
+    guest.signal(Signal::HUP);
+    guest.send("still here\n");
+    guest.wait_for("still here");
+    guest.signal(Signal::TERM);
+    let ended = guest.finish();
+    assert_eq!(ended.status, Some(143), "{}", ended.errors);
+    assert!(ended.errors.contains("pteg: stopped by SIGTERM\n"), "{}", ended.errors);
 }
 
 #[test]

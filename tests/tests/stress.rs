@@ -61,22 +61,15 @@ fn nothing_is_found_while_the_host_unmaps_ranges_of_memory() {
     let file = directory.path().join("round.json");
     let json = file.to_str().expect("it is text");
     let ended = stress(&[
-        "--vcpus",
-        "2",
-        "--seconds",
-        "1",
-        "--seed",
-        &seed,
-        "--accel",
-        "emulated",
-        "--json",
-        json,
+        "--vcpus", "2", "--rounds", "1", "--seed", &seed, "--accel", "emulated", "--json", json,
     ]);
     assert_eq!(ended.status, Some(0), "{}\n{}", ended.output, ended.errors);
     assert!(ended.output.contains("ranges unmapped: "), "{}", ended.output);
     let round = fs::read_to_string(&file).expect("it has been written");
     let round: Value = serde_json::from_str(&round).expect("it is one line");
-    assert!(round["unmaps"] == true && round["taken"].is_object(), "{round}");
+    for what in ["unmaps", "entries"] {
+        assert!(round["taken"][what].as_u64() > Some(0), "{what}: {round}");
+    }
 }
 
 #[test]
@@ -426,6 +419,21 @@ fn files_that_take_nothing_cost_neither_a_finding_nor_what_was_done() {
 }
 
 #[test]
+fn a_temporary_folder_with_too_long_a_path_is_told_before_anything_is_run() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let long = directory.path().join("x".repeat(100));
+    fs::create_dir(&long).expect("a directory can be made");
+    let mut command = pteg(["stress", "--rounds", "1", "--accel", "emulated"]);
+    let ended = command.env("TMPDIR", &long).output().expect("it can be run");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(2), 0), "{said}");
+    assert!(
+        said.starts_with("pteg: TMPDIR ") && said.contains("give a shorter one"),
+        "{said}"
+    );
+}
+
+#[test]
 fn wrong_use_is_told_what_would_be_right() {
     for (arguments, right) in [
         (&["--vcpus", "0"][..], "from 1 to 16"),
@@ -454,6 +462,10 @@ fn wrong_use_is_told_what_would_be_right() {
         (
             &["--from", "/dev/null", "/tmp/pteg.both", "--report", "/tmp/./pteg.both"],
             "--from and --report: both are /tmp/./pteg.both; give each a file of its own",
+        ),
+        (
+            &["--from", "/dev/null", "/dev/zero", "/dev/../dev/null"],
+            "--from /dev/../dev/null: the same file is given twice",
         ),
     ] {
         let ended = stress(arguments);

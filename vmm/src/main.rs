@@ -22,6 +22,7 @@ mod doctor;
 mod guest_run;
 mod host;
 mod hypercall;
+mod ignored;
 mod images;
 mod machine;
 mod memory;

@@ -8,7 +8,7 @@ real_mode_msr:
     blr
 
 # Loads the word at r3 again and again, until an interrupt or until it is enough. What a probe returns; the program's r3 is how often
-# the word was not r4.
+# the word was not r4. Before it says how far it is, R and C of its accesses are where others see them: `ptesync` (Power ISA v2.07B, Book III-S, 5.7.8).
 touch_by_loads:
     mflr    r0
     std     r0,16(r1)
@@ -21,16 +21,30 @@ touch_by_loads:
     bl      probe
     b       end_of_touches
 
-# Stores to the word at r3 in the same way.
+# Stores to the word at r3 in the same way. If r4 is 1 and a store finds no entry, and nothing else is wrong with it, it is tried again.
 touch_by_stores:
     mflr    r0
     std     r0,16(r1)
     stdu    r1,-64(r1)
-    mr      r4,r3
+    std     r3,32(r1)
+    std     r4,40(r1)
+1:  ld      r4,32(r1)
     bl      real_mode_msr
     lis     r3,code_of_stores_again@ha
     addi    r3,r3,code_of_stores_again@l
     bl      probe
+    ld      r9,40(r1)
+    cmpdi   r9,1
+    bne     end_of_touches
+    cmpdi   r3,0x300
+    bne     end_of_touches
+    lis     r9,0x4200
+    cmpd    r7,r9
+    bne     end_of_touches
+    lis     r9,is_enough@ha
+    ld      r9,is_enough@l(r9)
+    cmpdi   r9,0
+    beq     1b
 end_of_touches:
     addi    r1,r1,64
     ld      r0,16(r1)
@@ -50,6 +64,7 @@ code_of_loads:
     beq     2f
     addi    r3,r3,1
 2:  addi    r9,r9,1
+    ptesync
     std     r9,AREA_PROGRESS(r13)
     lis     r10,is_enough@ha
     ld      r10,is_enough@l(r10)
@@ -58,7 +73,7 @@ code_of_loads:
     sc      0
 
 code_of_stores_again:
-    li      r9,0
+    ld      r9,AREA_PROGRESS(r13)
     mfmsr   r6
     ori     r7,r6,0x10
 1:  mtmsrd  r7
@@ -67,6 +82,7 @@ code_of_stores_again:
     mtmsrd  r6
     isync
     addi    r9,r9,1
+    ptesync
     std     r9,AREA_PROGRESS(r13)
     lis     r10,is_enough@ha
     ld      r10,is_enough@l(r10)
@@ -182,8 +198,8 @@ wait_for_others:
     blr
 
 # Sleeps by the hypercall r4, H_CEDE or H_CONFER to itself, with external interrupts enabled and the longest time in the decrementer, as soon as
-# the doubleword at r3 is not zero; it waits for that without a hypercall. What a probe returns, the program's r3 being the status; and in r9 how
-# many decrementer interrupts have come.
+# the doubleword at r3 is not zero; it waits for that without a hypercall. What a probe returns, the program's r3 being the status; and in r9 1 if
+# that shows nothing: the decrementer has run out meanwhile, or an external interrupt has come before the sleep.
 sleep_when_told:
     mflr    r0
     std     r0,16(r1)
@@ -194,7 +210,14 @@ sleep_when_told:
     lis     r3,code_of_sleep@ha
     addi    r3,r3,code_of_sleep@l
     bl      probe
-    ld      r9,AREA_DECREMENTS(r13)
+    bl      has_run_out
+    cmpdi   r3,0x500
+    bne     end_of_touches
+    lis     r10,sleep_is_over@ha
+    addi    r10,r10,sleep_is_over@l
+    cmpd    r4,r10
+    beq     end_of_touches
+    li      r9,1
     b       end_of_touches
 
 code_of_sleep:
@@ -219,11 +242,12 @@ code_of_sleep:
     ori     r9,r9,0x8000
     mtmsrd  r9
     sc      1
+sleep_is_over:
     sc      0
 
 # Wakes processor r3, which sleeps by the hypercall r7, by the hypercall r4 with its server number and r5; if r6 is not zero, before it sleeps. A
-# processor that the decrementer has woken proves nothing: it is tried again, and left to sleep for longer before, for a minute. Returns 1 if it was woken by
-# something else, and 0 if it never was; its vector in r4, its status in r5 and the caller's in r6.
+# processor that the decrementer may have woken, or that did not sleep yet, proves nothing: it is tried again, and left to sleep for longer before, for a minute. Returns 1 if it
+# was woken by something else, and 0 if it never was; its vector in r4, its status in r5 and the caller's in r6.
 wake:
     mflr    r0
     std     r0,16(r1)
@@ -269,8 +293,11 @@ wake:
     bne     5f
     bl      let_it_sleep
     mftb    r5
+    std     r5,120(r1)
+4:  bl      pause
+    mftb    r7
+    ld      r5,120(r1)
     ld      r6,88(r1)
-4:  mftb    r7
     subf    r7,r5,r7
     cmpld   r7,r6
     blt     4b
@@ -287,14 +314,15 @@ wake:
     ld      r4,0(r7)
     ld      r5,40(r7)
     ld      r6,96(r1)
-    cmpdi   r4,0x500
-    beq     7f
     ld      r8,48(r7)
     cmpdi   r8,0
     beq     7f
     ld      r3,88(r1)
     sldi    r3,r3,1
     std     r3,88(r1)
+    bl      take_it_back
+    cmpdi   r3,1
+    bne     8f
     ld      r3,80(r1)
     bl      is_past_a_minute
     cmpdi   r3,0
@@ -324,6 +352,114 @@ call_it:
     ld      r5,48(r1)
     sc      1
     std     r3,96(r1)
+    blr
+
+# Before another try, in the frame of `wake`: the request of an H_IPI is taken back, and rejected if it has been presented. 1, or 0 if the other processor
+# does not do that within a minute.
+take_it_back:
+    li      r3,1
+    ld      r4,40(r1)
+    cmpdi   r4,0x6c
+    bnelr
+    mflr    r0
+    std     r0,104(r1)
+    ld      r3,48(r1)
+    std     r3,112(r1)
+    li      r3,0xff
+    std     r3,48(r1)
+    bl      call_it
+    ld      r3,112(r1)
+    std     r3,48(r1)
+    ld      r3,32(r1)
+    lis     r4,reject_requests@ha
+    addi    r4,r4,reject_requests@l
+    bl      order
+    ld      r3,32(r1)
+    bl      answer
+    ld      r0,104(r1)
+    mtlr    r0
+    blr
+
+# H_CPPR of the most favoured priority, which no request is let through with, and of the least favoured one.
+reject_requests:
+    li      r3,0x68
+    li      r4,0
+    sc      1
+    li      r3,0x68
+    li      r4,0xff
+    sc      1
+    blr
+
+# H_PROD of the first processor again and again, until it is enough: 0, or the bits of all other statuses.
+prod_until_enough:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    li      r3,0
+    std     r3,32(r1)
+1:  bl      prod_first
+    ld      r4,32(r1)
+    or      r4,r4,r3
+    std     r4,32(r1)
+    ld      r5,AREA_PROGRESS(r13)
+    addi    r5,r5,1
+    std     r5,AREA_PROGRESS(r13)
+    lis     r3,is_enough@ha
+    ld      r3,is_enough@l(r3)
+    cmpdi   r3,0
+    beq     1b
+    ld      r3,32(r1)
+    b       end_of_touches
+
+# The first processor makes r3 calls of H_PROD for itself, and H_CEDE with the longest time in the decrementer. If that has run out, nobody knows what has ended
+# the sleep: it is tried again, for a minute. Returns 1 if something else has ended it, and 0 if that never was; H_CEDE's status in r4, and in r5 0, or
+# the bits of all other statuses of H_PROD.
+cede_after_prods:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-96(r1)
+    std     r3,32(r1)
+    mftb    r3
+    std     r3,40(r1)
+    li      r3,0
+    std     r3,48(r1)
+1:  ld      r3,32(r1)
+    std     r3,56(r1)
+2:  ld      r3,56(r1)
+    cmpdi   r3,0
+    beq     3f
+    addi    r3,r3,-1
+    std     r3,56(r1)
+    bl      prod_first
+    ld      r4,48(r1)
+    or      r4,r4,r3
+    std     r4,48(r1)
+    b       2b
+3:  lis     r3,0x7fff
+    ori     r3,r3,0xffff
+    bl      cede_for
+    std     r3,64(r1)
+    li      r3,1
+    cmpdi   r4,0
+    beq     4f
+    ld      r3,40(r1)
+    bl      is_past_a_minute
+    cmpdi   r3,0
+    beq     1b
+    li      r3,0
+4:  ld      r4,64(r1)
+    ld      r5,48(r1)
+    addi    r1,r1,96
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
+
+# H_PROD of the first processor: its status.
+prod_first:
+    lis     r4,servers@ha
+    ld      r4,servers@l(r4)
+    li      r3,0xe8
+    sc      1
     blr
 
 # Puts code where system calls come in that tells in which byte order they do, until `clean`.
@@ -374,6 +510,21 @@ set_byte_order:
     li      r7,0
     sc      1
     blr
+
+# The same with external interrupts enabled.
+set_byte_order_in_the_open:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    mfmsr   r4
+    ori     r4,r4,0x8000
+    mtmsrd  r4
+    bl      set_byte_order
+    mfmsr   r4
+    li      r5,0
+    insrdi  r4,r5,1,48
+    mtmsrd  r4
+    b       end_of_touches
 
 # The code of interrupts, and their byte order, again as they were.
 take_orders_away:

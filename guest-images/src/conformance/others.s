@@ -297,7 +297,8 @@ next_order:
     std     r11,64(r12)
     std     r0,72(r12)
 order_is_done:
-    lwsync
+    # R and C of its accesses, too, are where others see them (Power ISA v2.07B, Book III-S, 5.7.8).
+    ptesync
     li      r3,DONE
     std     r3,AREA_STATE(r13)
     b       next_order

@@ -251,8 +251,13 @@ other_half:
     xor     r3,r3,r5
     blr
 
-# H_CEDE with the decrementer set to r3 ticks. It enables external interrupts; they are disabled again.
+# H_CEDE with the decrementer set to r3 ticks. It enables external interrupts; they are disabled again. Returns its status in r3, and in r4 whether the
+# decrementer has run out by then: 0 or 1.
 cede_for:
+    mflr    r0
+    std     r0,16(r1)
+    li      r4,0
+    std     r4,AREA_DECREMENTS(r13)
     mtdec   r3
     li      r3,0xe0
     sc      1
@@ -260,6 +265,21 @@ cede_for:
     li      r5,0
     insrdi  r4,r5,1,48
     mtmsrd  r4
+    bl      has_run_out
+    mr      r4,r9
+    ld      r0,16(r1)
+    mtlr    r0
+    blr
+
+# Whether the decrementer has run out since AREA_DECREMENTS was zeroed, its interrupt taken or not: r9 is 0 or 1. Changes only r9 and r10.
+has_run_out:
+    mfdec   r9
+    extsw   r9,r9
+    srdi    r9,r9,63
+    ld      r10,AREA_DECREMENTS(r13)
+    cmpdi   r10,0
+    beqlr
+    li      r9,1
     blr
 
 # r3 as it is, for a look at what a cell holds.

@@ -230,7 +230,7 @@ impl Program {
         },
         Self {
             name: "stress",
-            description: "all processors change the page table and use it, and know what may be seen; takes seed=, ms=, operations=, base=, resize=",
+            description: "all processors change the page table and use it, and know what may be seen; takes seed=, ms=, operations=, base=, segment=, crowd=, resize=",
             source: stress,
         },
         Self {

@@ -405,7 +405,7 @@ choose_page_size:
     mtlr    r0
     blr
 
-# Segments of 1 TiB if they were asked for and the tree has them.
+# Segments of 1 TiB if they were asked for: the tree must have them.
 choose_segment_size:
     lis     r9,segment_shift@ha
     ld      r4,segment_shift@l(r9)
@@ -413,8 +413,14 @@ choose_segment_size:
     bne     1f
     lis     r8,second_segment_size@ha
     ld      r5,second_segment_size@l(r8)
+    lis     r3,text_segment_needed@ha
+    addi    r3,r3,text_segment_needed@l
     cmpd    r4,r5
-    bne     1f
+    bne     abandon
+    # What makes the pages of a group differ is far beyond the first 256 MiB.
+    li      r4,24
+    lis     r9,crowd_shift@ha
+    std     r4,crowd_shift@l(r9)
     # B of the segment and of doubleword 0.
     li      r4,1
     sldi    r4,r4,62
@@ -513,6 +519,8 @@ word_plant:
     .asciz  "plant="
 text_processors_at_most:
     .asciz  "number of processors"
+text_segment_needed:
+    .asciz  "log2 of a segment"
 text_memory_needed:
     .asciz  "bytes of memory"
 text_at_time:

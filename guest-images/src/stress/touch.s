@@ -212,8 +212,11 @@ data_storage:
 instruction_storage:
     ld      r4,AREA_SRR1(r13)
     lis     r5,0x7800
-    and     r4,r4,r5
-    std     r4,AREA_GPR0+6*8(r13)
+    and.    r4,r4,r5
+    bne     1f
+    # None of what is known.
+    li      r4,1
+1:  std     r4,AREA_GPR0+6*8(r13)
 # The code has been executed; or memory that is none, and what was loaded tells.
 trap:
     ld      r4,AREA_SRR0(r13)

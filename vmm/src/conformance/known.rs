@@ -20,7 +20,9 @@ const BULK_REMOVE: &str = "R and C of H_BULK_REMOVE come eight bits too low, in 
 const ABORT: &str = "QEMU aborts in H_RESIZE_HPT_COMMIT when a bolted entry lies in the group of its second hash";
 
 const NO_BREAKPOINTS: &str = "7.2: H_SET_MODE knows neither breakpoints nor watchpoints";
-const PROD_IS_LOST: &str = "7.2: H_CEDE sleeps although the processor has been prodded, by itself";
+const FLAG: &str = "H_SET_MODE says that bit 0 is the flag that is not supported";
+const FLAGS_FIRST: &str = "H_SET_MODE of a breakpoint looks at the flags before the second value";
+const PROD_IS_LOST: &str = "H_CEDE sleeps although the processor has been prodded, by itself";
 
 const PROD_OF_RUNNING: &str = "H_CEDE sleeps although another processor has prodded this one while it ran";
 
@@ -52,9 +54,16 @@ const OF_QEMU: &[Known] = &[
         "h_resize_hpt_commit/flag",
         "H_RESIZE_HPT_COMMIT answers a flag with H_Parameter, and not with H_Closed",
     ),
+    known("h_set_mode/interrupt_location/reserved", FLAG),
+    known("h_set_mode/interrupt_location/flag", FLAG),
+    known("h_set_mode/byte_order/flag", FLAG),
+    known("h_set_mode/breakpoint/flag", FLAG),
+    known("h_set_mode/watchpoint/flag", FLAG),
+    known("h_set_mode/watchpoint/all_wrong", FLAG),
+    known("h_set_mode/breakpoint/all_wrong", FLAGS_FIRST),
     known(
-        "h_set_mode/interrupt_location/reserved",
-        "H_SET_MODE says that bit 0 is the flag that is not supported",
+        "h_set_mode/byte_order/interrupts_enabled",
+        "H_SET_MODE changes the byte order of interrupts while they are enabled",
     ),
     known("h_set_mode/breakpoint/", NO_BREAKPOINTS),
     known("h_set_mode/watchpoint/", NO_BREAKPOINTS),

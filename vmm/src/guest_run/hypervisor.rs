@@ -7,17 +7,21 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use guest_images::programs;
 use tempfile::NamedTempFile;
 
-use super::running::Running;
+use super::running::{Running, Said};
 
 /// QEMU's program for machines of this kind.
 const QEMU: &str = "qemu-system-ppc64";
 
 /// The machine that QEMU makes: programs are put where they belong, and there are pages of all sizes that pteg has.
 const QEMU_MACHINE: &str = "pseries,kernel-addr=0,cap-hpt-max-page-size=16M";
+
+/// How long a program may take to say its version.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Somebody who runs guest programs.
 #[derive(Clone, Debug)]
@@ -65,6 +69,23 @@ pub(crate) enum NoHypervisor {
     /// Its firmware could not be written.
     #[error("writing firmware for {QEMU} into {}", env::temp_dir().display())]
     BootRom(#[source] io::Error),
+    /// It does not say which it is.
+    #[error("{} --version: it has said nothing for {seconds} seconds; does it run at all?", program.display())]
+    NoVersion {
+        /// The program.
+        program: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The system does not say what became of it.
+    #[error("waiting for {} --version", program.display())]
+    Wait {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// It does not start.
     #[error("starting {}", program.display())]
     Start {
@@ -111,12 +132,25 @@ impl Hypervisor {
     /// What `--version` says, in one line.
     ///
     /// # Errors
-    /// It does not start.
+    /// It does not start, or says nothing for a minute.
     pub(crate) fn version(&self) -> Result<String, NoHypervisor> {
-        let output = Command::new(self.program()).arg("--version").output();
-        let output = output.map_err(|source| self.does_not_start(source))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        Ok(text.lines().next().unwrap_or_default().to_owned())
+        self.version_within(PATIENCE)
+    }
+
+    fn version_within(&self, patience: Duration) -> Result<String, NoHypervisor> {
+        let mut command = Command::new(self.program());
+        command.arg("--version").stdin(Stdio::null());
+        let mut running = Running::spawn(&mut command).map_err(|source| self.does_not_start(source))?;
+        let program = self.program().to_owned();
+        match running.line(patience) {
+            Ok(Said::Line(line)) => Ok(line),
+            Ok(Said::Ended(_)) => Ok(String::new()),
+            Ok(Said::Nothing) => Err(NoHypervisor::NoVersion {
+                program,
+                seconds: patience.as_secs(),
+            }),
+            Err(source) => Err(NoHypervisor::Wait { program, source }),
+        }
     }
 
     /// Starts it on `task`.
@@ -244,5 +278,21 @@ mod tests {
         let error = nobody.start(&task("")).err().unwrap();
         assert_eq!(error.to_string(), "starting /nowhere/qemu");
         assert!(nobody.version().is_err());
+    }
+
+    #[test]
+    fn one_that_never_says_its_version_is_not_waited_for_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("hypervisor");
+        // By another process: what this one has open may be inherited by what another test starts, and cannot be executed then.
+        let write = r##"printf '#!/bin/sh\nexec sleep 1000000\n' >"$1" && chmod 755 "$1""##;
+        let written = Command::new("sh").args(["-c", write, "sh"]).arg(&program).status();
+        assert!(written.unwrap().success());
+        let silent = Hypervisor::qemu_at(program).unwrap();
+        let error = silent.version_within(Duration::from_secs(1)).unwrap_err().to_string();
+        assert!(
+            error.ends_with("hypervisor --version: it has said nothing for 1 seconds; does it run at all?"),
+            "{error}"
+        );
     }
 }

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use std::{fs, io, process, thread};
+use std::{io, process, thread};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
+
+use crate::ignored::is_ignored;
 
 /// How long one may go without a look at whether there was a signal.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
@@ -33,7 +35,7 @@ impl Interrupt {
     pub(crate) fn take() -> io::Result<Self> {
         let interrupt = Self::default();
         let mut wanted = vec![SIGINT, SIGTERM];
-        if !is_ignored(SIGHUP, &fs::read_to_string("/proc/self/status")?) {
+        if !is_ignored(SIGHUP) {
             wanted.push(SIGHUP);
         }
         for &signal in &wanted {
@@ -68,24 +70,9 @@ impl Interrupted {
     }
 }
 
-/// Whether a process ignores `signal` whose `/proc/PID/status` is `status`. One that does not say so does not.
-fn is_ignored(signal: i32, status: &str) -> bool {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_ignored_is_the_bit_of_its_number_less_one() {
-        let status = "Name:\tpteg\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\tffffffffffffffff\n";
-        let ignored: Vec<i32> = (1..=64).filter(|&signal| is_ignored(signal, status)).collect();
-        assert_eq!(ignored, [SIGHUP, 13]);
-        assert!(!is_ignored(SIGHUP, "Name:\tpteg\n") && !is_ignored(SIGHUP, "SigIgn:\tx\n"));
-    }
 
     #[test]
     fn a_signal_has_its_name_and_the_status_of_a_shell() {

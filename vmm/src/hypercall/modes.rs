@@ -50,18 +50,18 @@ pub(super) fn set_mode<P: Processor>(machine: &Machine, cpu: &mut P) -> Status {
     }
 }
 
-/// Sets CIABR. The state that it is for may not be the hypervisor's.
+/// Sets CIABR. The state that it is for may not be the hypervisor's. The manual looks at the second value first.
 fn set_instruction_breakpoint<P: Processor>(cpu: &mut P, flags: u64, ciabr: u64, rest: u64) -> Status {
     /// Bits 62 and 63 of a breakpoint in the hypervisor.
     const HYPERVISOR: u64 = 0b11;
+    if rest != 0 {
+        return Status::P4;
+    }
     if let Err(status) = Status::check_flags(flags, 0) {
         return status;
     }
     if ciabr & HYPERVISOR == HYPERVISOR {
         return Status::P3;
-    }
-    if rest != 0 {
-        return Status::P4;
     }
     cpu.set_spr(Spr::CIABR, ciabr);
     Status::Success

@@ -41,7 +41,8 @@ struct OfProcessor {
 }
 
 struct OfCall {
-    /// How many calls took how long, as [`Histogram`] has it: their number is the sum.
+    /// How many calls took how long, as [`Histogram`] has it: their number is the sum. A call is noted here last, and readers look here first: the times that
+    /// they see then have every call that they have counted.
     took_ns: [AtomicU64; Histogram::BUCKETS],
     ns: AtomicU64,
     longest_ns: AtomicU64,
@@ -154,7 +155,11 @@ impl Tally {
                 call,
                 took_ns: Histogram {
                     buckets: std::array::from_fn(|bucket| {
-                        of_call.clone().map(|counters| get(&counters.took_ns[bucket])).sum()
+                        // Pairs with the release when a call is noted: the loads of its times must not come before this.
+                        let calls = of_call
+                            .clone()
+                            .map(|counters| counters.took_ns[bucket].load(Ordering::Acquire));
+                        calls.sum()
                     }),
                 },
                 time: Duration::from_nanos(of_call.clone().map(|counters| get(&counters.ns)).sum()),
@@ -252,10 +257,12 @@ impl Drop for Timed<'_> {
         let processor = &self.tally.processors[self.server];
         let counters = &processor.calls[self.call as usize];
         let took_ns = ended_ns - self.began_ns;
-        add(&counters.took_ns[Histogram::bucket_of(took_ns)], 1);
         add(&counters.ns, took_ns);
         let longest_ns = get(&counters.longest_ns).max(took_ns);
         counters.longest_ns.store(longest_ns, Ordering::Relaxed);
+        let calls = &counters.took_ns[Histogram::bucket_of(took_ns)];
+        // Pairs with the acquire of who reads: the stores of its times must not come behind this.
+        calls.store(get(calls) + 1, Ordering::Release);
     }
 }
 

@@ -348,6 +348,8 @@ fn breakpoints_are_set_where_processors_have_them_but_not_in_the_hypervisor() {
     for (arguments, status) in [
         ([0, set_mode::CIABR, 0x1003, 0], Status::P3),
         ([0, set_mode::CIABR, 0x1001, 1], Status::P4),
+        ([1, set_mode::CIABR, 0x1003, 1], Status::P4),
+        ([1, set_mode::CIABR, 0x1003, 0], Status::UnsupportedFlag(63)),
         ([0, set_mode::DAWR0, 0x2000, 0x64], Status::P4),
         ([1, set_mode::DAWR0, 0x2000, 0x63], Status::UnsupportedFlag(63)),
     ] {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use devices::interrupt::Sources as _;
 use power::hcall::Hcall;
 use power::msr::{Msr, lpcr};
 
@@ -309,6 +310,14 @@ fn an_interrupt_source_goes_where_it_was_sent() {
         [PARAMETER]
     );
     assert_eq!(rtas(&machine, RtasCall::IntOff, &[77]), [PARAMETER]);
+    // It interrupts that processor, and nobody else.
+    let xics = machine.xics.as_ref().unwrap();
+    for server in [0, 1] {
+        assert_eq!(xics.set_cppr(server, 0xff), Status::Success);
+    }
+    xics.pulse(CONSOLE_INTERRUPT);
+    assert_eq!(xics.xirr(0) & 0xff_ffff, 0);
+    assert_eq!(xics.xirr(1), 0xff00_0000 | CONSOLE_INTERRUPT);
 }
 
 /// The kernel leaves to us what it cannot read, and we know nothing of its sources.

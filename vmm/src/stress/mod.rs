@@ -17,11 +17,13 @@ mod shrink;
 mod summary;
 mod ticker;
 
-use std::env;
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{env, fs};
 
 use clap::ValueEnum as _;
 use guest_images::stress::Round;
@@ -36,6 +38,7 @@ use ticker::Ticker;
 use crate::cli::AccelArg;
 use crate::guest_run::{Interrupt, Interrupted, NoHypervisor};
 use crate::run::{ReportError, apart};
+use crate::socket::SocketError;
 use crate::terminal::say;
 
 /// How long a round takes by its guest's clock.
@@ -50,6 +53,9 @@ enum Error {
     /// The guest is a file while it runs.
     #[error("writing the guest to a temporary file")]
     Guest(#[source] io::Error),
+    /// A control socket needs a short path.
+    #[error(transparent)]
+    Socket(SocketError),
     /// What pteg counts is in files.
     #[error("making a temporary folder")]
     Folder(#[source] io::Error),
@@ -86,6 +92,12 @@ enum Error {
         #[source]
         source: NoRecord,
     },
+    /// A file to read twice.
+    #[error("--from {}: the same file is given twice, and its rounds would count twice; give it once", path.display())]
+    Twice {
+        /// Its path, as it is given the second time.
+        path: PathBuf,
+    },
     /// Whether the user wants the end cannot be known.
     #[error("taking signals")]
     Signals(#[source] io::Error),
@@ -106,7 +118,8 @@ impl Error {
     /// 2 for what is wrong with the command line, 1 for a machine that cannot.
     fn exit_code(&self) -> ExitCode {
         let is_use = match self {
-            Self::Json { .. } | Self::From { .. } | Self::TurnsOnKvm | Self::Refused(_) => true,
+            Self::Json { .. } | Self::From { .. } | Self::Twice { .. } => true,
+            Self::TurnsOnKvm | Self::Refused(_) | Self::Socket(_) => true,
             Self::Report(error) => error.flag().is_some(),
             Self::Interrupted(signal) => return ExitCode::from(signal.status()),
             Self::NoHypervisor(_) | Self::Guest(_) | Self::Folder(_) | Self::Wait(_) => false,
@@ -292,6 +305,7 @@ fn cut_off(error: &Error, mut tellers: Tellers) -> ExitCode {
 
 /// Tells of rounds that other runs have recorded.
 fn retell(args: &StressArgs) -> Result<ExitCode, Error> {
+    each_once(&args.from)?;
     let mut tellers = Tellers::new(args)?;
     for path in &args.from {
         let each = |record: Record| {
@@ -320,19 +334,45 @@ fn retell(args: &StressArgs) -> Result<ExitCode, Error> {
     })
 }
 
-/// Says what was found, and how to see it again.
+/// Whether no two of `paths` are one file. One that is not there is told of by who opens it.
+fn each_once(paths: &[PathBuf]) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        if let Ok(file) = fs::metadata(path)
+            && !seen.insert((file.dev(), file.ino()))
+        {
+            return Err(Error::Twice { path: path.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Says what was found, and how to see it again. The words are a guest's, or of a file that may be anybody's.
 fn tell_of(round: &Round, failure: &Failure, again: &str) {
-    tell(&format!("{round}: FOUND {}", failure.what));
+    tell(&format!("{round}: FOUND {}", plain(&failure.what)));
     for call in &failure.last_calls {
-        tell(&format!("  {call}"));
+        tell(&format!("  {}", plain(call)));
     }
     for line in failure.complaints.lines() {
-        tell(&format!("  on stderr: {line}"));
+        tell(&format!("  on stderr: {}", plain(line)));
     }
     for line in &failure.program {
-        tell(line);
+        tell(&plain(line));
     }
-    tell(&format!("again: {again}"));
+    tell(&format!("again: {}", plain(again)));
+}
+
+/// `text` in one line, with control characters escaped: a terminal would obey them.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
 }
 
 /// What runs `round` alone.
@@ -365,4 +405,15 @@ fn seed_of_now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // Two that begin at about the same time, on two machines, share no rounds.
     since.as_nanos() as u64 >> 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let said = "sch\u{f6}n \"it\" \\ \u{1b}[2J\r\n\u{9b}31m\u{7f}";
+        assert_eq!(plain(said), "sch\u{f6}n \"it\" \\ \\u{1b}[2J\\r\\n\\u{9b}31m\\u{7f}");
+    }
 }

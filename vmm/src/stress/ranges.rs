@@ -1,6 +1,7 @@
 //! What the host does to a guest's memory while the guest works: translations of ranges are taken from the processors, and stores are logged, as by
 //! whoever takes memory back or copies it. It is asked for at the control socket, at random. The guest must not notice.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +16,9 @@ use serde_json::{Value, json};
 use crate::ctl::{Asked, ClientError, ask};
 use crate::random::Stream;
 
-/// Between two requests, at most; more if a request takes longer, so that the guest has half of the time.
+/// Between two requests, at most; more if a request takes longer, so that the guest has half of the time; but not for ever.
 const PAUSE_US: u64 = 4000;
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What ranges are made of: the largest pages that a host has for small ones.
 const UNIT: u64 = 64 << 10;
@@ -40,7 +42,7 @@ impl Drop for Until {
 }
 
 /// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Taken {
     /// Requests that took translations of some ranges.
     pub(super) unmaps: u64,
@@ -48,6 +50,8 @@ pub(super) struct Taken {
     pub(super) entries: u64,
     /// Logs of stores that were taken in.
     pub(super) harvests: u64,
+    /// How long the longest request took; also one that was not answered when the run was over.
+    pub(super) longest_seconds: f64,
 }
 
 impl Taken {
@@ -56,6 +60,7 @@ impl Taken {
         self.unmaps += other.unmaps;
         self.entries += other.entries;
         self.harvests += other.harvests;
+        self.longest_seconds = self.longest_seconds.max(other.longest_seconds);
     }
 }
 
@@ -84,6 +89,8 @@ impl Request {
 /// What is asked for next, by a seed.
 struct Requests {
     stream: Stream,
+    /// Of the guest's pages.
+    frames: Range<u64>,
     memory_bytes: u64,
 }
 
@@ -92,6 +99,7 @@ impl Requests {
         Self {
             // The guest draws from the seed itself.
             stream: Stream(!round.seed),
+            frames: round.frames(),
             memory_bytes: u64::from(round.memory_mib()) << 20,
         }
     }
@@ -109,8 +117,13 @@ impl Requests {
         }
     }
 
+    /// Mostly of what pages are in.
     fn range(&mut self) -> Value {
-        let start = UNIT * self.stream.below(self.memory_bytes / UNIT);
+        let among = match self.stream.below(8) {
+            0 => 0..self.memory_bytes,
+            _ => self.frames.clone(),
+        };
+        let start = among.start + UNIT * self.stream.below((among.end - among.start) / UNIT);
         let length = UNIT << self.stream.below(6);
         json!({ "start": start, "length": length.min(self.memory_bytes - start) })
     }
@@ -144,29 +157,55 @@ impl Ranges {
 
 fn repeat(socket: &Path, requests: &mut Requests, is_over: &AtomicBool) -> Result<Taken, String> {
     let mut taken = Taken::default();
-    let mut is_there = false;
+    let mut has_listened = false;
     while !is_over.load(Ordering::Relaxed) {
         let (request, begun) = (requests.next(), Instant::now());
-        // As long as the guest runs: what holds this up for ever holds up the guest.
-        match ask(socket, &request.asked().without_haste()) {
-            Ok(answer) => {
-                is_there = true;
-                note(&mut taken, &request, &answer);
+        // An answer is waited for until the run is over. That one never comes is not found here: rounds are short, and a host may be slow.
+        let answered = ask(socket, &request.asked().without_haste());
+        taken.longest_seconds = taken.longest_seconds.max(begun.elapsed().as_secs_f64());
+        match answered.as_ref().err().map(|error| Next::after(error, has_listened)) {
+            None => {
+                has_listened = true;
+                note(&mut taken, &request, &answered.unwrap_or_default());
             }
-            // It listens in a moment.
-            Err(ClientError::NoSocket(_) | ClientError::NobodyListens(_)) if !is_there => {}
-            // The run is over; what came of it others judge.
-            Err(ClientError::NoSocket(_) | ClientError::NobodyListens(_) | ClientError::NoAnswer(_)) => break,
-            // Not now (stores are logged already, or not yet), not on this host, or no more.
-            Err(ClientError::Refused {
-                status: StatusCode::CONFLICT | StatusCode::NOT_IMPLEMENTED | StatusCode::SERVICE_UNAVAILABLE,
-                ..
-            }) => is_there = true,
-            Err(error) => return Err(format!("taking translations from the processors: {error}")),
+            Some(Next::GoOn) => {}
+            Some(Next::End) => break,
+            Some(Next::Accuse(what)) => return Err(format!("taking translations from the processors: {what}")),
         }
-        thread::sleep(requests.pause().max(begun.elapsed()));
+        thread::sleep(requests.pause().max(begun.elapsed()).min(LONGEST_PAUSE));
     }
     Ok(taken)
+}
+
+/// What to do after a request that was not done.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    /// The run is over; what came of it others judge.
+    End,
+    /// pteg did not do what it must.
+    Accuse(String),
+}
+
+impl Next {
+    fn after(error: &ClientError, has_listened: bool) -> Self {
+        match error {
+            // It listens in a moment, or no more: the socket goes with the run.
+            ClientError::NoSocket(_) | ClientError::NobodyListens(_) | ClientError::OtherFile(_) if !has_listened => {
+                Self::GoOn
+            }
+            ClientError::NoSocket(_) | ClientError::NobodyListens(_) | ClientError::OtherFile(_) => Self::End,
+            ClientError::NoAnswer(_) => Self::End,
+            // Of the host, which may be better off later.
+            ClientError::Connect(..) | ClientError::Crowded(_) => Self::GoOn,
+            // Not now (stores are logged already, or not yet), not on this host, or no more.
+            ClientError::Refused {
+                status: StatusCode::CONFLICT | StatusCode::NOT_IMPLEMENTED | StatusCode::SERVICE_UNAVAILABLE,
+                ..
+            } => Self::GoOn,
+            error => Self::Accuse(error.to_string()),
+        }
+    }
 }
 
 /// Counts what was done.
@@ -209,9 +248,40 @@ mod tests {
     }
 
     #[test]
+    fn only_what_a_right_pteg_never_answers_accuses_it() {
+        let path = || PathBuf::from("socket");
+        let refused = |status| ClientError::Refused {
+            status,
+            sentence: "so".to_owned(),
+        };
+        let closed = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        for (error, before, later) in [
+            (ClientError::NoSocket(path()), Next::GoOn, Next::End),
+            (ClientError::NobodyListens(path()), Next::GoOn, Next::End),
+            (ClientError::OtherFile(path()), Next::GoOn, Next::End),
+            (ClientError::NoAnswer(path()), Next::End, Next::End),
+            (ClientError::Connect(path(), closed()), Next::GoOn, Next::GoOn),
+            (ClientError::Crowded(path()), Next::GoOn, Next::GoOn),
+            (refused(StatusCode::CONFLICT), Next::GoOn, Next::GoOn),
+            (refused(StatusCode::SERVICE_UNAVAILABLE), Next::GoOn, Next::GoOn),
+        ] {
+            assert_eq!(Next::after(&error, false), before, "{error}");
+            assert_eq!(Next::after(&error, true), later, "{error}");
+        }
+        for status in [StatusCode::BAD_REQUEST, StatusCode::INTERNAL_SERVER_ERROR] {
+            assert_eq!(Next::after(&refused(status), true), Next::Accuse("so".to_owned()));
+        }
+        assert!(matches!(
+            Next::after(&ClientError::NotPteg(path()), true),
+            Next::Accuse(_)
+        ));
+    }
+
+    #[test]
     fn a_guest_that_nobody_can_ask_ends_it() {
         let folder = tempfile::tempdir().unwrap();
         let ranges = Ranges::begin(&Round::of_seed(7, 4), folder.path().join("socket"));
-        assert_eq!(ranges.end(), Ok(Taken::default()));
+        let taken = ranges.end().expect("nobody is accused");
+        assert_eq!((taken.unmaps, taken.entries, taken.harvests), (0, 0, 0));
     }
 }

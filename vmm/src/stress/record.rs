@@ -79,7 +79,9 @@ enum ByteOrder {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoRecord {
     /// No JSON, or something is missing.
-    #[error("line {line} is not a round as pteg stress --json writes it")]
+    #[error(
+        "line {line} is not a round as pteg stress --json writes it; if it was cut off when files were put one behind the other, give these files instead"
+    )]
     Form {
         /// Its number, from 1 on.
         line: usize,
@@ -197,7 +199,7 @@ impl Record {
                 Ok(record) => each(record),
                 Err(NoRecord::Form { .. }) if !text.ends_with('\n') => {
                     say(&format!(
-                        "pteg: {}: the last line is cut off, and is left out",
+                        "pteg: --from {}: line {line}, the last, is cut off and left out; the other rounds count",
                         path.display()
                     ));
                 }
@@ -260,6 +262,7 @@ pub(super) mod tests {
                     unmaps: 5,
                     entries: 50,
                     harvests: 2,
+                    longest_seconds: 0.5,
                 }),
             }),
             Err(what) => Outcome::Failed(Failure {

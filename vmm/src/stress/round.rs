@@ -22,9 +22,13 @@ use super::said::{Told, Work, name};
 use super::ticker::Ticker;
 use crate::cli::AccelArg;
 use crate::guest_run::{Ended, Hypervisor, Interrupt, LOOK, Said, Task};
+use crate::socket::Socket;
 
 /// How long a guest may say nothing; it says something each second that it is given.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Name of the socket at which the child is asked.
+const SOCKET: &str = "socket";
 
 /// The exit status of a pteg that finds fault with its command line.
 const WRONG_USE: i32 = 2;
@@ -133,6 +137,10 @@ struct Run<'a> {
 impl Runner {
     /// For what `args` say.
     pub(super) fn new(args: &StressArgs, interrupt: Interrupt) -> Result<Self, Error> {
+        if args.threads.is_none() {
+            let folder = tempfile::tempdir().map_err(Error::Folder)?;
+            Socket::check("TMPDIR", &folder.path().join(SOCKET)).map_err(Error::Socket)?;
+        }
         let guest = |endian| Ok::<_, Error>((endian, file_of(&Part::All, endian)?));
         Ok(Self {
             guests: [guest(Endian::Big)?, guest(Endian::Little)?],
@@ -178,7 +186,7 @@ impl Runner {
         let round = run.round;
         // A folder: pteg writes beside its file, and may be killed then.
         let folder = tempfile::tempdir().map_err(Error::Folder)?;
-        let [statistics, series, socket] = ["statistics", "series", "socket"].map(|name| folder.path().join(name));
+        let [statistics, series, socket] = ["statistics", "series", SOCKET].map(|name| folder.path().join(name));
         let accel = self.accel.to_possible_value().expect("none is hidden");
         let mut flags = [
             "--accel",
@@ -313,6 +321,7 @@ fn add_taken(outcome: &mut Outcome, taken: Result<Taken, String>) {
         (Outcome::Passed(figures), Ok(taken)) => figures.taken = Some(taken),
         (Outcome::Failed(_), Ok(_)) => {}
         (outcome @ Outcome::Passed(_), Err(what)) => {
+            // What pteg has said on stderr is not kept of a guest that passes.
             *outcome = Outcome::Failed(Failure::of(what, Told::default(), String::new()));
         }
         (Outcome::Failed(failure), Err(what)) => failure.what += &format!("; {what}"),

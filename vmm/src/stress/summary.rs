@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::plain;
 use super::ranges::Taken;
 use super::record::Record;
 use super::round::Calls;
@@ -67,11 +68,12 @@ impl fmt::Display for Summary {
             unmaps,
             entries,
             harvests,
+            longest_seconds,
         } = self.taken;
         if unmaps > 0 {
             writeln!(
                 f,
-                "{unmaps} times translations of ranges were taken from the processors, {entries} entries; {harvests} logs of stores"
+                "{unmaps} times translations of ranges were taken from the processors, {entries} entries; {harvests} logs of stores; {longest_seconds:.1} s at most"
             )?;
         }
         if self.has_turns {
@@ -100,7 +102,8 @@ impl fmt::Display for Summary {
             };
             write!(
                 f,
-                "\n{name:24} {:>12} {rate:>16} {:>12.2} {:>12.1}",
+                "\n{:24} {:>12} {rate:>16} {:>12.2} {:>12.1}",
+                plain(name),
                 calls.count,
                 each(calls.seconds * 1e6, calls.count as f64),
                 calls.longest_seconds * 1e6

@@ -8,11 +8,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::raw;
+use crate::ignored::is_ignored;
 use crate::stop::{Ending, Stop};
 
-/// From here on those signals are `stop`'s.
+/// From here on those signals are `stop`'s. A SIGHUP that this program was started to ignore stays ignored.
 pub(super) fn watch(stop: Arc<Stop>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    let mut wanted = vec![SIGINT, SIGQUIT, SIGTERM];
+    if !is_ignored(SIGHUP) {
+        wanted.push(SIGHUP);
+    }
+    let mut signals = Signals::new(wanted)?;
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             if stop.is_requested() {

@@ -11,20 +11,21 @@ const STOPPED: &str = "LoPAR, RTAS, 8.1 stop-self: only responsive to start-cpu"
 const CEDE: &str = "LoPAR, Shared Processor LPAR Option, 11.3.3 H_CEDE";
 const CONFER: &str = "LoPAR, Shared Processor LPAR Option, 11.3.4 H_CONFER";
 
+/// For the decrementer: far more ticks of the time base than a hypercall takes.
+const A_MOMENT: u64 = 0x10_0000;
+
 pub(super) fn add(cases: &mut Cases) {
     cases.add(Case::new("h_prod/itself_then_h_cede", CEDE), |case| {
-        case.hcall("H_PROD", H_PROD, [cell("servers")]).status(SUCCESS);
-        // Without the bit it would sleep until the decrementer, and for ever where that has been off so far.
-        case.answers("H_CEDE", H_CEDE, [0; 0], SUCCESS);
+        cedes_after_prods(case, 1);
     });
     cases.add(Case::new("h_prod/twice_is_once", PROD), |case| {
-        for _ in 0..2 {
-            case.hcall("H_PROD", H_PROD, [cell("servers")]).status(SUCCESS);
-        }
-        case.answers("H_CEDE", H_CEDE, [0; 0], SUCCESS);
+        cedes_after_prods(case, 2);
+        cedes_until_the_decrementer(case);
     });
     cases.add(Case::new("h_cede/until_the_decrementer", CEDE), |case| {
-        case.call("H_CEDE", "cede_for", [0x1000]).status(SUCCESS);
+        // It has been prodded in other cases, perhaps.
+        case.call("H_CEDE", "cede_for", [A_MOMENT]).status(SUCCESS);
+        cedes_until_the_decrementer(case);
     });
     for (name, processor) in [("nobody", 0x1234), ("all_ones", u64::MAX)] {
         cases.add(Case::new(format!("h_prod/{name}"), PROD), |case| {
@@ -33,7 +34,8 @@ pub(super) fn add(cases: &mut Cases) {
     }
     cases.add(Case::new("h_prod/keeps_registers", PROD_REGISTERS), |case| {
         keeps_registers(case, "H_PROD", H_PROD, cell("servers"));
-        case.answers("H_CEDE", H_CEDE, [0; 0], SUCCESS);
+        // So that no other case finds it prodded.
+        case.call("H_CEDE", "cede_for", [A_MOMENT]);
     });
     cases.add(Case::new("h_confer/keeps_registers", CONFER_REGISTERS), |case| {
         keeps_registers(case, "H_CONFER", H_CONFER, u64::MAX.into());
@@ -44,6 +46,19 @@ pub(super) fn add(cases: &mut Cases) {
     cases.add(Case::new("h_confer/nobody", CONFER), |case| {
         case.answers("H_CONFER", H_CONFER, [0x1234, 0], PARAMETER);
     });
+}
+
+/// The first processor prods itself `times`, and H_CEDE comes back at once, or because others prod it: not for the decrementer, which has seconds to go.
+fn cedes_after_prods(case: &mut Case, times: u64) {
+    case.call("H_CEDE", "cede_after_prods", [times])
+        .is(3, 1)
+        .is(4, SUCCESS)
+        .is(5, SUCCESS);
+}
+
+/// The first processor, which nobody has prodded, sleeps until the decrementer has run out.
+fn cedes_until_the_decrementer(case: &mut Case) {
+    case.call("H_CEDE", "cede_for", [A_MOMENT]).status(SUCCESS).is(4, 1);
 }
 
 /// Numbers of the other processors that have cases of their own: the second and the last one.
@@ -92,10 +107,14 @@ pub(super) fn add_several(cases: &mut Cases) {
         });
     }
     cases.add(of_two_processors("h_prod/others_prod_the_first", PROD), |case| {
-        case.by(Who::Others, |case| {
-            case.hcall("H_PROD", H_PROD, [cell("servers")]).status(SUCCESS);
-        });
-        case.answers("H_CEDE", H_CEDE, [0; 0], SUCCESS);
+        case.begins(Who::Others, "H_PROD of the first", "prod_until_enough", [0; 0]);
+        for _ in 0..3 {
+            case.call("calls within a minute", "wait_for_more", [16]).is(3, 1);
+            cedes_after_prods(case, 0);
+        }
+        case.call("ending it", "say_enough", [0; 0]);
+        case.ends(Who::Others, "H_PROD of the first").status(SUCCESS);
+        case.call("H_CEDE", "cede_for", [A_MOMENT]);
     });
     // Whichever dispatch number the other one has, most of these are not it, and the call gives up nothing then; an even one is that of a processor
     // that runs. With the right one it gives up its time, and comes back.
@@ -108,6 +127,7 @@ pub(super) fn add_several(cases: &mut Cases) {
             case.call("ending it", "say_enough", [0; 0]);
             case.ends(Who::Another(1), "waiting").is(3, 1);
         });
+        // Whether such a processor has a dispatch number, and whether it is odd, the manual does not say.
         let name = format!("h_confer/stopped_processor/dispatch_{dispatches:x}");
         cases.add(of_two_processors(name, CONFER), |case| {
             let arguments: [Operand; 2] = [second_processor(), dispatches.into()];

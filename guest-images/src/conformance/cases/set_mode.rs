@@ -11,6 +11,9 @@ const SPRG0: &str = "LoPAR, Logical Partitioning Option, 5.4.3.1 H_SET_SPRG0";
 const BREAKPOINT: u64 = 1;
 const WATCHPOINT: u64 = 2;
 
+/// bad_mode, which has no other name.
+const BAD_MODE: u64 = (-5_i64).cast_unsigned();
+
 /// H_UNSUPPORTED_FLAG of this bit.
 const fn unsupported(bit: u64) -> u64 {
     (-256_i64).cast_unsigned().wrapping_sub(bit)
@@ -38,13 +41,26 @@ pub(super) fn add(cases: &mut Cases) {
     answers("interrupt_location/first_value", [0, 3, 1, 0], P3);
     answers("interrupt_location/second_value", [0, 3, 0, 1], P4);
     answers("interrupt_location/reserved", [1, 3, 0, 0], unsupported(62));
+    answers("interrupt_location/flag", [4, 3, 0, 0], unsupported(61));
+    answers("interrupt_location/all_wrong", [4, 3, 1, 1], P3);
     answers("byte_order/first_value", [0, 4, 1, 0], P3);
     answers("byte_order/second_value", [0, 4, 0, 1], P4);
+    answers("byte_order/flag", [2, 4, 0, 0], unsupported(62));
+    answers("byte_order/all_wrong", [2, 4, 1, 1], P3);
     answers("breakpoint/none", [0, BREAKPOINT, 0, 0], SUCCESS);
     answers("breakpoint/second_value", [0, BREAKPOINT, 0, 1], P4);
     answers("breakpoint/hypervisor", [0, BREAKPOINT, 3, 0], P3);
+    answers("breakpoint/flag", [1, BREAKPOINT, 0, 0], unsupported(63));
+    answers("breakpoint/flag_and_hypervisor", [1, BREAKPOINT, 3, 0], unsupported(63));
+    answers("breakpoint/all_wrong", [1, BREAKPOINT, 3, 1], P4);
     answers("watchpoint/none", [0, WATCHPOINT, 0, 0], SUCCESS);
     answers("watchpoint/hypervisor", [0, WATCHPOINT, 0, 4], P4);
+    answers("watchpoint/flag", [1, WATCHPOINT, 0, 0], unsupported(63));
+    answers("watchpoint/all_wrong", [1, WATCHPOINT, 0, 4], unsupported(63));
+    cases.add(case("byte_order/interrupts_enabled"), |case| {
+        case.call("H_SET_MODE", "set_byte_order_in_the_open", [0])
+            .status(BAD_MODE);
+    });
     for value in [0, u64::MAX, 0x0123_4567_89ab_cdef] {
         cases.add(Case::new(format!("h_set_sprg0/{value:x}"), SPRG0), |case| {
             case.answers("H_SET_SPRG0", H_SET_SPRG0, [value], SUCCESS);
@@ -88,4 +104,32 @@ pub(super) fn add(cases: &mut Cases) {
             },
         );
     }
+    // What is refused, by which status is for other cases, changes nothing for anybody.
+    cases.add(
+        of_two_processors("h_set_mode/byte_order/refused_to_another", SECTION),
+        |case| {
+            case.by(Who::Others, |case| {
+                case.call("making an order", "same", [1]).is(3, 1);
+            });
+            case.call("planting code", "plant_orders", [0; 0]);
+            case.by(Who::Another(1), |case| {
+                for arguments in [
+                    [2, 4, 0, 0],
+                    [3, 4, 0, 0],
+                    [0, 4, 1, 0],
+                    [1, 4, 1, 0],
+                    [0, 4, 0, 1],
+                    [1, 4, 0, 1],
+                ] {
+                    case.hcall("H_SET_MODE", H_SET_MODE, arguments);
+                }
+            });
+            case.by(Who::Others, |case| {
+                case.call("byte order of a system call", "order_of_interrupts", [0; 0])
+                    .is(3, 1);
+            });
+            case.call("byte order of a system call", "order_of_interrupts", [0; 0])
+                .is(3, 1);
+        },
+    );
 }
