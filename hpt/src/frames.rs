@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dirty::Dirty;
+use crate::points::settle;
 use crate::protection::{Giver, Protections};
 use crate::rights::{Right, Rights};
 use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, PoisonError, lock};
@@ -175,6 +176,8 @@ impl Frames {
         let real = fault.real;
         let mut waited = Waited::NotAtAll;
         let mut told = None;
+        // Who is to give the memory back may wait for another processor.
+        settle();
         loop {
             let frame = whole_frames(&(real..real + 1));
             if self.notifier.is_taken(real) {

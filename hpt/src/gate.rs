@@ -11,6 +11,7 @@
 //! if it is the closer's, the processor finds the gate closed, or open again. A processor that sleeps here is
 //! outside: nobody waits for it.
 
+use crate::points::{hand_on, point};
 use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, fence, lock};
 
 /// A gate, open at first.
@@ -45,6 +46,7 @@ impl Gate {
         let closer = lock(&self.closer);
         self.closed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
+        point();
         Closed {
             gate: self,
             _closer: closer,
@@ -57,8 +59,13 @@ impl Gate {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Sleeps until the gate is open.
+    /// Sleeps until the gate, which was found closed, is open.
     pub(crate) fn wait(&self) {
+        while hand_on() {
+            if !self.is_closed() {
+                return;
+            }
+        }
         let mut sleep = lock(&self.sleep);
         // Set before we were sent here, cleared under `sleep`.
         while self.closed.load(Ordering::Relaxed) {

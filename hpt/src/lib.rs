@@ -8,10 +8,11 @@
 //! - [`Frames`] says what may be done to each 4 KiB of RAM, and which were stored to.
 //! - [`Shadow`] is what a change asks of the processors; [`Shootdown`] is the answer of processors
 //!   that are threads with a [`Seat`] each, and [`Discard`] a way to take translations from them while they run.
+//! - [`Turn`] is how processors that take turns have theirs end in the midst of a call or a walk.
 //! - [`Notifier`] knows the ranges of real addresses that somebody is about to take away, and tells each [`Listener`].
 //!
 //! Knows nothing of KVM, registers or devices: what it needs from above are the traits [`RealMap`],
-//! [`Shadow`], [`Kick`], [`Discard`], [`Listener`] and [`Patience`]. The protocols are in `docs/concurrency.md`.
+//! [`Shadow`], [`Kick`], [`Discard`], [`Listener`], [`Patience`] and [`Turn`]. The protocols are in `docs/concurrency.md`.
 
 mod block;
 mod bulk;
@@ -38,6 +39,7 @@ mod memory;
 mod notify;
 mod order;
 mod patience;
+mod points;
 mod port;
 mod protect;
 mod protection;
@@ -77,6 +79,9 @@ pub use notify::{
 };
 pub use order::{Order, ParseOrderError};
 pub use patience::{Abandoned, Endless, Patience};
+#[cfg(not(loom))]
+pub use points::take_turns;
+pub use points::{Turn, settle, stand_aside};
 pub use port::{Hpt, OwnFlush, Port};
 pub use protection::{Giver, Protection};
 pub use read::Entries;

@@ -8,15 +8,19 @@
 use power::hpte::{HpteR, HpteV};
 
 use crate::changes::SPILLED;
+use crate::points::{hand_on, point};
 use crate::sync::{Ordering, SPINS, fence, spin_loop, yield_now};
 use crate::table::{Hpte, PteIndex, Table, load, store};
 
-/// Patience of one that waits for a lock: a short spin, then the processor goes to others.
+/// Patience of one that waits for a lock: a short spin, then the processor goes to others; at once where processors take turns.
 #[derive(Default)]
 pub(crate) struct Waiting(u32);
 
 impl Waiting {
     pub(crate) fn pause(&mut self) {
+        if hand_on() {
+            return;
+        }
         if self.0 < SPINS {
             self.0 += 1;
             spin_loop();
@@ -71,6 +75,7 @@ impl Table {
         if !wanted(HpteV::from_guest(v.raw())) {
             return Attempt::Unwanted;
         }
+        point();
         let (old, new) = (v.raw().to_be(), (v.raw() | HpteV::LOCK).to_be());
         // Acquire: what the last holder did to dw 1 comes before what this one does (W1, W7).
         match self
@@ -142,6 +147,7 @@ impl Locked<'_> {
     /// Hides the entry from walkers that come later. It comes back with [`Self::publish`] or is gone with
     /// [`Self::free`], after a grace period or when [`Self::close`] has told that none is needed.
     pub(crate) fn hide(&mut self) {
+        point();
         self.v = self.v.with_valid(false);
         self.hidden = true;
         // Relaxed: the count that follows (W4), and `Shadow::invalidate`, order it.
@@ -152,6 +158,7 @@ impl Locked<'_> {
     /// Where walkers mark in one step, none sets R or C any more: if R was clear, no processor holds the entry's translation,
     /// and none will. It stays closed in a free slot.
     pub(crate) fn close(&mut self) -> bool {
+        point();
         let doubleword = self.table.r(self.at);
         let open = HpteR::from_raw(load(doubleword));
         // Nobody else changes these bits.
@@ -165,6 +172,7 @@ impl Locked<'_> {
     /// Clears R, the walkers' and the guest's, under the eyes of walkers; returns the entry as it was, and whether a
     /// walker had used it.
     pub(crate) fn clear_r(&mut self) -> (Hpte, bool) {
+        point();
         let mask = HpteR::R | HpteR::GUEST_R;
         // One atomic step on the word that walkers set R and C in, so that neither loses the other. Release: who sees R clear
         // sees the entry locked (`confirm.rs`).
@@ -193,6 +201,7 @@ impl Locked<'_> {
         }
         let new = new.stored(self.table.marking());
         self.claim();
+        point();
         store(self.table.r(self.at), new.r.raw(), Ordering::Relaxed);
         if let Some(map) = self.table.reverse() {
             // Whoever finds the entry by the map reads there which page it is for, also if a walker's R is all that it sees of
@@ -202,6 +211,7 @@ impl Locked<'_> {
             // After dw 1, to which the same adds a step (U3); before the dw 0 that shows it (M4).
             map.link(self.at, new);
         }
+        point();
         self.v = new.v;
     }
 
@@ -210,6 +220,7 @@ impl Locked<'_> {
     pub(crate) fn publish(mut self, new: Hpte) {
         let new = new.stored(self.table.marking());
         self.claim();
+        point();
         let doubleword = self.table.r(self.at);
         if self.table.reverse().is_some() {
             // One step, which follows on that of an unmapper that has found R clear (U3): who sees this sees what came before that.
@@ -217,6 +228,7 @@ impl Locked<'_> {
         } else {
             store(doubleword, new.r.raw(), Ordering::Relaxed);
         }
+        point();
         self.v = new.v;
     }
 
@@ -228,6 +240,7 @@ impl Locked<'_> {
 
     /// Makes the entry, which walkers do not see and nobody uses any more, all zero in doubleword 0 and unlocks it.
     pub(crate) fn free(mut self) {
+        point();
         if let Some(map) = self.table.reverse() {
             map.unlink(self.at, self.entry());
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use power::hcall::Status;
 
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, lock_standing};
 use crate::{AllocateTable, Hpt, Order, Port, Table};
 use preparation::{Preparation, Verdict};
 
@@ -53,7 +53,7 @@ impl Hpt {
     }
 
     /// Has `H_RESIZE_HPT_PREPARE` answer when the table is prepared, and not before: how often a guest asks is then no matter of the host's
-    /// speed. Whoever asks waits.
+    /// speed. Whoever asks does it.
     pub fn with_prompt_resizes(mut self) -> Self {
         self.resizing.is_prompt = true;
         self
@@ -73,7 +73,7 @@ impl Hpt {
     /// The host has no address space for it: the guest keeps its table.
     pub fn reset(&self, order: Order) -> Result<(), AllocateTable> {
         // Kept, so that nobody begins to prepare another.
-        let mut pending = lock(&self.resizing.pending);
+        let mut pending = lock_standing(&self.resizing.pending);
         *pending = None;
         let old = self.table();
         let new = Arc::new(old.empty_like(order)?);
@@ -87,10 +87,15 @@ impl Hpt {
 }
 
 impl Pending {
-    /// Begins to prepare a table of `order` for what `old` holds; `None` if the host has no memory or thread for it.
-    fn begin(old: Arc<Table>, order: Order) -> Option<Self> {
+    /// Begins to prepare a table of `order` for what `old` holds, and is done with it at once if that `is_prompt`; `None` if the host has no memory or
+    /// thread for it.
+    fn begin(old: Arc<Table>, order: Order, is_prompt: bool) -> Option<Self> {
         let table = Arc::new(old.reserve_like(order).ok()?);
-        let preparation = Preparation::begin(old, Arc::clone(&table)).ok()?;
+        let preparation = if is_prompt {
+            Preparation::at_once(&old, &table)
+        } else {
+            Preparation::begin(old, Arc::clone(&table)).ok()?
+        };
         Some(Self { table, preparation })
     }
 
@@ -124,7 +129,7 @@ impl Port {
     /// slot; `Parameter` for flags and for sizes that no table has; `Resource` for more than [`Hpt::largest`]
     /// and if the host has no address space or thread for it.
     pub fn resize_prepare(&mut self, flags: u64, shift: u64) -> Status {
-        let mut pending = lock(&self.hpt.resizing.pending);
+        let mut pending = lock_standing(&self.hpt.resizing.pending);
         if let Some(same) = pending.as_mut().filter(|pending| pending.is_of(flags, shift)) {
             return same.status();
         }
@@ -141,14 +146,8 @@ impl Port {
         if order > self.hpt.resizing.largest {
             return Status::Resource;
         }
-        match Pending::begin(self.hpt.table(), order) {
-            Some(begun) => {
-                let begun = pending.insert(begun);
-                if self.hpt.resizing.is_prompt {
-                    begun.preparation.finish();
-                }
-                begun.status()
-            }
+        match Pending::begin(self.hpt.table(), order, self.hpt.resizing.is_prompt) {
+            Some(begun) => pending.insert(begun).status(),
             None => Status::Resource,
         }
     }
@@ -159,7 +158,7 @@ impl Port {
     /// `Success`; `Closed` if there is no such table; `Busy` while it is being prepared; `PtegFull` if two bolted
     /// entries need one slot: then the guest keeps its table, and the new one stays pending.
     pub fn resize_commit(&mut self, flags: u64, shift: u64) -> Status {
-        let mut pending = lock(&self.hpt.resizing.pending);
+        let mut pending = lock_standing(&self.hpt.resizing.pending);
         let Some(ready) = pending.as_mut().filter(|pending| pending.is_of(flags, shift)) else {
             return Status::Closed;
         };

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use crate::Footprint;
 use crate::gate::Gate;
+use crate::points::{hand_on, point};
 use crate::shadow::{Batch, Invalidation};
 use crate::sync::{
     AtomicBool, AtomicU64, Condvar, Mutex, Ordering, PoisonError, SPINS, YIELDS, fence, lock, spin_loop, yield_now,
@@ -117,6 +118,7 @@ impl Seat {
         self.word.store((word + VISIT) | INSIDE, Ordering::Release);
         // No look at the gate, `posted` or the table may be made before writers can see us inside.
         fence(Ordering::SeqCst);
+        point();
         let open = !self.gate.is_closed();
         if !open {
             self.leave();
@@ -173,6 +175,7 @@ impl Seat {
             if word & KICKED != 0 {
                 return Found::Leaving(Visit::of(word));
             }
+            point();
             // Acquire: as the load above.
             match self
                 .word
@@ -190,11 +193,20 @@ impl Seat {
 
     /// Returns when `visit` is over.
     pub(crate) fn wait(&self, visit: Visit) {
-        for look in 0..SPINS + YIELDS {
+        let mut looks = 0;
+        while looks < SPINS + YIELDS {
             if !self.is_in(visit) {
                 return;
             }
-            if look < SPINS { spin_loop() } else { yield_now() }
+            if hand_on() {
+                continue;
+            }
+            if looks < SPINS {
+                spin_loop();
+            } else {
+                yield_now();
+            }
+            looks += 1;
         }
         let mut sleep = lock(&self.sleep);
         while self.note_sleeper(visit) {

@@ -15,6 +15,7 @@ use arrayvec::ArrayVec;
 
 use crate::discard::{Discard, Discarding};
 use crate::gate::Gate;
+use crate::points::point;
 use crate::seat::Found;
 use crate::shadow::{Batch, Grace, Shadow};
 use crate::sync::{Ordering, fence};
@@ -106,6 +107,7 @@ fn drive_out(round: &Round<'_>, grace: &mut Grace) {
             Found::Outside => continue,
             Found::Inside(visit) => {
                 since.get_or_insert_with(Instant::now);
+                point();
                 kick.kick();
                 grace.kicked += 1;
                 visit
@@ -137,9 +139,11 @@ impl Shootdown {
             if round.is_empty() {
                 continue;
             }
+            point();
             for (seat, _) in &round {
                 seat.post(batch);
             }
+            point();
             grace.posted += round.len() as u32;
             // I2: the table's change and the posts come before every look at whether a processor is inside.
             fence(Ordering::SeqCst);

@@ -57,11 +57,12 @@ mod real {
     }
 }
 
+use crate::points::hand_on;
 pub(crate) use real::*;
 use std::sync::atomic::AtomicU64 as UnmodelledU64;
 
-pub(crate) use std::sync::PoisonError;
 pub(crate) use std::sync::atomic::Ordering;
+pub(crate) use std::sync::{PoisonError, TryLockError};
 
 /// Words that are zero.
 pub(crate) fn zeroed(words: u64) -> Box<[AtomicU64]> {
@@ -74,6 +75,18 @@ pub(crate) fn zeroed(words: u64) -> Box<[AtomicU64]> {
 /// make it unusable.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same for a mutex that is held at points, and by those who wait for other processors.
+pub(crate) fn lock_standing<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(TryLockError::Poisoned(error)) => return error.into_inner(),
+            Err(TryLockError::WouldBlock) if hand_on() => {}
+            Err(TryLockError::WouldBlock) => return lock(mutex),
+        }
+    }
 }
 
 #[cfg(not(loom))]

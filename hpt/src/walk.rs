@@ -10,6 +10,7 @@ use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV, Protection};
 use power::page::{PagePair, PageSize, Vpn};
 
 use crate::changes::SPILLED;
+use crate::points::point_of_walk;
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::table::load;
 use crate::{Footprint, Table};
@@ -144,6 +145,7 @@ impl Table {
             if matches!(found, Group::Empty { spilled: true }) {
                 found = self.search(page, !hash, true);
             }
+            point_of_walk();
             if found.must_look_again(page, &note) {
                 continue;
             }
@@ -151,6 +153,7 @@ impl Table {
                 return Err(WalkFault::NotFound);
             };
             check(found.r, access, key)?;
+            point_of_walk();
             if let Some(r) = found.mark(access) {
                 return Ok(translation(page, r, found.pair));
             }
@@ -173,9 +176,11 @@ impl Table {
             if v & mask != value {
                 continue;
             }
+            point_of_walk();
             // R2: dw 1 is that of this dw 0, or a later one.
             fence(Ordering::Acquire);
             let r = HpteR::from_raw(load(self.r_at(at)));
+            point_of_walk();
             // R4: if it was that of a later entry, the next load gives another count.
             fence(Ordering::Acquire);
             if r.is_closed() || changes.load(Ordering::Relaxed) != count {
@@ -211,6 +216,7 @@ impl Found<'_> {
         let mut r = self.r;
         if !r.is_referenced() {
             r = self.set(r, HpteR::R)?;
+            point_of_walk();
             // R4
             fence(Ordering::Acquire);
             if self.changes.load(Ordering::Relaxed) != self.count {
@@ -218,6 +224,7 @@ impl Found<'_> {
             }
         }
         if access == Access::Store && !r.is_changed() {
+            point_of_walk();
             r = self.set(r, HpteR::C)?;
         }
         Some(r)

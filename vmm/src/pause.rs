@@ -98,21 +98,25 @@ impl Pause {
     /// The calling carrier works on processor `server` from here on, until [`Self::leave`] (C1). Sleeps before that while the run
     /// is paused.
     pub(crate) fn enter(&self, server: usize) {
-        let at_work = &self.places[server].at_work;
-        loop {
-            at_work.store(true, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            // Acquire: what was done while the run was paused.
-            if !self.wanted.load(Ordering::Acquire) {
-                return;
-            }
-            self.leave(server);
+        while !self.try_enter(server) {
             if self.wait() {
                 // Whoever carries it looks for the end of the run before it does anything.
-                at_work.store(true, Ordering::Relaxed);
+                self.places[server].at_work.store(true, Ordering::Relaxed);
                 return;
             }
         }
+    }
+
+    /// The same without sleep: `false`, and nobody works on it, while the run is paused or about to be.
+    pub(crate) fn try_enter(&self, server: usize) -> bool {
+        self.places[server].at_work.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        // Acquire: what was done while the run was paused.
+        let is_wanted = self.wanted.load(Ordering::Acquire);
+        if is_wanted {
+            self.leave(server);
+        }
+        !is_wanted
     }
 
     /// Nobody works on processor `server` from here on (C2).

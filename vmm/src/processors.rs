@@ -5,7 +5,7 @@
 //! [`Bell`] of the threads that may carry it; they look for reasons after they have taken the bell's epoch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use devices::xics::CpuLine;
 use emulator::Counts;
@@ -183,7 +183,14 @@ impl Processor {
 
     /// The areas that the guest has registered for it.
     pub(crate) fn areas(&self) -> MutexGuard<'_, Areas> {
-        self.areas.lock().expect(UNPOISONED)
+        // Their holder may wait for guest memory, and others have their turns meanwhile.
+        loop {
+            match self.areas.try_lock() {
+                Ok(areas) => return areas,
+                Err(TryLockError::WouldBlock) if hpt::stand_aside() => {}
+                Err(_) => return self.areas.lock().expect(UNPOISONED),
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Activity> {

@@ -180,6 +180,8 @@ impl<P: Processor> Vcpu<P> {
             if machine.pause.is_wanted() {
                 _running = None;
                 machine.pause.leave(self.server);
+                // The pauser waits for those who stand.
+                hpt::settle();
                 machine.pause.enter(self.server);
                 _running = run();
             }

@@ -139,9 +139,14 @@ touch_failed:
     lis     r9,0x800
     cmpdi   r22,0
     bne     4f
-    # Half of an entry permits nothing, not even loads: while it changes, and no longer.
+    # Half of an entry permits nothing, not even loads: while it changes, and no longer; and where exactness was asked for, nobody sees half of one.
     cmpd    r6,r9
     bne     3f
+    lis     r7,is_exact@ha
+    ld      r7,is_exact@l(r7)
+    cmpdi   r7,0
+    bne     3f
+    clrldi  r7,r20,62
     cmpdi   r4,0
     bne     touch_done
     cmpdi   r7,CHANGING

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::Notifier;
 use super::region::Region;
 use crate::patience::Endless;
+use crate::points::settle;
 
 /// Guest memory that stays as it is while this is held: no range over it is anything but about to begin.
 ///
@@ -53,6 +54,8 @@ impl Notifier {
                 Err(Unleased { region, is_in_flight }) => {
                     was_in_flight.set(was_in_flight.get() || is_in_flight);
                     self.end_turn(range);
+                    // Whoever has the range may wait for another processor.
+                    settle();
                     self.queue(region, range);
                     drop(region.wait_until(&Endless, |state| {
                         was_in_flight.set(was_in_flight.get() || state.has_in_flight(range));

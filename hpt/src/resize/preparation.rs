@@ -44,11 +44,7 @@ impl Preparation {
     /// # Errors
     /// The host has no thread for it.
     pub(crate) fn begin(old: Arc<Table>, new: Arc<Table>) -> io::Result<Self> {
-        let progress = Arc::new(Progress {
-            cancelled: AtomicBool::new(false),
-            entries: new.to_close() + old.order().entries(),
-            looked_at: Statistic::default(),
-        });
+        let progress = Progress::of(&old, &new);
         let thread = Background::spawn("hpt resize", {
             let progress = Arc::clone(&progress);
             move || progress.look(&old, &new)
@@ -61,10 +57,16 @@ impl Preparation {
         })
     }
 
-    /// Waits until something has come out.
-    pub(crate) fn finish(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            self.verdict = Some(thread.join());
+    /// The same, done when it returns, by the caller: it waits for who is at an entry, which may be a processor that has its turn only while
+    /// the caller's has none.
+    pub(crate) fn at_once(old: &Table, new: &Table) -> Self {
+        let progress = Progress::of(old, new);
+        let begun = Instant::now();
+        Self {
+            verdict: Some(progress.look(old, new)),
+            progress,
+            begun,
+            thread: None,
         }
     }
 
@@ -95,6 +97,15 @@ impl Drop for Preparation {
 }
 
 impl Progress {
+    /// None yet.
+    fn of(old: &Table, new: &Table) -> Arc<Self> {
+        Arc::new(Self {
+            cancelled: AtomicBool::new(false),
+            entries: new.to_close() + old.order().entries(),
+            looked_at: Statistic::default(),
+        })
+    }
+
     fn look(&self, old: &Table, new: &Table) -> Verdict {
         let mut count = 0;
         let mut goes_on = || {

@@ -274,7 +274,7 @@ fn a_guest_that_prepares_and_cancels_leaves_neither_threads_nor_tables() {
         }
     }
     let last = {
-        let pending = lock(&machine.hpt.resizing.pending);
+        let pending = lock_standing(&machine.hpt.resizing.pending);
         Arc::downgrade(&pending.as_ref().unwrap().table)
     };
     assert_eq!(port.resize_prepare(0, 0), Status::Success);

@@ -3,7 +3,7 @@
 //! Turns go round: whoever has had one comes last. A processor that confers to another gives it the rest of its own
 //! turn, out of order; when that is over the round goes on where it was, so that two processors which confer to each other
 //! keep nobody from running. Only a processor that confers to all comes last however it got its turn: all others
-//! run before it does again. Where turns are drawn ([`Turns`]), nobody has a claim to the next one.
+//! run before it does again.
 //!
 //! No processor that can run is left lying while a carrier waits at the bell:
 //! - What can run when it is parked is seen by whoever has parked it, who looks next.
@@ -16,7 +16,6 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::turns::Turns;
 use crate::accel::Processor;
 use crate::machine::Machine;
 use crate::vcpu::{Outlook, Vcpu};
@@ -38,8 +37,6 @@ pub(super) enum Look<P> {
         vcpu: Box<Vcpu<P>>,
         /// There is something left to do for another carrier, if one waits.
         leaves_work: bool,
-        /// For how many instructions, if turns are counted.
-        turn: Option<u64>,
     },
     /// It waits to be rung for.
     Nothing {
@@ -73,12 +70,8 @@ pub(super) struct Deck<P> {
     /// All places, in the order of their next turns.
     round: VecDeque<usize>,
     /// Of each carrier.
-    carried: Vec<Turn>,
+    turns: Vec<Turn>,
     watch: Option<Watch>,
-    /// What draws the next turn, if not the round.
-    turns: Option<Turns>,
-    /// Places of those that can run, in the last look.
-    able: Vec<usize>,
 }
 
 impl<P: Processor> Deck<P> {
@@ -93,31 +86,23 @@ impl<P: Processor> Deck<P> {
             first: servers.start,
             round: (0..servers.len()).collect(),
             parked: servers.map(|server| Some(Box::new(Vcpu::new(server)))).collect(),
-            carried: vec![turn; carriers],
+            turns: vec![turn; carriers],
             watch: None,
-            turns: None,
-            able: Vec::new(),
         }
-    }
-
-    /// The same, where `turns` has the say.
-    pub(super) fn with_turns(mut self, turns: Turns) -> Self {
-        self.turns = Some(turns);
-        self
     }
 
     /// What `carrier`, which carries nobody, does next. `wish` is the server number of a processor to which the last
     /// one has conferred the rest of its turn.
     pub(super) fn look(&mut self, machine: &Machine, carrier: usize, wish: Option<usize>, now: Instant) -> Look<P> {
         let wish = wish.and_then(|server| server.checked_sub(self.first));
-        let mut wished = None;
-        self.able.clear();
+        let (mut able, mut first_able, mut wished) = (0, None, None);
         let mut deadline: Option<Instant> = None;
         for &place in &self.round {
             let Some(vcpu) = &mut self.parked[place] else { continue };
             match vcpu.look(machine, now) {
                 Outlook::Runs => {
-                    self.able.push(place);
+                    able += 1;
+                    first_able = first_able.or(Some(place));
                     wished = wished.or((wish == Some(place)).then_some(place));
                 }
                 Outlook::Until(at) => deadline = Some(deadline.map_or(at, |earliest| earliest.min(at))),
@@ -128,15 +113,8 @@ impl<P: Processor> Deck<P> {
             self.watch = None;
         }
         let unwatched = deadline.filter(|&at| self.watch.as_ref().is_none_or(|watch| at < watch.until));
-        let (next, length) = match &mut self.turns {
-            Some(turns) => {
-                wished = None;
-                turns.next(&self.able).unzip()
-            }
-            None => (self.able.first().copied(), None),
-        };
-        let turn = &mut self.carried[carrier];
-        let place = match (wished, next) {
+        let turn = &mut self.turns[carrier];
+        let place = match (wished, first_able) {
             (Some(place), _) if !turn.is_over => place,
             (_, Some(place)) => {
                 last(&mut self.round, place);
@@ -151,14 +129,13 @@ impl<P: Processor> Deck<P> {
         turn.place = Some(place);
         Look::Carry {
             vcpu: self.parked[place].take().expect("it was looked at"),
-            leaves_work: self.able.len() > 1 || unwatched.is_some(),
-            turn: length,
+            leaves_work: able > 1 || unwatched.is_some(),
         }
     }
 
     /// `carrier` carries this one no more.
     pub(super) fn park(&mut self, carrier: usize, vcpu: Box<Vcpu<P>>) {
-        self.carried[carrier].place = None;
+        self.turns[carrier].place = None;
         let place = vcpu.server() - self.first;
         if vcpu.has_conferred_to_all() {
             last(&mut self.round, place);
@@ -168,7 +145,7 @@ impl<P: Processor> Deck<P> {
 
     /// Whether the processor that `carrier` carries has to leave it to others.
     pub(super) fn is_slice_over(&self, carrier: usize) -> bool {
-        self.carried[carrier].is_over
+        self.turns[carrier].is_over
     }
 
     /// Ends the turns that have lasted long enough, if a processor waits for a carrier. Returns when to look again.
@@ -182,7 +159,7 @@ impl<P: Processor> Deck<P> {
             .filter_map(|vcpu| able(vcpu).then_some(()))
             .count();
         let mut next = now + SLICE;
-        for turn in &mut self.carried {
+        for turn in &mut self.turns {
             let Some(place) = turn.place else { continue };
             let end = turn.began + SLICE;
             if end > now {

@@ -3,9 +3,9 @@
 //!
 //! Carriers and the processors that they may carry make a [`Pool`]. With as many threads as processors each pool is
 //! one of each: a processor that wakes is run by its own thread, and nobody has to choose. With fewer threads all are one
-//! pool, and a [`ticker`] ends the turns. `deck` says who is carried next. A machine whose processors take turns by a seed is one pool with one
-//! carrier, and `turns` says who is next and for how many instructions.
+//! pool, and a [`ticker`] ends the turns. `deck` says who is carried next. Processors that take turns by a seed have no pool, but a [`baton`].
 
+mod baton;
 mod deck;
 mod ticker;
 mod turns;
@@ -17,6 +17,7 @@ use std::thread;
 use crate::accel::Processor;
 use crate::bell::Bell;
 use crate::machine::Machine;
+use baton::Baton;
 use deck::{Deck, Look};
 use turns::Turns;
 
@@ -35,28 +36,34 @@ pub(crate) fn spawn<P: Processor + Send + 'static>(
     let make: Arc<Make<P>> = Arc::new(make);
     let (processors, carriers) = (machine.processors.iter().count(), machine.processors.carriers());
     if let Some(seed) = machine.turns {
-        let pool = Pool::new(Arc::clone(machine), 0..processors, 1, make).with_turns(Turns::of_seed(seed));
-        return carry(Arc::new(pool), 0, "carrier 0".to_owned());
+        let baton = Arc::new(Baton::new(Arc::clone(machine), Turns::of_seed(seed), make));
+        for carrier in 0..processors {
+            let baton = Arc::clone(&baton);
+            begin(machine, format!("carrier {carrier}"), move || baton.carry(carrier))?;
+        }
+        return Ok(());
     }
     if carriers == processors {
         for server in 0..processors {
             let pool = Pool::new(Arc::clone(machine), server..server + 1, 1, Arc::clone(&make));
-            carry(Arc::new(pool), 0, format!("cpu {server}"))?;
+            begin(machine, format!("cpu {server}"), move || pool.carry(0))?;
         }
         return Ok(());
     }
     let pool = Arc::new(Pool::new(Arc::clone(machine), 0..processors, carriers, make));
     for carrier in 0..carriers {
-        carry(Arc::clone(&pool), carrier, format!("carrier {carrier}"))?;
+        let pool = Arc::clone(&pool);
+        begin(machine, format!("carrier {carrier}"), move || pool.carry(carrier))?;
     }
     ticker::spawn(pool)
 }
 
-fn carry<P: Processor + Send + 'static>(pool: Arc<Pool<P>>, carrier: usize, name: String) -> io::Result<()> {
-    let enlisted = pool.machine.stop.enlist();
+/// Starts a carrier, whose life is `carry`.
+fn begin(machine: &Machine, name: String, carry: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let enlisted = machine.stop.enlist();
     thread::Builder::new().name(name).spawn(move || {
         let _enlisted = enlisted;
-        pool.carry(carrier);
+        carry();
     })?;
     Ok(())
 }
@@ -79,12 +86,6 @@ impl<P: Processor> Pool<P> {
         }
     }
 
-    /// The same, whose processors have the turns that `turns` says.
-    fn with_turns(mut self, turns: Turns) -> Self {
-        self.deck = Mutex::new(self.deck.into_inner().expect(UNPOISONED).with_turns(turns));
-        self
-    }
-
     /// The life of a carrier, until the run is over.
     fn carry(&self, carrier: usize) {
         let machine = &*self.machine;
@@ -101,11 +102,7 @@ impl<P: Processor> Pool<P> {
                 .lock()
                 .look(machine, carrier, confers_to.take(), machine.partition.now());
             match look {
-                Look::Carry {
-                    mut vcpu,
-                    leaves_work,
-                    turn,
-                } => {
+                Look::Carry { mut vcpu, leaves_work } => {
                     if leaves_work {
                         self.bell.ring();
                     }
@@ -116,20 +113,11 @@ impl<P: Processor> Pool<P> {
                     let server = vcpu.server();
                     machine.pause.enter(server);
                     if vcpu.arrive(machine, &*self.make) {
-                        if let Some(instructions) = turn {
-                            vcpu.begin_turn(instructions);
-                        }
                         confers_to = vcpu.run(machine, || self.lock().is_slice_over(carrier));
                     }
                     machine.pause.leave(server);
                     conferred = vcpu.has_conferred().then_some(vcpu.server());
                     self.lock().park(carrier, vcpu);
-                }
-                Look::Nothing { until: Some(until) } if machine.turns.is_some() => {
-                    // As if the first processor worked: the time base of a run that is paused stands still.
-                    machine.pause.enter(0);
-                    machine.partition.skip_to(until);
-                    machine.pause.leave(0);
                 }
                 Look::Nothing { until } => self.bell.wait(epoch, until),
             }

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::{Duration, Instant};
 
 use devices::xics::CpuLine as _;
-use power::hcall::Hcall;
+use power::hcall::{Hcall, access};
 
 use super::*;
 use crate::accel::{Exit, Wire as _};
 use crate::processors::Start;
+use crate::random::Stream;
 use crate::stop::Ending;
-use crate::test_machine::scripted::{Program, START, Scripted, State, machine_of_scripted};
+use crate::test_machine::scripted::{Program, START, Scripted, SetWire, State, machine_in_turns, machine_of_scripted};
 
 /// How long a thread may take to come home before the test calls it lost.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +25,15 @@ fn run(
     program: impl Fn(usize, &Arc<Machine>) -> Program + Send + Sync + 'static,
     meanwhile: impl FnOnce(&Arc<Machine>),
 ) {
-    let (machine, wires) = machine_of_scripted(processors, carriers);
+    run_on(machine_of_scripted(processors, carriers), program, meanwhile);
+}
+
+/// The same on this machine with these wires.
+fn run_on(
+    (machine, wires): (Arc<Machine>, Vec<Arc<SetWire>>),
+    program: impl Fn(usize, &Arc<Machine>) -> Program + Send + Sync + 'static,
+    meanwhile: impl FnOnce(&Arc<Machine>),
+) {
     let of = Arc::clone(&machine);
     spawn(&machine, move |server| {
         Scripted::new(&wires[server], program(server, &of))
@@ -416,3 +425,93 @@ const STOP_SELF: [u8; 12] = {
     let token = power::rtas::RtasCall::StopSelf.token().to_be_bytes();
     [token[0], token[1], token[2], token[3], 0, 0, 0, 0, 0, 0, 0, 1]
 };
+
+/// What calls have answered: the processor, r3 and r4.
+type Answers = Arc<Mutex<Vec<(usize, u64, u64)>>>;
+
+/// A program that makes calls of the page table by chance, all for the same eight slots, and notes what is answered.
+fn calls_by_chance(server: usize, answers: &Answers) -> Program {
+    let answers = Arc::clone(answers);
+    let mut stream = Stream(server as u64);
+    let mut is_first = true;
+    Box::new(move |state: &mut State| {
+        if !std::mem::take(&mut is_first) {
+            answers.lock().unwrap().push((server, state.gprs[3], state.gprs[4]));
+        }
+        let slot = stream.below(8);
+        match stream.below(4) {
+            // A page of 4 KiB.
+            0 | 1 => state.call(
+                Hcall::Enter,
+                [access::EXACT, slot, (server as u64) << 12 | 1, slot << 12 | 0x12],
+            ),
+            2 => state.call(Hcall::Remove, [0, slot, 0]),
+            _ => state.call(Hcall::Protect, [3, slot, 0]),
+        }
+    })
+}
+
+/// No program of these has instructions to be counted, so each turn but the last one of a processor ends in the midst of a call. The run ends in the
+/// midst of those of all others.
+#[test]
+fn turns_end_in_the_midst_of_calls_as_the_seed_says() {
+    const CALLS: usize = 2000;
+    for processors in [1, 2, 4] {
+        let answers_of = |seed| {
+            let answers = Answers::default();
+            let notes = Arc::clone(&answers);
+            let program = move |server: usize, machine: &Arc<Machine>| -> Program {
+                let (mut call, answers, stop) = (
+                    calls_by_chance(server, &notes),
+                    Arc::clone(&notes),
+                    Arc::clone(&machine.stop),
+                );
+                Box::new(move |state: &mut State| {
+                    if answers.lock().unwrap().len() == CALLS {
+                        stop.request(Ending::PowerOff);
+                    }
+                    call(state)
+                })
+            };
+            run_on(machine_in_turns(processors, seed), program, |_| ());
+            let answers = answers.lock().unwrap();
+            answers.clone()
+        };
+        let first = answers_of(3);
+        assert_eq!(answers_of(3), first, "{processors} processors");
+        let changes = first.windows(2).filter(|pair| pair[0].0 != pair[1].0).count();
+        if processors > 1 {
+            assert_ne!(answers_of(4), first, "{processors} processors");
+            assert!(changes > CALLS / 100, "{changes}");
+            assert!(
+                first.iter().filter(|answer| answer.1 == 0).count() > CALLS / 10,
+                "they were refused"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_stands_in_a_call_comes_out_of_it_for_a_pause() {
+    for processors in [1, 2, 5] {
+        let answers = Answers::default();
+        let notes = Arc::clone(&answers);
+        let program = move |server: usize, _: &Arc<Machine>| calls_by_chance(server, &notes);
+        run_on(machine_in_turns(processors, 5), program, |machine| {
+            let count = || answers.lock().unwrap().len();
+            for pause in 0..100 {
+                machine.pause(PATIENCE).unwrap();
+                let before = count();
+                for _ in 0..20 {
+                    assert_eq!(count(), before, "pause {pause}");
+                    thread::yield_now();
+                }
+                machine.resume().unwrap();
+                while count() == before {
+                    thread::yield_now();
+                }
+            }
+            machine.stop.request(Ending::PowerOff);
+        });
+    }
+}

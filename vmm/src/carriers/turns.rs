@@ -1,12 +1,24 @@
-//! Turns by a seed: who of those who can run is next, and for how many instructions.
+//! Turns by a seed: who of those who can have one is next, for how many instructions, and past how many points.
 //!
 //! A turn may be one block or some thousand instructions long, and all orders of magnitude are as likely: where two processors must meet in a few
-//! instructions, short turns find it; where one must get far while another stands, long ones do.
+//! instructions, short turns find it; where one must get far while another stands, long ones do. It is the same with the points in hypercalls and walks
+//! ([`hpt::Turn`]).
 
 use crate::random::Stream;
 
 /// log2 of the most instructions of a turn.
 const LONGEST: u64 = 12;
+/// log2 of the most points: a hypercall has some ten, a walk that finds its page four. Most turns are over before.
+const MOST_POINTS: u64 = 10;
+
+/// How long a turn is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Length {
+    /// Instructions in the guest, for a processor that is in the midst of nothing.
+    pub(super) instructions: u64,
+    /// The point at which it ends, counted from 1, if it gets there.
+    pub(super) points: u64,
+}
 
 /// What is drawn.
 pub(super) struct Turns(Stream);
@@ -17,15 +29,24 @@ impl Turns {
         Self(Stream(seed))
     }
 
-    /// The next turn: one of `able`, and for how many instructions. Nothing is drawn while there is none: how often somebody looks in vain is the host's
+    /// The next turn: one of `able`, and how long. Nothing is drawn while there is none: how often somebody looks in vain is the host's
     /// affair.
-    pub(super) fn next(&mut self, able: &[usize]) -> Option<(usize, u64)> {
+    pub(super) fn next(&mut self, able: &[usize]) -> Option<(usize, Length)> {
         if able.is_empty() {
             return None;
         }
-        let place = able[self.0.below(able.len() as u64) as usize];
-        let most = 1 << self.0.below(LONGEST + 1);
-        Some((place, 1 + self.0.below(most)))
+        let server = able[self.0.below(able.len() as u64) as usize];
+        let length = Length {
+            instructions: self.of_any_magnitude(LONGEST),
+            points: self.of_any_magnitude(MOST_POINTS),
+        };
+        Some((server, length))
+    }
+
+    /// 1 to 2^`most`.
+    fn of_any_magnitude(&mut self, most: u64) -> u64 {
+        let most = 1 << self.0.below(most + 1);
+        1 + self.0.below(most)
     }
 }
 
@@ -42,11 +63,15 @@ mod tests {
         };
         assert_eq!(drawn(1), drawn(1));
         assert_ne!(drawn(1), drawn(2));
-        for place in [3, 5, 7] {
-            assert!(drawn(1).iter().any(|turn| turn.0 == place));
+        for server in [3, 5, 7] {
+            assert!(drawn(1).iter().any(|turn| turn.0 == server));
         }
-        let lengths = || drawn(1).into_iter().map(|turn| turn.1);
-        assert!(lengths().all(|length| (1..=1 << LONGEST).contains(&length)));
-        assert!(lengths().any(|length| length == 1) && lengths().any(|length| length > 1000));
+        let instructions = |(_, length): (usize, Length)| length.instructions;
+        let points = |(_, length): (usize, Length)| length.points;
+        for (of, most) in [(&instructions as &dyn Fn(_) -> _, LONGEST), (&points, MOST_POINTS)] {
+            let lengths = || drawn(1).into_iter().map(of);
+            assert!(lengths().all(|length| (1..=1 << most).contains(&length)));
+            assert!(lengths().any(|length| length == 1) && lengths().any(|length| length > 3 << (most - 2)));
+        }
     }
 }

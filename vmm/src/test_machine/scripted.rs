@@ -175,3 +175,10 @@ pub(crate) fn machine_of_scripted(processors: usize, carriers: usize) -> (Arc<Ma
     let machine = machine_of(plain, carriers, Arc::default(), Box::new(Paper::default()));
     (Arc::new(machine), wires)
 }
+
+/// The same, whose processors take turns by `seed`.
+pub(crate) fn machine_in_turns(processors: usize, seed: u64) -> (Arc<Machine>, Vec<Arc<SetWire>>) {
+    let (mut machine, wires) = machine_of_scripted(processors, 1);
+    Arc::get_mut(&mut machine).expect("nobody else has it yet").turns = Some(seed);
+    (machine, wires)
+}
