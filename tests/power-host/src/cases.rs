@@ -235,12 +235,12 @@ pub const CASES: &[Case] = &[
         patience: Duration::from_secs(3600),
         ..USUAL
     },
-    // The seeds are of rounds in either byte order, with pages of either size, with a table that is resized and with one that is not.
+    // A round with pages of 64 KiB, and one with pages of 4 KiB in segments of 1 TiB, a table that is resized and ranges that are unmapped.
     Case {
         name: "stress_finds_nothing",
-        command: "pteg stress --accel $accel --vcpus 2 --seed 5 --rounds 2 && pteg stress --accel $accel --vcpus 4 --seed 7 --rounds 1",
+        command: "pteg stress --accel $accel --vcpus 2 --seed 5 --rounds 2",
         on: On::One(Accelerator::Kvm),
-        says: &["2 rounds, nothing found", "1 round, nothing found"],
+        says: &["2 rounds, nothing found"],
         patience: Duration::from_secs(1200),
         ..USUAL
     },

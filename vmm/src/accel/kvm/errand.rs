@@ -159,12 +159,12 @@ impl Flusher {
     /// Drops what `batch` names for all processors, in a hypercall of this one: by an errand, or as others do.
     pub(super) fn flush(&self, batch: &Batch) -> Grace {
         let pages = batch.len();
-        // `tlbie` names pages; what was made without the table goes by its real address.
-        let is_beyond_pages = !batch.items().all(|item| matches!(item, Invalidation::Page { .. }));
-        let way = if is_beyond_pages {
-            Way::Discard
-        } else {
+        let ram_bytes = self.shared.memory.size();
+        let is_for_errands = batch.items().all(|item| can_be_named(item, ram_bytes));
+        let way = if is_for_errands {
             self.prices.borrow_mut().choose(pages)
+        } else {
+            Way::Discard
         };
         let since = Instant::now();
         let grace = match way {
@@ -174,7 +174,7 @@ impl Flusher {
             },
             _ => self.shared.shootdown.flush(batch),
         };
-        if !is_beyond_pages {
+        if is_for_errands {
             self.prices.borrow_mut().note(way, pages, since.elapsed());
         }
         grace
@@ -237,6 +237,23 @@ impl Flusher {
 /// The processor is not where it was sent.
 fn strayed() -> Error {
     Error::new(Errno::NOEXEC.raw_os_error())
+}
+
+/// Whether a `tlbie` drops `item` and nothing that any processor needs, where guest memory has `ram_bytes`. It names pages; what was made without the
+/// table goes by its real address.
+///
+/// KVM-PR compares the low 36 bits of the numbers of pages, where those of real mode have their real address, and nothing else: the first pages of
+/// one in 256 segments of 1 TiB are called the same. The others would lose what they execute in real mode, interrupt handlers and errands, in whatever moment,
+/// and Linux 6.12 may then take an instruction there for 0xffffffff (`CAVEATS.md`).
+fn can_be_named(item: &Invalidation, ram_bytes: u64) -> bool {
+    const COMPARED: u128 = (1 << 36) - 1;
+    /// Within the largest page that a `tlbie` drops.
+    const WITHIN: u128 = (1 << 12) - 1;
+    let Invalidation::Page { page, .. } = item else {
+        return false;
+    };
+    let real = (page.va_over_4k() & COMPARED & !WITHIN) << 12;
+    real >= u128::from(ram_bytes) && real != u128::from(PAGE)
 }
 
 /// Pages of 4 KiB in what a `tlbie` of 64 KiB drops.
@@ -357,6 +374,39 @@ mod tests {
         assert_eq!(names(Size64K, Size64K, 0x123_5000)[0], 0x2345_6789_a123_1001);
         assert_eq!(names(Size16M, Size16M, 0x123_5000)[0], 0x2345_6789_a100_0001);
         assert_eq!(names(Size16M, Size16M, 0x123_5000)[1], expected[1] & !0xff_ffff | 1);
+    }
+
+    #[test]
+    fn what_real_mode_calls_the_same_is_not_named() {
+        const RAM: u64 = 128 << 20;
+        let of = |vsid, segment, offset| Invalidation::Page {
+            page: Vpn::new(vsid, segment, PageSize::Size4K, offset),
+            actual: PageSize::Size4K,
+            real: 0,
+        };
+        use SegmentSize::{Size1T, Size256M};
+        for (item, expected) in [
+            (of(0x1000, Size1T, 0), false),
+            (of(0x1000, Size1T, RAM - 0x1000), false),
+            (of(0x1000, Size1T, RAM), true),
+            (of(0x1001, Size1T, 0), true),
+            (of(0x1040, Size1T, 0), false),
+            (of(0x1000, Size256M, 0), true),
+            (of(0x10_0000, Size256M, 0), false),
+            (Invalidation::All, false),
+        ] {
+            assert_eq!(can_be_named(&item, RAM), expected, "{item:?}");
+            // As does any other operand for the same page.
+            if let Invalidation::Page { page, .. } = item
+                && expected
+            {
+                let sizes = [PageSize::Size4K, PageSize::Size64K, PageSize::Size16M];
+                for operand in sizes.into_iter().flat_map(|size| of_page(page.va_over_4k(), size)) {
+                    let (number, _) = number_and_mask(operand);
+                    assert!(number << 12 >= RAM && number << 12 & !0xffff != PAGE, "{operand:#x}");
+                }
+            }
+        }
     }
 
     /// KVM-PR's `tlbie`: the number of a page of 4 KiB and the bits of it that count.
