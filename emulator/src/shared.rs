@@ -89,12 +89,13 @@ impl Shared {
 
     /// The logical partitioning control register: ILE and AIL decide how interrupts are taken.
     pub fn lpcr(&self) -> u64 {
-        self.lpcr.load(Ordering::Relaxed)
+        // Who sees what was stored after a change sees the change.
+        self.lpcr.load(Ordering::Acquire)
     }
 
     /// Sets the logical partitioning control register for all processors, from their next interrupt on.
     pub fn set_lpcr(&self, lpcr: u64) {
-        self.lpcr.store(lpcr, Ordering::Relaxed);
+        self.lpcr.store(lpcr, Ordering::Release);
     }
 
     /// Says that something other than a processor (a hypercall, a device) wrote `len` bytes at `real`.

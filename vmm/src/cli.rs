@@ -48,7 +48,8 @@ Exit status:
   2      wrong use, an input that no machine could run, or a flag that insists
          on what this machine has not;
          ctl: it was wrong to ask, or there is no such socket
-  128+N  signal N (SIGINT, SIGTERM, SIGHUP, SIGQUIT) stopped the guest";
+  128+N  signal N (SIGINT, SIGTERM, SIGQUIT; SIGHUP, but not under nohup)
+         stopped the guest";
 
 const CTL_EXAMPLES: &str = "\
 Examples:

@@ -317,9 +317,15 @@ wake:
     ld      r8,48(r7)
     cmpdi   r8,0
     beq     7f
+    # But no longer than a sleeper's decrementer lets it.
     ld      r3,88(r1)
     sldi    r3,r3,1
-    std     r3,88(r1)
+    lis     r4,timebase_hz@ha
+    ld      r4,timebase_hz@l(r4)
+    cmpld   r3,r4
+    ble     10f
+    mr      r3,r4
+10: std     r3,88(r1)
     bl      take_it_back
     cmpdi   r3,1
     bne     8f
@@ -354,15 +360,19 @@ call_it:
     std     r3,96(r1)
     blr
 
-# Before another try, in the frame of `wake`: the request of an H_IPI is taken back, and rejected if it has been presented. 1, or 0 if the other processor
-# does not do that within a minute.
+# Before another try, in the frame of `wake`: the request of an H_IPI is taken back, and rejected if it has been presented; what H_PROD has left is used up,
+# as the next H_CEDE would not sleep. 1, or 0 if the other processor does not do that within a minute.
 take_it_back:
-    li      r3,1
-    ld      r4,40(r1)
-    cmpdi   r4,0x6c
-    bnelr
     mflr    r0
     std     r0,104(r1)
+    lis     r4,cede_for_a_moment@ha
+    addi    r4,r4,cede_for_a_moment@l
+    ld      r3,40(r1)
+    cmpdi   r3,0xe4
+    beq     1f
+    cmpdi   r3,0x6c
+    li      r3,1
+    bne     2f
     ld      r3,48(r1)
     std     r3,112(r1)
     li      r3,0xff
@@ -370,13 +380,26 @@ take_it_back:
     bl      call_it
     ld      r3,112(r1)
     std     r3,48(r1)
-    ld      r3,32(r1)
     lis     r4,reject_requests@ha
     addi    r4,r4,reject_requests@l
+1:  ld      r3,32(r1)
     bl      order
     ld      r3,32(r1)
     bl      answer
-    ld      r0,104(r1)
+2:  ld      r0,104(r1)
+    mtlr    r0
+    blr
+
+cede_for_a_moment:
+    mflr    r0
+    std     r0,16(r1)
+    stdu    r1,-64(r1)
+    lis     r3,timebase_hz@ha
+    ld      r3,timebase_hz@l(r3)
+    srdi    r3,r3,10
+    bl      cede_for
+    addi    r1,r1,64
+    ld      r0,16(r1)
     mtlr    r0
     blr
 

@@ -221,6 +221,8 @@ pub const CASES: &[Case] = &[
         says: &["be-4k-256m ", "be-16m-1t ", "le-64k-1t ", "le-16m-1t "],
         shown: CONFORMANCE,
         patience: Duration::from_secs(3600),
+        // As long as no other host has seen it.
+        places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, Pages::Small)),
         ..USUAL
     },
     // Those that need more than there are skip themselves.
@@ -233,6 +235,8 @@ pub const CASES: &[Case] = &[
         says: &["be-4k-256m ", "le-4k-256m "],
         shown: CONFORMANCE,
         patience: Duration::from_secs(3600),
+        // As long as no other host has seen it.
+        places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, Pages::Small)),
         ..USUAL
     },
     // A round with pages of 64 KiB, and one with pages of 4 KiB in segments of 1 TiB, a table that is resized and ranges that are unmapped.
@@ -251,6 +255,8 @@ pub const CASES: &[Case] = &[
         on: On::One(Accelerator::Kvm),
         says: &["4 rounds, nothing found"],
         patience: Duration::from_secs(5400),
+        // As long as no other host has seen it.
+        places: |place| matches!(place, Place::Emulated(Machine::PowerNv8, Pages::Small)),
         ..USUAL
     },
     // The tries of both orders together are a million when there is time.

@@ -158,7 +158,8 @@ impl Runner {
             round,
             guest: guest.path(),
             length: Length::Milliseconds(milliseconds),
-            most: PATIENCE + 100 * Duration::from_millis(milliseconds),
+            // Each processor's first operations, on a host that has fewer processors and is slow.
+            most: PATIENCE + round.processors * 100 * Duration::from_millis(milliseconds),
         };
         self.run_guest(&run, ticker)
     }
