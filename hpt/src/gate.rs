@@ -12,7 +12,7 @@
 //! outside: nobody waits for it.
 
 use crate::points::{hand_on, point};
-use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, fence, lock};
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, fence, lock, lock_standing};
 
 /// A gate, open at first.
 pub(crate) struct Gate {
@@ -43,7 +43,8 @@ impl Gate {
     /// Closes the gate (G1); waits while somebody else has it closed. Processors that are inside stay there: each is
     /// found by a look at its seat from here on.
     pub(crate) fn close(&self) -> Closed<'_> {
-        let closer = lock(&self.closer);
+        // Held at points, of those that are in the way of the processors that it waits for.
+        let closer = lock_standing(&self.closer);
         self.closed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         point();

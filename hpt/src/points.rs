@@ -2,7 +2,7 @@
 //! then, they do in the midst of its hypercall or its walk, as they may at any time where each runs on a processor of the host's.
 //!
 //! Who carries processors that take turns says what a point is ([`take_turns`]), thread by thread. Without that, which is the rule, a point is one load and a
-//! branch that is not taken.
+//! branch that is not taken; a walk has one for all of its points.
 //!
 //! Of processors that take turns one runs, and the others stand, perhaps at a point with an entry locked, or inside their seats. So
 //! - who waits for another processor hands its turn on ([`hand_on`]), and looks again when it has another: it must not sleep, nor spin;
@@ -16,10 +16,10 @@
 pub trait Turn {
     /// It may end here, and does now and then: more often where the point has more `weight`. Returns when the processor has another.
     fn may_end(&self, weight: u64);
-    /// It ends here, as the processor waits for another one. Returns when the processor has another turn.
-    fn hand_on(&self);
+    /// It ends here, as the processor waits for another one. Returns when the processor has another turn; `false` if there are none any more.
+    fn hand_on(&self) -> bool;
     /// The same, and nobody waits for what the processor holds.
-    fn stand_aside(&self);
+    fn stand_aside(&self) -> bool;
     /// The others have theirs until none of them stands at a point. Returns when that is so and the processor has another turn.
     fn settle(&self);
 }
@@ -33,7 +33,11 @@ mod real {
     use crate::sync::{AtomicBool, Ordering, thread_local};
 
     /// Whether any thread of this program has taken turns. Relaxed: who has called [`take_turns`] sees it, and it is nothing to the others.
-    static TAKEN: AtomicBool = AtomicBool::new(false);
+    static TAKEN: Alone = Alone(AtomicBool::new(false));
+
+    /// On a cache line of its own, which nobody stores to while processors work.
+    #[repr(align(128))]
+    struct Alone(AtomicBool);
 
     thread_local! {
         static TURN: RefCell<Option<Arc<dyn Turn>>> = const { RefCell::new(None) };
@@ -49,54 +53,70 @@ mod real {
         }
         let _ended = Ended;
         TURN.set(Some(turn));
-        TAKEN.store(true, Ordering::Relaxed);
+        TAKEN.0.store(true, Ordering::Relaxed);
         work()
+    }
+
+    /// Whether there may be turns that end at points: else they need not be looked at.
+    #[inline(always)]
+    pub(crate) fn are_taken() -> bool {
+        TAKEN.0.load(Ordering::Relaxed)
     }
 
     /// A point in a hypercall, or on the way into the guest.
     #[inline(always)]
     pub(crate) fn point() {
-        if TAKEN.load(Ordering::Relaxed) {
-            with(|turn| turn.may_end(1));
+        if are_taken() {
+            with(|turn| {
+                turn.may_end(1);
+                true
+            });
         }
     }
 
-    /// A point in a walk, which has fewer of them, and waits for nobody.
-    #[inline(always)]
+    /// A point in a walk, which has fewer of them, and waits for nobody; for walks while [`are_taken`].
     pub(crate) fn point_of_walk() {
-        if TAKEN.load(Ordering::Relaxed) {
-            with(|turn| turn.may_end(16));
-        }
+        with(|turn| {
+            turn.may_end(16);
+            true
+        });
     }
 
     /// Hands the turn of the calling thread's processor on to another one, for which it waits. `false`: it takes no turns, and waits as it would
     /// otherwise.
     pub(crate) fn hand_on() -> bool {
-        TAKEN.load(Ordering::Relaxed) && with(|turn| turn.hand_on())
+        are_taken() && with(|turn| turn.hand_on())
     }
 
     /// The same for one for which no other processor and no other thread waits: it is in no seat, and holds no lock of an entry.
     pub fn stand_aside() -> bool {
-        TAKEN.load(Ordering::Relaxed) && with(|turn| turn.stand_aside())
+        are_taken() && with(|turn| turn.stand_aside())
     }
 
     /// If the calling thread's processor takes turns: returns when no other one stands at a point. To be called before it waits for anything but
     /// another processor, with nothing held that one may want.
     pub fn settle() {
-        if TAKEN.load(Ordering::Relaxed) {
-            with(|turn| turn.settle());
+        if are_taken() {
+            with(|turn| {
+                turn.settle();
+                true
+            });
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn with(what: fn(&dyn Turn)) -> bool {
-        TURN.with_borrow(|own| own.as_deref().map(what).is_some())
+    fn with(what: fn(&dyn Turn) -> bool) -> bool {
+        TURN.with_borrow(|own| own.as_deref().is_some_and(what))
     }
 }
 
 #[cfg(loom)]
 mod real {
+    pub(crate) fn are_taken() -> bool {
+        false
+    }
+
     pub(crate) fn point() {}
 
     pub(crate) fn point_of_walk() {}
@@ -118,7 +138,7 @@ mod real {
 pub(crate) use real::hand_on;
 #[cfg(not(loom))]
 pub use real::take_turns;
-pub(crate) use real::{point, point_of_walk};
+pub(crate) use real::{are_taken, point, point_of_walk};
 pub use real::{settle, stand_aside};
 
 #[cfg(test)]
@@ -154,11 +174,14 @@ mod tests {
             }
         }
 
-        fn hand_on(&self) {
+        fn hand_on(&self) -> bool {
             (self.act)();
+            true
         }
 
-        fn stand_aside(&self) {}
+        fn stand_aside(&self) -> bool {
+            true
+        }
         fn settle(&self) {}
     }
 

@@ -10,7 +10,7 @@ use power::hpte::{HPTES_PER_GROUP, HpteR, HpteV, Protection};
 use power::page::{PagePair, PageSize, Vpn};
 
 use crate::changes::SPILLED;
-use crate::points::point_of_walk;
+use crate::points;
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::table::load;
 use crate::{Footprint, Table};
@@ -139,13 +139,41 @@ impl Table {
         key: bool,
         note: impl Fn(PageSize) -> bool,
     ) -> Result<Translation, WalkFault> {
+        if points::are_taken() {
+            return self.walk_with_points(page, access, key, note);
+        }
+        self.walk_by::<false>(page, access, key, note)
+    }
+
+    /// Apart, so that the usual walk is as if there were no points.
+    #[cold]
+    #[inline(never)]
+    fn walk_with_points(
+        &self,
+        page: Vpn,
+        access: Access,
+        key: bool,
+        note: impl Fn(PageSize) -> bool,
+    ) -> Result<Translation, WalkFault> {
+        self.walk_by::<true>(page, access, key, note)
+    }
+
+    /// The walk, with points or without.
+    #[inline]
+    fn walk_by<const POINTS: bool>(
+        &self,
+        page: Vpn,
+        access: Access,
+        key: bool,
+        note: impl Fn(PageSize) -> bool,
+    ) -> Result<Translation, WalkFault> {
         let hash = page.hash();
         for _ in 0..RETRIES {
-            let mut found = self.search(page, hash, false);
+            let mut found = self.search::<POINTS>(page, hash, false);
             if matches!(found, Group::Empty { spilled: true }) {
-                found = self.search(page, !hash, true);
+                found = self.search::<POINTS>(page, !hash, true);
             }
-            point_of_walk();
+            point::<POINTS>();
             if found.must_look_again(page, &note) {
                 continue;
             }
@@ -153,8 +181,8 @@ impl Table {
                 return Err(WalkFault::NotFound);
             };
             check(found.r, access, key)?;
-            point_of_walk();
-            if let Some(r) = found.mark(access) {
+            point::<POINTS>();
+            if let Some(r) = found.mark::<POINTS>(access) {
                 return Ok(translation(page, r, found.pair));
             }
         }
@@ -162,7 +190,7 @@ impl Table {
     }
 
     #[inline]
-    fn search(&self, page: Vpn, hash: u64, secondary: bool) -> Group<'_> {
+    fn search<const POINTS: bool>(&self, page: Vpn, hash: u64, secondary: bool) -> Group<'_> {
         let (mask, value) = HpteV::matching(page, secondary);
         // Compared as they lie in memory: turning the wanted value round once is cheaper than eight
         // entries.
@@ -176,11 +204,11 @@ impl Table {
             if v & mask != value {
                 continue;
             }
-            point_of_walk();
+            point::<POINTS>();
             // R2: dw 1 is that of this dw 0, or a later one.
             fence(Ordering::Acquire);
             let r = HpteR::from_raw(load(self.r_at(at)));
-            point_of_walk();
+            point::<POINTS>();
             // R4: if it was that of a later entry, the next load gives another count.
             fence(Ordering::Acquire);
             if r.is_closed() || changes.load(Ordering::Relaxed) != count {
@@ -212,11 +240,11 @@ impl Found<'_> {
     /// R first: once it is known to be set in this entry, and in no later one that looks the same, the entry waits for us
     /// before it goes. So C never lands in another. R may, which the architecture allows.
     #[inline]
-    fn mark(&self, access: Access) -> Option<HpteR> {
+    fn mark<const POINTS: bool>(&self, access: Access) -> Option<HpteR> {
         let mut r = self.r;
         if !r.is_referenced() {
             r = self.set(r, HpteR::R)?;
-            point_of_walk();
+            point::<POINTS>();
             // R4
             fence(Ordering::Acquire);
             if self.changes.load(Ordering::Relaxed) != self.count {
@@ -224,7 +252,7 @@ impl Found<'_> {
             }
         }
         if access == Access::Store && !r.is_changed() {
-            point_of_walk();
+            point::<POINTS>();
             r = self.set(r, HpteR::C)?;
         }
         Some(r)
@@ -239,6 +267,14 @@ impl Found<'_> {
             .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
             .ok()
             .map(|_| marked)
+    }
+}
+
+/// Where the turn of a processor may end in the midst of a walk.
+#[inline(always)]
+fn point<const POINTS: bool>() {
+    if POINTS {
+        points::point_of_walk();
     }
 }
 
@@ -308,7 +344,7 @@ mod tests {
 
     /// The search for a page that its first group has not; whether it would go on in the second.
     fn goes_on(table: &Table, page: Vpn) -> bool {
-        match table.search(page, page.hash(), false) {
+        match table.search::<false>(page, page.hash(), false) {
             Group::Empty { spilled } => spilled,
             Group::Found(_) | Group::Changed => panic!("nobody entered it there"),
         }

@@ -218,14 +218,14 @@ pub(crate) struct RunArgs {
     ///
     /// Number of threads of this machine that run the guest's processors, from 1 to as many as --smp gives the guest.
     /// Fewer than processors take turns: a thread goes from one processor to the next when that one is idle, gives
-    /// its time away, or has run for 2 ms while another waits. Default: one for each processor; with --turns one.
+    /// its time away, or has run for 2 ms while another waits. Default: one for each processor; with --turns one of them at a time works.
     /// Example: --smp 4 --threads 2
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<u32>,
 
     /// Have the processors take turns by a seed, so that the run is the same again
     ///
-    /// Have the processors take turns, one at a time, and draw from this seed who is next and for how many instructions; the guest's clock counts
+    /// Have the processors take turns, one at a time, and draw from this seed who is next and for how long, also in the midst of hypercalls; the guest's clock counts
     /// instructions, and skips time in which all processors sleep. Equal seeds make equal runs of emulated processors, but for what is typed; randomness comes
     /// from the seed as well, so keep no secrets in such a guest. Not with devices (--disk, --net and others), and not with KVM. Default: processors run at
     /// once, by the host's clock. Example: --turns 17

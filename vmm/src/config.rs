@@ -156,7 +156,7 @@ pub(crate) enum ConfigError {
         processors: u32,
     },
     /// Several processors at once.
-    #[error("--threads {0}: with --turns one thread runs all processors; give 1, or leave the flag out")]
+    #[error("--threads {0}: with --turns one processor at a time runs; give 1, or leave the flag out")]
     TurnsOnThreads(u32),
     /// Something that goes its own way.
     #[error("--{0}: with --turns nothing may happen when the host has the time; leave out --{0}, or --turns")]

@@ -158,7 +158,7 @@ pub(crate) struct Traits {
     pub(crate) nvram: Nvram,
     /// Whether it has a PCI host bridge.
     pub(crate) has_pci: bool,
-    /// The processors take turns on one carrier, and the run is a function of this seed and of what is loaded. For processors whose time base is counted.
+    /// The processors take turns, and the run is a function of this seed and of what is loaded. For processors whose time base is counted.
     pub(crate) turns: Option<u64>,
     /// Where what is random comes from.
     pub(crate) random: Arc<Randomness>,

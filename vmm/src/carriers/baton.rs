@@ -210,8 +210,12 @@ impl<P: Processor + Send + 'static> Baton<P> {
     }
 
     /// Gives the baton to one of those, and returns when its carrier has it again, whose processor stands meanwhile as `how` says.
-    fn give_way(&self, among: Among, how: fn(usize) -> Place) {
+    /// `false`: all are free.
+    fn give_way(&self, among: Among, how: fn(usize) -> Place) -> bool {
         let mut state = self.lock();
+        if state.is_free {
+            return false;
+        }
         if let Ok((server, length)) = state.draw(&self.machine, among)
             && let Some(carrier) = state.stand(how)
         {
@@ -220,6 +224,7 @@ impl<P: Processor + Send + 'static> Baton<P> {
             drop(state);
             thread::yield_now();
         }
+        true
     }
 
     /// Waits for the baton. `None`: all are free.
@@ -259,18 +264,21 @@ impl<P: Processor + Send + 'static> hpt::Turn for Baton<P> {
         self.pass(state, carrier, server, length);
     }
 
-    fn hand_on(&self) {
+    fn hand_on(&self) -> bool {
         // Who is waited for stands, if it is a processor at all.
-        self.give_way(Among::Standing, Place::Stands);
+        self.give_way(Among::Standing, Place::Stands)
     }
 
-    fn stand_aside(&self) {
-        self.give_way(Among::All, Place::Aside);
+    fn stand_aside(&self) -> bool {
+        self.give_way(Among::All, Place::Aside)
     }
 
     fn settle(&self) {
         loop {
             let mut state = self.lock();
+            if state.is_free {
+                return;
+            }
             let Ok((server, length)) = state.draw(&self.machine, Among::Standing) else {
                 return;
             };

@@ -35,6 +35,10 @@ fn run_on(
     meanwhile: impl FnOnce(&Arc<Machine>),
 ) {
     let of = Arc::clone(&machine);
+    if machine.turns.is_some() {
+        // What is drawn depends on who has been started.
+        machine.pause(PATIENCE).unwrap();
+    }
     spawn(&machine, move |server| {
         Scripted::new(&wires[server], program(server, &of))
     })
@@ -42,6 +46,9 @@ fn run_on(
     // The first one last: it may stop itself at once, which must not end the run.
     for processor in machine.processors.iter().rev() {
         assert!(processor.start(START));
+    }
+    if machine.turns.is_some() {
+        machine.resume().unwrap();
     }
     meanwhile(&machine);
     machine.stop.wait();
@@ -482,7 +489,7 @@ fn turns_end_in_the_midst_of_calls_as_the_seed_says() {
         let changes = first.windows(2).filter(|pair| pair[0].0 != pair[1].0).count();
         if processors > 1 {
             assert_ne!(answers_of(4), first, "{processors} processors");
-            assert!(changes > CALLS / 100, "{changes}");
+            assert!(changes > 4, "{changes}");
             assert!(
                 first.iter().filter(|answer| answer.1 == 0).count() > CALLS / 10,
                 "they were refused"

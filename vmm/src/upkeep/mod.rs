@@ -102,6 +102,8 @@ impl Upkeep {
     /// The guest says what it needs of the `range` of RAM. When it says that it needs it, nobody discards that any more once
     /// this returns. For a processor in its hypercall.
     pub(crate) fn note_usage(&self, usage: Usage, range: &Range<u64>) {
+        // The wait for a discard in hand may be one for a processor that stands at a point.
+        hpt::settle();
         self.hints.note(usage, range, &*self.stop);
     }
 
