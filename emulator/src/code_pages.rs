@@ -156,13 +156,19 @@ impl Subscription {
     }
 
     /// What was revoked since the last call.
+    #[inline]
     pub fn take(&self) -> Option<Revocations> {
-        if !self.mailbox.waiting.load(Ordering::Acquire) {
-            return None;
+        if self.mailbox.waiting.load(Ordering::Acquire) {
+            return Some(self.take_waiting());
         }
+        None
+    }
+
+    #[cold]
+    fn take_waiting(&self) -> Revocations {
         let mut revocations = self.mailbox.revocations.lock().unwrap_or_else(PoisonError::into_inner);
         self.mailbox.waiting.store(false, Ordering::Release);
-        Some(std::mem::take(&mut *revocations))
+        std::mem::take(&mut *revocations)
     }
 }
 

@@ -8,17 +8,22 @@
 
 use std::sync::atomic::{Ordering, fence};
 
-use crate::code_pages::SHIFT;
+use crate::code_pages::{Revocations, SHIFT};
 use crate::core::Core;
 
 impl Core {
     /// Takes the revocations that wait. A right that was there may have been used since: its page
     /// counts as stored to.
+    #[inline]
     pub(crate) fn drop_revoked(&mut self) {
         fence(Ordering::SeqCst);
-        let Some(revocations) = self.subscription.take() else {
-            return;
-        };
+        if let Some(revocations) = self.subscription.take() {
+            self.drop_taken(revocations);
+        }
+    }
+
+    #[cold]
+    fn drop_taken(&mut self, revocations: Revocations) {
         if revocations.all {
             for page in self.tlb.revoke_all_stores() {
                 self.counts.drops.stores_revoked += 1;

@@ -61,6 +61,7 @@ impl Gate {
     }
 
     /// Sleeps until the gate, which was found closed, is open.
+    #[cold]
     pub(crate) fn wait(&self) {
         while hand_on() {
             if !self.is_closed() {

@@ -17,6 +17,7 @@ use crate::table::{Hpte, PteIndex, Table, load, store};
 pub(crate) struct Waiting(u32);
 
 impl Waiting {
+    #[cold]
     pub(crate) fn pause(&mut self) {
         if hand_on() {
             return;

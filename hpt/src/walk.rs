@@ -111,7 +111,10 @@ impl Table {
     /// No entry, or one that forbids the access. Nothing was set then.
     #[inline]
     pub fn walk(&self, page: Vpn, access: Access, key: bool) -> Result<Translation, WalkFault> {
-        self.walk_noting(page, access, key, |_| false)
+        if points::are_taken() {
+            return self.walk_with_points(page, access, key, None);
+        }
+        self.walk_noting::<false>(page, access, key, |_| false)
     }
 
     /// The same for a processor whose seat has a [`Footprint`]: it stands there before it is used.
@@ -126,26 +129,13 @@ impl Table {
         key: bool,
         footprint: &Footprint,
     ) -> Result<Translation, WalkFault> {
-        self.walk_noting(page, access, key, |actual| footprint.note(page, actual))
-    }
-
-    /// Walks; `note` learns the size of the page before the entry is used, and says whether the
-    /// entry must be read again.
-    #[inline]
-    fn walk_noting(
-        &self,
-        page: Vpn,
-        access: Access,
-        key: bool,
-        note: impl Fn(PageSize) -> bool,
-    ) -> Result<Translation, WalkFault> {
         if points::are_taken() {
-            return self.walk_with_points(page, access, key, note);
+            return self.walk_with_points(page, access, key, Some(footprint));
         }
-        self.walk_by::<false>(page, access, key, note)
+        self.walk_noting::<false>(page, access, key, |actual| footprint.note(page, actual))
     }
 
-    /// Apart, so that the usual walk is as if there were no points.
+    /// Both, with points. Apart, so that the usual walk is as if there were none.
     #[cold]
     #[inline(never)]
     fn walk_with_points(
@@ -153,14 +143,16 @@ impl Table {
         page: Vpn,
         access: Access,
         key: bool,
-        note: impl Fn(PageSize) -> bool,
+        footprint: Option<&Footprint>,
     ) -> Result<Translation, WalkFault> {
-        self.walk_by::<true>(page, access, key, note)
+        let note = |actual| footprint.is_some_and(|footprint| footprint.note(page, actual));
+        self.walk_noting::<true>(page, access, key, note)
     }
 
-    /// The walk, with points or without.
+    /// Walks; `note` learns the size of the page before the entry is used, and says whether the
+    /// entry must be read again.
     #[inline]
-    fn walk_by<const POINTS: bool>(
+    fn walk_noting<const POINTS: bool>(
         &self,
         page: Vpn,
         access: Access,

@@ -165,8 +165,9 @@ impl<P: Processor> Vcpu<P> {
     /// Runs it until it has no use for the thread that carries it: it sleeps, confers, stops; the run is over; its turn is
     /// over; or somebody has made it leave the guest and `is_slice_over`. Returns the processor that it confers to. Between two visits to
     /// the guest it waits while the run is paused.
-    #[inline]
-    pub(crate) fn run(&mut self, machine: &Machine, is_slice_over: impl Fn() -> bool) -> Option<usize> {
+    ///
+    /// There is one of it for all kinds of carriers, so that the compiler puts the hypercalls into it, and no more than a jump lies between the guest and them.
+    pub(crate) fn run(&mut self, machine: &Machine, is_slice_over: &dyn Fn() -> bool) -> Option<usize> {
         let caller = Caller {
             machine,
             server: self.server,

@@ -148,7 +148,7 @@ impl<P: Processor + Send + 'static> Baton<P> {
         if vcpu.arrive(machine, &*self.make) {
             vcpu.begin_turn(instructions);
             // To whom it confers does not matter: the next turn is drawn.
-            let _: Option<usize> = vcpu.run(machine, || false);
+            let _: Option<usize> = vcpu.run(machine, &|| false);
         }
         machine.pause.leave(server);
     }

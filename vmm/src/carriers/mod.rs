@@ -113,7 +113,7 @@ impl<P: Processor> Pool<P> {
                     let server = vcpu.server();
                     machine.pause.enter(server);
                     if vcpu.arrive(machine, &*self.make) {
-                        confers_to = vcpu.run(machine, || self.lock().is_slice_over(carrier));
+                        confers_to = vcpu.run(machine, &|| self.lock().is_slice_over(carrier));
                     }
                     machine.pause.leave(server);
                     conferred = vcpu.has_conferred().then_some(vcpu.server());

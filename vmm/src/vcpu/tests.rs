@@ -36,7 +36,7 @@ impl Rig {
 
     /// Runs it; whether it could run again at once.
     fn run(&mut self, is_slice_over: bool) -> Outlook {
-        self.vcpu.run(&self.machine, || is_slice_over);
+        self.vcpu.run(&self.machine, &|| is_slice_over);
         self.look()
     }
 
@@ -177,7 +177,7 @@ fn a_processor_confers_to_the_one_that_it_names() {
         machine.processors.by_server(0).start(START);
         let program = move |state: &mut State| state.call(Hcall::Confer, [target, 1]);
         assert!(vcpu.arrive(&machine, |_| Scripted::new(&wires[0], Box::new(program))));
-        assert_eq!(vcpu.run(&machine, || false), named);
+        assert_eq!(vcpu.run(&machine, &|| false), named);
         assert!(vcpu.has_conferred());
         assert_eq!(vcpu.look(&machine, Instant::now()), Outlook::Runs);
         assert!(vcpu.arrive(&machine, |_| unreachable!("it is made once")));

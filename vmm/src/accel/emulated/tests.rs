@@ -228,7 +228,7 @@ fn a_processor_reaches_a_device_on_the_bus() {
             msr: Msr::from_raw(Msr::SF | Msr::ME | translated),
         }));
         assert!(vcpu.arrive(&machine, |server| emulated.processor(server)));
-        assert_eq!(vcpu.run(&machine, || false), None);
+        assert_eq!(vcpu.run(&machine, &|| false), None);
         assert_eq!(
             counter.0.load(Ordering::Relaxed),
             43,

@@ -49,7 +49,7 @@ impl Rig {
     fn turn(&mut self, wish: Option<usize>) -> (usize, Option<usize>) {
         let (mut vcpu, _) = self.take(0, wish).expect("one can run");
         let deck = &self.deck;
-        let confers_to = vcpu.run(&self.machine, || deck.is_slice_over(0));
+        let confers_to = vcpu.run(&self.machine, &|| deck.is_slice_over(0));
         let server = vcpu.server();
         self.deck.park(0, vcpu);
         (server, confers_to)
@@ -185,7 +185,7 @@ fn two_that_confer_to_each_other_keep_nobody_from_running() {
     rig.deck.end_turns(&rig.machine, rig.now);
     assert!(rig.deck.is_slice_over(0));
     let mut vcpu = vcpu;
-    vcpu.run(&rig.machine, || true);
+    vcpu.run(&rig.machine, &|| true);
     rig.deck.park(0, vcpu);
     assert_eq!(rig.turn(Some(0)).0, 1, "the round goes on where it was");
     assert!(!rig.deck.is_slice_over(0));
@@ -296,7 +296,7 @@ fn one_carrier_watches_the_first_deadline_and_hands_it_over() {
     let until = rig.idle(1);
     assert_hours(&rig, until, 2);
     // One comes back, with a deadline before that: whoever parks it becomes the watch.
-    first.run(&rig.machine, || false);
+    first.run(&rig.machine, &|| false);
     rig.deck.park(0, first);
     let until = rig.idle(0);
     assert_hours(&rig, until, 1);
@@ -315,7 +315,7 @@ fn a_deadline_that_is_parked_by_a_busy_carrier_is_announced() {
     let until = rig.idle(1);
     assert_hours(&rig, until, 2);
     // The first carrier parks one for an hour, and takes another.
-    first.run(&rig.machine, || false);
+    first.run(&rig.machine, &|| false);
     rig.deck.park(0, first);
     rig.machine.processors.by_server(2).prod();
     let (second, leaves_work) = rig.take(0, None).unwrap();
