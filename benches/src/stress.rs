@@ -57,6 +57,12 @@ impl Sample {
                 text: line.chars().take(200).collect(),
             })?;
         }
+        if sample.seconds == 0.0 {
+            return Err(Error::Unreadable {
+                what: "what pteg stress --json has of guests with all processors",
+                text: lines.chars().take(200).collect(),
+            });
+        }
         Ok(sample)
     }
 
@@ -133,7 +139,8 @@ mod tests {
         let lines = [line(2, 300), line(1, 7), line(2, 500)].join("\n");
         let sample = Sample::of(&lines, 2).unwrap();
         assert_eq!(sample.figures(2), [125.0, 250.0, 25.0, 75.0]);
-        assert_eq!(Sample::of("", 2).unwrap(), Sample::default());
+        // None of them counts.
+        assert!(Sample::of(&lines, 8).is_err());
     }
 
     #[test]

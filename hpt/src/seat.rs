@@ -19,7 +19,8 @@
 //! the kick are one word, so no wake-up is lost between them, and a kick counts for its own visit only.
 //!
 //! *Combining.* A writer that finds KICKED relies on another one to kick. That one has not necessarily
-//! done it yet, but nothing lies between its I3 and its kick that waits for anybody. The visit that ends for it is
+//! done it yet, but nothing lies between its I3 and its kick that waits for anybody; where processors take turns its own may end there
+//! (`points.rs`), and who waits hands on until it has another. The visit that ends for it is
 //! the one that both saw, and the batches of both were posted before. Compare-exchanges keep the release sequence of the
 //! store below them: who finds KICKED or WAITED on a later visit still finds E1 of it.
 

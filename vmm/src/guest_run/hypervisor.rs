@@ -70,7 +70,7 @@ pub(crate) enum NoHypervisor {
     #[error("writing firmware for {QEMU} into {}", env::temp_dir().display())]
     BootRom(#[source] io::Error),
     /// It does not say which it is.
-    #[error("{} --version: it has said nothing for {seconds} seconds; does it run at all?", program.display())]
+    #[error("{} --version: it has said nothing for {seconds} s; does it run at all?", program.display())]
     NoVersion {
         /// The program.
         program: PathBuf,
@@ -291,7 +291,7 @@ mod tests {
         let silent = Hypervisor::qemu_at(program).unwrap();
         let error = silent.version_within(Duration::from_secs(1)).unwrap_err().to_string();
         assert!(
-            error.ends_with("hypervisor --version: it has said nothing for 1 seconds; does it run at all?"),
+            error.ends_with("hypervisor --version: it has said nothing for 1 s; does it run at all?"),
             "{error}"
         );
     }

@@ -20,7 +20,7 @@ use crate::random::Stream;
 const PAUSE_US: u64 = 4000;
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What ranges are made of: the largest pages that a host has for small ones.
+/// What ranges are made of: whole pages of any host.
 const UNIT: u64 = 64 << 10;
 
 /// Ranges of a request, at most.
