@@ -9,9 +9,11 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::compile::{self, Compiler};
 use crate::core::Mode;
 use crate::fetch::{FetchCache, Stamp};
-use crate::ir::{Call, Op};
+use crate::interp::compiled;
+use crate::ir::{Call, Code, Op};
 
 /// Operations of all blocks together, at most: 36 MiB. Then everything is decoded anew.
 const MOST_OPS: usize = 3 << 19;
@@ -35,6 +37,8 @@ struct Decoded {
 #[derive(Clone, Copy)]
 struct Way {
     pc: u64,
+    /// Where its machine code is; 0: it had none when the way was found.
+    code: u64,
     block: BlockId,
     stamp: Stamp,
 }
@@ -42,6 +46,7 @@ struct Way {
 /// The way from an address that no instruction has.
 const NOWHERE: Way = Way {
     pc: 1,
+    code: 0,
     block: 0,
     stamp: Stamp::NONE,
 };
@@ -87,6 +92,32 @@ pub struct Blocks {
     links: Vec<Way>,
     by_real: FxHashMap<(u64, u8), Decoded>,
     jumps: Box<[Jump; JUMPS]>,
+    compiler: Compiler,
+}
+
+/// Addresses of what machine code looks into to go from block to block.
+#[derive(Clone, Copy, Default)]
+pub struct Tables {
+    /// Of the links.
+    pub links: u64,
+    /// Of the jump cache.
+    pub jumps: u64,
+}
+
+/// Where things are in [`Tables`], in bytes.
+pub mod layout {
+    use std::mem::{offset_of, size_of};
+
+    use super::{Jump, Way};
+
+    pub const WAY_BYTES: usize = size_of::<Way>();
+    pub const WAY_CODE: usize = offset_of!(Way, code);
+    pub const WAY_PC: usize = offset_of!(Way, pc);
+    pub const WAY_STAMP: usize = offset_of!(Way, stamp);
+    pub const JUMPS: usize = super::JUMPS;
+    pub const JUMP_BYTES: usize = size_of::<Jump>();
+    pub const JUMP_WAY: usize = offset_of!(Jump, way);
+    pub const JUMP_MODE: usize = offset_of!(Jump, mode);
 }
 
 impl Default for Blocks {
@@ -101,6 +132,7 @@ impl Default for Blocks {
                 .into_boxed_slice()
                 .try_into()
                 .unwrap_or_else(|_| unreachable!("as many as were asked for")),
+            compiler: Compiler::default(),
         }
     }
 }
@@ -151,9 +183,10 @@ impl Blocks {
             Link::Near(number) => (number, fetch.era()),
             Link::Far(number) => (number, fetch.stamp(pc)),
         };
+        let code = self.code_of(block);
         // The block cache may have been emptied since the link was taken.
         if let Some(way) = self.links.get_mut(number as usize) {
-            *way = Way { pc, block, stamp };
+            *way = Way { pc, code, block, stamp };
         }
     }
 
@@ -178,8 +211,9 @@ impl Blocks {
         } else {
             jump_slot(pc)
         };
+        let code = self.code_of(block);
         self.jumps[slot] = Jump {
-            way: Way { pc, block, stamp },
+            way: Way { pc, code, block, stamp },
             mode: mode.index(),
         };
     }
@@ -195,9 +229,79 @@ impl Blocks {
     pub fn make_room(&mut self, counters_are_full: bool) -> bool {
         let full = counters_are_full || self.ops.len() >= MOST_OPS || self.by_real.len() >= MOST_BLOCKS;
         if full {
-            *self = Self::default();
+            self.clear();
         }
         full
+    }
+
+    /// Forgets all blocks, and their machine code.
+    pub fn clear(&mut self) {
+        let compiler = std::mem::take(&mut self.compiler);
+        *self = Self::default();
+        self.compiler = compiler.emptied();
+    }
+
+    /// Where the machine code of a block is; 0: it has none.
+    #[inline(always)]
+    fn code_of(&self, block: BlockId) -> u64 {
+        match self.ops.get(block as usize) {
+            Some(op) if op.code == Code::Compiled => op.imm as u64,
+            _ => 0,
+        }
+    }
+
+    /// Whether a block has machine code.
+    #[inline(always)]
+    pub fn is_compiled(&self, block: BlockId) -> bool {
+        self.code_of(block) != 0
+    }
+
+    /// Whether a block has been compiled since the link that leads to it was made.
+    #[inline]
+    pub fn is_link_behind(&self, link: u32) -> bool {
+        let behind = |way: &Way| way.code == 0 && self.code_of(way.block) != 0;
+        self.links.get(link as usize).is_some_and(behind)
+    }
+
+    /// The same of what the jump cache has for `pc`.
+    #[inline]
+    pub fn is_jump_behind(&self, pc: u64) -> bool {
+        let way = &self.jumps[jump_slot(pc)].way;
+        way.code == 0 && self.code_of(way.block) != 0
+    }
+
+    /// Makes machine code of a block, if it can be made. `offset`: bytes from the start of its page to the block.
+    pub fn compile(&mut self, block: BlockId, setting: compile::Setting) {
+        let Some(length) = self.ops(block).iter().position(Op::is_last) else {
+            return;
+        };
+        if self.code_of(block) != 0 {
+            return;
+        }
+        // The interpreter goes on in a copy where the machine code gives up: the block's own first operation becomes the way into the code.
+        let first = block as usize;
+        let copy = self.ops.len();
+        let ops = &self.ops[first..=first + length];
+        if let Some(code) = self.compiler.compile(ops, copy as BlockId, setting) {
+            self.ops.extend_from_within(first..=first + length);
+            let op = &mut self.ops[first];
+            (op.run, op.code, op.imm) = (compiled::ENTER, Code::Compiled, code as i64);
+        }
+    }
+
+    /// The compiler and the code that it has made.
+    #[inline(always)]
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
+    }
+
+    /// Where machine code finds links and the jump cache, until blocks are added.
+    #[inline(always)]
+    pub fn tables(&self) -> Tables {
+        Tables {
+            links: self.links.as_ptr() as u64,
+            jumps: self.jumps.as_ptr() as u64,
+        }
     }
 
     /// A draft whose numbers follow those in use.

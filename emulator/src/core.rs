@@ -9,11 +9,13 @@ use power::msr::Msr;
 use power::spr::Spr;
 
 use crate::authority::Denied;
+use crate::block::Tables;
 use crate::breakpoints::Breakpoints;
 use crate::code_pages::Subscription;
 use crate::counts::Counts;
 use crate::fault::Fault;
 use crate::fetch::FetchCache;
+use crate::heat::Heat;
 use crate::interp::PackedStop;
 use crate::line::Line;
 use crate::outside::{Journal, Need};
@@ -98,6 +100,45 @@ pub struct Core {
     pub(crate) counts: Counts,
     /// What is counted on request.
     pub(crate) profile: Profile,
+    /// Which blocks are executed often.
+    pub(crate) heat: Heat,
+    /// What machine code needs of the processor's blocks.
+    pub(crate) anchors: Anchors,
+}
+
+/// Addresses that machine code finds here instead of where they come from.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Anchors {
+    /// Of what leads from block to block.
+    pub(crate) tables: Tables,
+    /// Of [`Blocks`](crate::block::Blocks).
+    pub(crate) blocks: u64,
+    /// Of the line's attention.
+    pub(crate) attention: u64,
+}
+
+/// Where machine code finds the parts of a [`Core`], in bytes.
+pub(crate) mod layout {
+    use std::mem::offset_of;
+
+    use super::Core;
+    use crate::{fetch, ram, regs, tlb};
+
+    pub const REGS: usize = offset_of!(Core, regs) + regs::FILE_AT;
+    pub const PC: usize = offset_of!(Core, pc);
+    pub const MODE: usize = offset_of!(Core, mode);
+    pub const DATA: usize = offset_of!(Core, data);
+    pub const STOP: usize = offset_of!(Core, stop);
+    pub const BURST: usize = offset_of!(Core, burst);
+    pub const TLB_ENTRIES: usize = offset_of!(Core, tlb) + tlb::layout::ENTRIES_AT;
+    pub const FETCH_ENTRIES: usize = offset_of!(Core, fetch) + fetch::layout::ENTRIES_AT;
+    pub const FETCH_CONTEXT: usize = offset_of!(Core, fetch) + fetch::layout::CONTEXT;
+    pub const ERA: usize = offset_of!(Core, fetch) + fetch::layout::ERA;
+    pub const RAM_BASE: usize = offset_of!(Core, ram) + ram::layout::BASE;
+    pub const RAM_BYTES: usize = offset_of!(Core, ram) + ram::layout::BYTES;
+    pub const LINKS: usize = offset_of!(Core, anchors.tables.links);
+    pub const JUMPS: usize = offset_of!(Core, anchors.tables.jumps);
+    pub const ATTENTION: usize = offset_of!(Core, anchors.attention);
 }
 
 /// What decoding depends on: the part of the MSR that is fixed while a block runs.
@@ -210,7 +251,10 @@ impl Core {
             burst: 0,
             counts: Counts::default(),
             profile: Profile::default(),
+            heat: Heat::default(),
+            anchors: Anchors::default(),
         };
+        core.anchors.attention = core.line.attention_at();
         core.set_msr(Msr::from_raw(Msr::SF | Msr::ME));
         core
     }
@@ -359,6 +403,12 @@ impl Core {
         let left = self.left();
         self.burst = left.min(most);
         self.slice = left - self.burst;
+    }
+
+    /// Whether something is left of the burst.
+    #[inline(always)]
+    pub(crate) fn has_burst(&self) -> bool {
+        self.burst > 0
     }
 
     /// Whether the next block may be executed in the same burst.

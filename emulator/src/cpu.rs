@@ -10,11 +10,13 @@ use power::insn::Word;
 use power::msr::Msr;
 
 use crate::block::{BlockId, Blocks, Link};
+use crate::compile::Setting;
 use crate::core::Core;
 use crate::counts::Counts;
 use crate::decode;
 use crate::dump::Dump;
 use crate::fault::Fault;
+use crate::heat::Compile;
 use crate::interp::{Stop, execute, execute_one};
 use crate::line::Line;
 use crate::outside::{Asked, Need, Operand};
@@ -149,7 +151,7 @@ impl Cpu {
                 from = None;
             }
             let block = match self.next_block(from) {
-                Ok(block) => block,
+                Ok(block) => self.compile_if_hot(block),
                 Err(Fault) => {
                     let pc = self.core.pc;
                     if let Some(exit) = self.deliver_fault(pc) {
@@ -307,9 +309,35 @@ impl Cpu {
             if let Some(link) = from {
                 self.blocks.set_link(link, pc, block, &self.core.fetch);
             }
+            if self.blocks.is_jump_behind(pc) && !mode.is_traced() {
+                self.blocks.set_jump(pc, mode, block, &self.core.fetch);
+            }
             return Ok(block);
         }
         self.find_block(from)
+    }
+
+    /// Compiles a block that is about to be executed if that has become worth it; the block.
+    #[inline(always)]
+    fn compile_if_hot(&mut self, block: BlockId) -> BlockId {
+        if self.core.heat.take_hot() == Some(block) {
+            self.compile(block);
+        }
+        block
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn compile(&mut self, block: BlockId) {
+        let mode = self.core.mode();
+        if mode.is_traced() {
+            return;
+        }
+        let setting = Setting {
+            is_wide: mode.is_wide(),
+            offset: self.core.pc % decode::PAGE,
+        };
+        self.blocks.compile(block, setting);
     }
 
     #[cold]
@@ -320,7 +348,7 @@ impl Cpu {
         let real = self.core.translate_fetch(pc)?;
         if self.core.fetch.take_wrapped() {
             let dropped = self.blocks.len();
-            self.blocks = Blocks::default();
+            self.blocks.clear();
             self.note_emptied(dropped);
             from = None;
         }
@@ -337,7 +365,8 @@ impl Cpu {
             None => {
                 self.core.counts.blocks.misses += 1;
                 let before = self.blocks.len();
-                if self.blocks.make_room(self.core.profile.is_full()) {
+                let is_full = self.core.profile.is_full() || self.blocks.compiler().is_full();
+                if self.blocks.make_room(is_full) {
                     self.note_emptied(before);
                     from = None;
                 }
@@ -460,6 +489,11 @@ impl Cpu {
         &self.core.counts
     }
 
+    /// Says which blocks are compiled to machine code of the host, where there is a compiler for it; until then [`Compile::USUAL`].
+    pub fn set_compile(&mut self, when: Compile) {
+        self.core.heat.set(when);
+    }
+
     /// From here on counts executed blocks, which costs some of its speed. To be called before the first [`Self::run`]: blocks that are
     /// decoded already are not counted.
     pub fn count_blocks(&mut self) {
@@ -473,7 +507,7 @@ impl Cpu {
         let executed = self.core.instructions();
         let taken = self.core.profile.take(executed);
         if taken.is_some() {
-            self.blocks = Blocks::default();
+            self.blocks.clear();
         }
         taken
     }

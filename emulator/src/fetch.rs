@@ -102,6 +102,22 @@ fn slot(ea: u64) -> usize {
     (ea >> PAGE_SHIFT) as usize % ENTRIES
 }
 
+/// Where machine code finds a stamp, in bytes.
+pub mod layout {
+    use std::mem::{offset_of, size_of};
+
+    use super::{Entry, FetchCache};
+
+    /// The pointer to the entries: those of each context one after the other.
+    pub const ENTRIES_AT: usize = offset_of!(FetchCache, entries);
+    pub const CONTEXT: usize = offset_of!(FetchCache, context);
+    pub const ERA: usize = offset_of!(FetchCache, era);
+    pub const ENTRIES: usize = super::ENTRIES;
+    pub const ENTRY_BYTES: usize = size_of::<Entry>();
+    pub const STAMP: usize = offset_of!(Entry, stamp);
+    pub const PAGE_SHIFT: u32 = super::PAGE_SHIFT;
+}
+
 impl FetchCache {
     /// The context that fetches are translated in.
     #[inline(always)]

@@ -3,7 +3,7 @@
 //! An operation holds the function that executes it (`Op::run`), chosen when its block is decoded. The function ends with
 //! a call of the next one's in tail position, of which an optimising compiler makes a jump: so there are as many indirect
 //! jumps as functions, and the host predicts each by itself. Nothing rests on that: between two looks of [`execute`] at
-//! most [`BURST`] instructions and the rest of a block are executed, which bounds the stack where calls stay calls.
+//! most some hundred instructions and the rest of a block are executed, which bounds the stack where calls stay calls.
 //!
 //! The value of the last operation that had one travels from function to function in a host register (`last`). An
 //! operation that uses it as a source has a function that takes it from there ([`Source`]), and need not wait for memory.
@@ -12,6 +12,7 @@
 //! the rest; `select` chooses.
 
 mod branch;
+pub mod compiled;
 mod count;
 mod fixed;
 mod memory;
@@ -25,10 +26,7 @@ use crate::core::Core;
 use crate::ir::Op;
 use crate::regs::Reg;
 
-pub use select::choose;
-
-/// Instructions that are executed before [`execute`] looks again; a block more may be.
-const BURST: i32 = 512;
+pub use select::{choose, held_after};
 
 /// Operations that follow in the block.
 type Rest<'a> = std::slice::Iter<'a, Op>;
@@ -65,6 +63,11 @@ pub enum Stop {
 pub struct PackedStop(u64);
 
 impl Stop {
+    /// As the word of a [`PackedStop`], for machine code.
+    pub(crate) const fn word(self) -> u64 {
+        self.pack().0
+    }
+
     #[inline(always)]
     const fn pack(self) -> PackedStop {
         let (kind, what) = match self {
@@ -100,8 +103,13 @@ impl PackedStop {
 /// than to go on to the next.
 pub fn execute(core: &mut Core, blocks: &Blocks, first: BlockId) -> Stop {
     let mut block = first;
+    core.anchors.tables = blocks.tables();
     loop {
-        core.begin_burst(BURST);
+        // What is left of a burst goes on: only its end is a sample of what is executed.
+        if !core.has_burst() {
+            let burst = core.heat.next_burst();
+            core.begin_burst(burst);
+        }
         let Left(()) = enter(core, blocks, block);
         let stop = core.stop.unpack();
         if !core.may_go_on() {
@@ -109,14 +117,21 @@ pub fn execute(core: &mut Core, blocks: &Blocks, first: BlockId) -> Stop {
         }
         // A burst was over, or the way is not known.
         let next = match stop {
-            Stop::Near(link) => blocks.follow_near(link, &core.fetch),
-            Stop::Far(link) => blocks.follow(link, core.pc, &core.fetch),
-            Stop::Register => blocks.jump(core.pc, core.mode(), &core.fetch),
+            Stop::Near(link) => blocks.follow_near(link, &core.fetch).filter(|_| !blocks.is_link_behind(link)),
+            Stop::Far(link) => blocks
+                .follow(link, core.pc, &core.fetch)
+                .filter(|_| !blocks.is_link_behind(link)),
+            Stop::Register => blocks
+                .jump(core.pc, core.mode(), &core.fetch)
+                .filter(|_| !blocks.is_jump_behind(core.pc)),
             _ => None,
         };
         match next {
             Some(next) => block = next,
             None => return stop,
+        }
+        if !core.has_burst() && !blocks.is_compiled(block) && core.heat.note(block) {
+            return stop;
         }
     }
 }

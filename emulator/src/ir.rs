@@ -268,6 +268,8 @@ pub enum Code {
 
     /// The block is entered whose counters begin with number i: the first operation of each while they are counted
     Count,
+    /// The block has been compiled: its machine code is at i
+    Compiled,
 }
 
 /// Flags of a branch with two conditions.
@@ -316,6 +318,25 @@ pub struct Op {
 }
 
 const _: () = assert!(size_of::<Op>() == 24);
+
+impl Op {
+    /// Whether nothing of the block is executed behind it.
+    pub fn is_last(&self) -> bool {
+        match self.code {
+            Code::Branch
+            | Code::BranchAndLink
+            | Code::End
+            | Code::Synchronize
+            | Code::SystemCall
+            | Code::Hypercall
+            | Code::Program
+            | Code::Unknown
+            | Code::Unavailable => true,
+            Code::BranchRegister => self.c == 0 && self.d & When::COUNT == 0,
+            _ => false,
+        }
+    }
+}
 
 /// The immediate of a branch: where to, and the number of its link.
 #[derive(Clone, Copy, Debug)]

@@ -43,6 +43,11 @@ impl Line {
         self.attention.load(Ordering::Relaxed)
     }
 
+    /// Where machine code looks whether somebody rang: one byte, which is not 0 then, for as long as the line is there.
+    pub(crate) fn attention_at(&self) -> u64 {
+        self.attention.as_ptr() as u64
+    }
+
     /// Takes the ring back; whether there was one.
     pub(crate) fn answer(&self) -> bool {
         self.attention.swap(false, Ordering::AcqRel)

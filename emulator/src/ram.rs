@@ -111,6 +111,16 @@ scalar!(u16, AtomicU16);
 scalar!(u32, AtomicU32);
 scalar!(u64, AtomicU64);
 
+/// Where machine code finds the region, in bytes.
+pub mod layout {
+    use std::mem::offset_of;
+
+    use super::Ram;
+
+    pub const BASE: usize = offset_of!(Ram, base);
+    pub const BYTES: usize = offset_of!(Ram, bytes);
+}
+
 impl Ram {
     /// The first region of `memory`, which starts at guest address 0.
     ///

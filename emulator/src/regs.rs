@@ -36,6 +36,9 @@ pub struct Regs {
     file: [u64; 256],
 }
 
+/// Where machine code finds register 0, in bytes; the others follow.
+pub(crate) const FILE_AT: usize = std::mem::offset_of!(Regs, file);
+
 impl Default for Regs {
     fn default() -> Self {
         Self { file: [0; 256] }

@@ -139,6 +139,23 @@ fn slot(ea: u64) -> usize {
     (ea >> PAGE_SHIFT) as usize % ENTRIES
 }
 
+/// Where machine code finds an entry, in bytes.
+pub mod layout {
+    use std::mem::{offset_of, size_of};
+
+    use super::{Entry, Tlb};
+
+    /// The pointer to the entries: those of each context one after the other.
+    pub const ENTRIES_AT: usize = offset_of!(Tlb, entries);
+    pub const ENTRIES: usize = super::ENTRIES;
+    pub const ENTRY_BYTES: usize = size_of::<Entry>();
+    pub const READ: usize = offset_of!(Entry, read);
+    pub const WRITE: usize = offset_of!(Entry, write);
+    pub const DELTA: usize = offset_of!(Entry, delta);
+    pub const PAGE_SHIFT: u32 = super::PAGE_SHIFT;
+    pub const PAGE_MASK: u64 = super::PAGE_MASK;
+}
+
 /// The place of a slot in the trail. Real mode needs none.
 fn place(context: Context, slot: usize) -> Option<usize> {
     Some((context as usize).checked_sub(1)? * ENTRIES + slot)

@@ -41,7 +41,7 @@ struct Builder {
 }
 
 /// Bytes of the pages that blocks end at.
-const PAGE: u64 = 1 << crate::code_pages::SHIFT;
+pub const PAGE: u64 = 1 << crate::code_pages::SHIFT;
 
 /// What a block is decoded for.
 #[derive(Clone, Copy, Debug)]

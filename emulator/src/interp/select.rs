@@ -2,7 +2,7 @@
 
 use super::branch::{self, Far, Near};
 use super::memory::{self, Plain, Reversed, Signed, SignedReversed};
-use super::{File, Last, Run, count, fixed, other, pairs, runs};
+use super::{File, Last, Run, compiled, count, fixed, other, pairs, runs};
 use crate::ir::{Code, Fused, Op, Target, When};
 use crate::regs::Reg;
 
@@ -44,13 +44,18 @@ pub fn choose(ops: &mut [Op], offset: u64, page: u64) {
             is_second = both.is_some();
             ops[at].run = both.unwrap_or_else(|| function(&op, given, is_near));
         }
-        held = match op.code {
-            code if sets_a(code) => Some(op.a),
-            code if code as u8 >= Code::LoadReserve8 as u8 && (code as u8) < Code::Branch as u8 => None,
-            Code::Compute | Code::System => None,
-            // A fused compare, a branch, ToCr and ToXer set no general register, but these.
-            _ => held.filter(|register| !CTR_CR_AND_XER.contains(register)),
-        };
+        held = held_after(held, &op);
+    }
+}
+
+/// The register whose value goes from function to function, after one that found `held` there.
+pub fn held_after(held: Option<Reg>, op: &Op) -> Option<Reg> {
+    match op.code {
+        code if sets_a(code) => Some(op.a),
+        code if code as u8 >= Code::LoadReserve8 as u8 && (code as u8) < Code::Branch as u8 => None,
+        Code::Compute | Code::System => None,
+        // A fused compare, a branch, ToCr and ToXer set no general register, but these.
+        _ => held.filter(|register| !CTR_CR_AND_XER.contains(register)),
     }
 }
 
@@ -271,5 +276,6 @@ fn function(op: &Op, given: Given, is_near: bool) -> Run {
         Code::Unknown => other::unknown,
         Code::Unavailable => other::unavailable,
         Code::Count => count::count,
+        Code::Compiled => compiled::ENTER,
     }
 }

@@ -1,0 +1,32 @@
+//! No machine code: the interpreter executes everything.
+
+use super::{Left, Setting};
+use crate::block::{BlockId, Blocks};
+use crate::core::Core;
+use crate::ir::Op;
+
+/// Makes no machine code.
+#[derive(Default)]
+pub struct Compiler;
+
+impl Compiler {
+    /// Nothing is to be forgotten.
+    pub fn emptied(self) -> Self {
+        self
+    }
+
+    /// Nothing is compiled.
+    pub fn compile(&mut self, _ops: &[Op], _copy: BlockId, _setting: Setting) -> Option<u64> {
+        None
+    }
+
+    /// There is room.
+    pub fn is_full(&self) -> bool {
+        false
+    }
+
+    /// No block has machine code.
+    pub fn execute(&self, _core: &mut Core, _blocks: &Blocks, _code: i64) -> Left {
+        unreachable!("nothing was compiled")
+    }
+}

@@ -1,0 +1,248 @@
+//! From the operations of a block to Cranelift's form.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, SigRef, Type, Value, types};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::FunctionBuilder;
+
+use super::{Left, Setting, code, native};
+use crate::block::BlockId;
+use crate::core::layout as at;
+use crate::interp::{compiled, held_after};
+use crate::ir::{Code, Op};
+use crate::regs::{Reg, ZERO};
+use crate::tlb::{Context, layout as tlb};
+
+/// Registers whose values are kept in the host's at a time: more would only push each other to the stack, which is no nearer than the register file.
+const KEPT: usize = 6;
+
+/// One that is made. Control goes straight through it; what leaves it on the way does not come back.
+pub(super) struct Lowering<'a> {
+    pub(super) f: FunctionBuilder<'a>,
+    /// The function's argument.
+    pub(super) core: Value,
+    /// Signature of the functions of blocks.
+    pub(super) function: SigRef,
+    /// Signature of [`code::call`].
+    called: SigRef,
+    pub(super) setting: Setting,
+    /// Registers whose values are known, the last used at the end.
+    known: Vec<(Reg, Value)>,
+    /// Where the translation cache has the context's entries, if that is known already.
+    entries: Option<Value>,
+    /// The block's address, likewise.
+    pc: Option<Value>,
+    /// Number of the operation, where the interpreter has it.
+    number: BlockId,
+    /// Register whose value the interpreter would hand over to it.
+    held: Option<Reg>,
+}
+
+/// What is known in a place.
+pub(super) struct Known {
+    registers: Vec<(Reg, Value)>,
+    entries: Option<Value>,
+    pc: Option<Value>,
+}
+
+/// Accesses to the processor's own state: aligned, and never a trap.
+pub(super) fn plain() -> MemFlagsData {
+    MemFlagsData::trusted()
+}
+
+impl<'a> Lowering<'a> {
+    pub(super) fn new(mut f: FunctionBuilder<'a>, first: BlockId, setting: Setting) -> Self {
+        let entry = f.create_block();
+        f.append_block_params_for_function_params(entry);
+        f.switch_to_block(entry);
+        f.seal_block(entry);
+        let core = f.block_params(entry)[0];
+        let function = f.import_signature(native::signature());
+        let mut called = ir::Signature::new(CallConv::SystemV);
+        called.params.extend([ir::AbiParam::new(types::I64); 2]);
+        called.returns.push(ir::AbiParam::new(types::I64));
+        let called = f.import_signature(called);
+        Self {
+            f,
+            core,
+            function,
+            called,
+            setting,
+            known: Vec::with_capacity(KEPT + 1),
+            entries: None,
+            pc: None,
+            number: first,
+            held: None,
+        }
+    }
+
+    /// All operations of a block. Whether the function does anything.
+    pub(super) fn block(mut self, ops: &[Op], config: TargetFrontendConfig) -> bool {
+        let first = self.number;
+        let mut is_worth_it = false;
+        for op in ops {
+            if self.operation(op) {
+                is_worth_it = true;
+            } else if compiled::can_call(op.code) {
+                self.call();
+            } else {
+                // The rest is the interpreter's.
+                self.give_up();
+                break;
+            }
+            self.held = held_after(self.held, op);
+            self.number += 1;
+        }
+        let all = self.number - first;
+        self.f.finalize(config);
+        is_worth_it && all > 0
+    }
+
+    /// Makes what `op` does. `false`: it has no machine code of its own.
+    fn operation(&mut self, op: &Op) -> bool {
+        self.computation(op) || self.access(op) || self.exit(op)
+    }
+
+    /// A number.
+    pub(super) fn number(&mut self, value: u64) -> Value {
+        self.f.ins().iconst(types::I64, value as i64)
+    }
+
+    /// Loads a part of the processor's state.
+    pub(super) fn state(&mut self, kind: Type, offset: usize) -> Value {
+        self.f.ins().load(kind, plain(), self.core, offset as i32)
+    }
+
+    /// Stores a part of the processor's state.
+    pub(super) fn set_state(&mut self, value: Value, offset: usize) {
+        self.f.ins().store(plain(), value, self.core, offset as i32);
+    }
+
+    /// The value of a register.
+    pub(super) fn get(&mut self, register: Reg) -> Value {
+        if register == ZERO {
+            return self.number(0);
+        }
+        let value = match self.known.iter().position(|(known, _)| *known == register) {
+            Some(at) => self.known.remove(at).1,
+            None => self.state(types::I64, at::REGS + 8 * usize::from(register)),
+        };
+        self.know(register, value);
+        value
+    }
+
+    /// Sets a register.
+    pub(super) fn set(&mut self, register: Reg, value: Value) {
+        self.set_state(value, at::REGS + 8 * usize::from(register));
+        self.known.retain(|(known, _)| *known != register);
+        self.know(register, value);
+    }
+
+    fn know(&mut self, register: Reg, value: Value) {
+        self.known.push((register, value));
+        if self.known.len() > KEPT {
+            self.known.remove(0);
+        }
+    }
+
+    /// What is known here, before an exit that is made in between.
+    pub(super) fn keep(&self) -> Known {
+        Known {
+            registers: self.known.clone(),
+            entries: self.entries,
+            pc: self.pc,
+        }
+    }
+
+    /// What was known there is known again: what the exit found out is not.
+    pub(super) fn restore(&mut self, known: Known) {
+        self.known = known.registers;
+        self.entries = known.entries;
+        self.pc = known.pc;
+    }
+
+    /// The block's address.
+    pub(super) fn pc(&mut self) -> Value {
+        match self.pc {
+            Some(pc) => pc,
+            None => {
+                let pc = self.state(types::I64, at::PC);
+                self.pc = Some(pc);
+                pc
+            }
+        }
+    }
+
+    /// Where the entries of the context are that loads and stores are translated in.
+    pub(super) fn entries(&mut self) -> Value {
+        if let Some(entries) = self.entries {
+            return entries;
+        }
+        const { assert!(size_of::<Context>() == 1) };
+        let context = self.f.ins().uload8(types::I64, plain(), self.core, at::DATA as i32);
+        let bytes = self.f.ins().imul_imm_u(context, (tlb::ENTRIES * tlb::ENTRY_BYTES) as i64);
+        let all = self.state(types::I64, at::TLB_ENTRIES);
+        let entries = self.f.ins().iadd(all, bytes);
+        self.entries = Some(entries);
+        entries
+    }
+
+    /// Goes on if `condition` (8 bits) is not 0; else to `elsewhere`.
+    pub(super) fn go_on_if(&mut self, condition: Value, elsewhere: ir::Block) {
+        let next = self.f.create_block();
+        self.f.ins().brif(condition, next, &[], elsewhere, &[]);
+        self.f.switch_to_block(next);
+        self.f.seal_block(next);
+    }
+
+    /// Makes a block that is rarely executed, with `make`, and comes back to the present one.
+    pub(super) fn aside(&mut self, make: impl FnOnce(&mut Self)) -> ir::Block {
+        let here = self.f.current_block();
+        let aside = self.f.create_block();
+        self.f.set_cold_block(aside);
+        self.f.switch_to_block(aside);
+        make(self);
+        if let Some(here) = here {
+            self.f.switch_to_block(here);
+        }
+        aside
+    }
+
+    /// The interpreter goes on with this operation.
+    pub(super) fn give_up(&mut self) {
+        let left = Left::Interpret {
+            op: self.number,
+            held: self.held,
+        };
+        let left = self.number(left.pack());
+        self.f.ins().return_(&[left]);
+    }
+
+    /// Calls what does this operation.
+    fn call(&mut self) {
+        let function = self.number(code::call as *const () as u64);
+        let operation = self.number(u64::from(self.number));
+        let call = self.f.ins().call_indirect(self.called, function, &[self.core, operation]);
+        let left = self.f.inst_results(call)[0];
+        let leave = self.f.create_block();
+        self.f.set_cold_block(leave);
+        let is_next = self.f.ins().icmp_imm_u(IntCC::Equal, left, 0);
+        self.go_on_if(is_next, leave);
+        let here = self.f.current_block();
+        self.f.switch_to_block(leave);
+        self.f.seal_block(leave);
+        self.f.ins().return_(&[left]);
+        if let Some(here) = here {
+            self.f.switch_to_block(here);
+        }
+        // Whatever it was may have changed whatever is known.
+        self.known.clear();
+        self.entries = None;
+        self.pc = None;
+    }
+}
+
+/// Whether an operation is a compare with a branch.
+pub(super) fn is_fused(code: Code) -> bool {
+    (Code::CompareBranch as u8..=Code::CompareWordUnsignedImmediateBranch as u8).contains(&(code as u8))
+}

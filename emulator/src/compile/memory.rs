@@ -1,0 +1,140 @@
+//! Loads and stores: what the translation cache has. The rest is the interpreter's.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
+
+use super::lower::{Lowering, plain};
+use crate::core::layout as at;
+use crate::ir::{Code, Op};
+use crate::tlb::layout as tlb;
+
+/// What an access does with memory's bytes.
+#[derive(Clone, Copy)]
+struct Access {
+    kind: Type,
+    is_store: bool,
+    is_reversed: bool,
+    is_signed: bool,
+}
+
+fn access(code: Code) -> Option<Access> {
+    let of = |kind, is_store, is_reversed, is_signed| {
+        Some(Access {
+            kind,
+            is_store,
+            is_reversed,
+            is_signed,
+        })
+    };
+    match code {
+        Code::Load8 => of(types::I8, false, false, false),
+        Code::Load16 => of(types::I16, false, false, false),
+        Code::Load32 => of(types::I32, false, false, false),
+        Code::Load64 => of(types::I64, false, false, false),
+        Code::Load16Reversed => of(types::I16, false, true, false),
+        Code::Load32Reversed => of(types::I32, false, true, false),
+        Code::Load64Reversed => of(types::I64, false, true, false),
+        Code::Load16Signed => of(types::I16, false, false, true),
+        Code::Load32Signed => of(types::I32, false, false, true),
+        Code::Load16SignedReversed => of(types::I16, false, true, true),
+        Code::Load32SignedReversed => of(types::I32, false, true, true),
+        Code::Store8 => of(types::I8, true, false, false),
+        Code::Store16 => of(types::I16, true, false, false),
+        Code::Store32 => of(types::I32, true, false, false),
+        Code::Store64 => of(types::I64, true, false, false),
+        Code::Store16Reversed => of(types::I16, true, true, false),
+        Code::Store32Reversed => of(types::I32, true, true, false),
+        Code::Store64Reversed => of(types::I64, true, true, false),
+        _ => None,
+    }
+}
+
+impl Lowering<'_> {
+    /// Makes a load or a store. `false`: `op` is none.
+    pub(super) fn access(&mut self, op: &Op) -> bool {
+        let Some(access) = access(op.code) else { return false };
+        let value = access.is_store.then(|| self.stored(access, op.a));
+        let at = self.place(access, op);
+        match value {
+            // Threads of others may access the same memory: each access is one instruction of the host, whole where it is aligned,
+            // which it is here.
+            Some(value) => {
+                self.f.ins().store(MemFlagsData::trusted(), value, at, 0);
+            }
+            None => {
+                // Atomic in name, so that no other load is taken for this one; the host has the same instruction for both.
+                let value = self.f.ins().atomic_load(access.kind, MemFlagsData::trusted(), at);
+                let value = self.loaded(access, value);
+                self.set(op.a, value);
+            }
+        }
+        true
+    }
+
+    /// What is stored of a register.
+    fn stored(&mut self, access: Access, register: u8) -> Value {
+        let value = self.get(register);
+        let value = if access.kind == types::I64 {
+            value
+        } else {
+            self.f.ins().ireduce(access.kind, value)
+        };
+        if access.is_reversed {
+            self.f.ins().bswap(value)
+        } else {
+            value
+        }
+    }
+
+    /// What a register becomes.
+    fn loaded(&mut self, access: Access, value: Value) -> Value {
+        let value = if access.is_reversed {
+            self.f.ins().bswap(value)
+        } else {
+            value
+        };
+        if access.kind == types::I64 {
+            value
+        } else if access.is_signed {
+            self.f.ins().sextend(types::I64, value)
+        } else {
+            self.f.ins().uextend(types::I64, value)
+        }
+    }
+
+    /// The host's address of an access, which is inside the guest's memory; gives up where there is none.
+    fn place(&mut self, access: Access, op: &Op) -> Value {
+        let give_up = self.aside(Self::give_up);
+        let base = self.get(op.b);
+        let mut ea = base;
+        if op.c != crate::regs::ZERO {
+            let index = self.get(op.c);
+            ea = self.f.ins().iadd(ea, index);
+        }
+        if op.imm != 0 {
+            ea = self.f.ins().iadd_imm_s(ea, op.imm);
+        }
+        let entries = self.entries();
+        // The entry's number times its size.
+        const { assert!(tlb::ENTRY_BYTES.is_power_of_two() && tlb::ENTRIES.is_power_of_two()) };
+        let to_number = tlb::PAGE_SHIFT - tlb::ENTRY_BYTES.trailing_zeros();
+        let number = self.f.ins().ushr_imm_u(ea, i64::from(to_number));
+        let number = self.f.ins().band_imm_u(number, ((tlb::ENTRIES - 1) * tlb::ENTRY_BYTES) as i64);
+        let entry = self.f.ins().iadd(entries, number);
+        let right = if access.is_store { tlb::WRITE } else { tlb::READ };
+        let tag = self.f.ins().load(types::I64, plain(), entry, right as i32);
+        // Of the address, what an entry's page has, and what is not 0 where the access is not aligned.
+        let page = self.f.ins().band_imm_s(ea, (tlb::PAGE_MASK | u64::from(access.kind.bytes() - 1)) as i64);
+        let is_here = self.f.ins().icmp(IntCC::Equal, page, tag);
+        self.go_on_if(is_here, give_up);
+        let delta = self.f.ins().load(types::I64, plain(), entry, tlb::DELTA as i32);
+        let real = self.f.ins().iadd(ea, delta);
+        let bytes = self.state(types::I64, at::RAM_BYTES);
+        // RAM has whole doublewords, and the access is aligned: if it begins inside, it ends inside.
+        let is_ram = self.f.ins().icmp(IntCC::UnsignedLessThan, real, bytes);
+        self.go_on_if(is_ram, give_up);
+        self.f.seal_block(give_up);
+        let ram = self.state(types::I64, at::RAM_BASE);
+        self.f.ins().iadd(ram, real)
+    }
+}
