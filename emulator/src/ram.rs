@@ -118,7 +118,6 @@ pub mod layout {
     use super::Ram;
 
     pub const BASE: usize = offset_of!(Ram, base);
-    pub const BYTES: usize = offset_of!(Ram, bytes);
 }
 
 impl Ram {

@@ -1,4 +1,4 @@
-//! Loads and stores: what the translation cache has. The rest is the interpreter's.
+//! Loads and stores of what the translation cache has, in one page. The rest is the interpreter's.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
@@ -49,6 +49,11 @@ fn access(code: Code) -> Option<Access> {
     }
 }
 
+/// Accesses to the guest's memory: aligned or not, and never a trap.
+fn guest() -> MemFlagsData {
+    MemFlagsData::new().with_notrap()
+}
+
 impl Lowering<'_> {
     /// Makes a load or a store. `false`: `op` is none.
     pub(super) fn access(&mut self, op: &Op) -> bool {
@@ -56,15 +61,13 @@ impl Lowering<'_> {
         let value = access.is_store.then(|| self.stored(access, op.a));
         let at = self.place(access, op);
         match value {
-            // Threads of others may access the same memory: each access is one instruction of the host, whole where it is aligned,
-            // which it is here.
+            // Threads of others may access the same memory: each access is one instruction of the host, whole where it is aligned.
             Some(value) => {
-                self.f.ins().store(MemFlagsData::trusted(), value, at, 0);
+                self.f.ins().store(guest(), value, at, 0);
             }
             None => {
-                // Atomic in name, so that no other load is taken for this one; the host has the same instruction for both.
-                let value = self.f.ins().atomic_load(access.kind, MemFlagsData::trusted(), at);
-                let value = self.loaded(access, value);
+                // No load is taken for an earlier one, whatever fence is between them: each is followed by the store of its register.
+                let value = self.loaded(access, at);
                 self.set(op.a, value);
             }
         }
@@ -86,19 +89,25 @@ impl Lowering<'_> {
         }
     }
 
-    /// What a register becomes.
-    fn loaded(&mut self, access: Access, value: Value) -> Value {
-        let value = if access.is_reversed {
-            self.f.ins().bswap(value)
-        } else {
-            value
-        };
-        if access.kind == types::I64 {
-            value
-        } else if access.is_signed {
-            self.f.ins().sextend(types::I64, value)
-        } else {
-            self.f.ins().uextend(types::I64, value)
+    /// Loads what a register becomes.
+    fn loaded(&mut self, access: Access, at: Value) -> Value {
+        let ins = self.f.ins();
+        if access.is_reversed {
+            let value = ins.load(access.kind, guest(), at, 0);
+            let value = self.f.ins().bswap(value);
+            return match (access.kind, access.is_signed) {
+                (types::I64, _) => value,
+                (_, true) => self.f.ins().sextend(types::I64, value),
+                (_, false) => self.f.ins().uextend(types::I64, value),
+            };
+        }
+        match (access.kind, access.is_signed) {
+            (types::I8, _) => ins.uload8(types::I64, guest(), at, 0),
+            (types::I16, false) => ins.uload16(types::I64, guest(), at, 0),
+            (types::I16, true) => ins.sload16(types::I64, guest(), at, 0),
+            (types::I32, false) => ins.uload32(guest(), at, 0),
+            (types::I32, true) => ins.sload32(guest(), at, 0),
+            _ => ins.load(types::I64, guest(), at, 0),
         }
     }
 
@@ -123,15 +132,16 @@ impl Lowering<'_> {
         let entry = self.f.ins().iadd(entries, number);
         let right = if access.is_store { tlb::WRITE } else { tlb::READ };
         let tag = self.f.ins().load(types::I64, plain(), entry, right as i32);
-        // Of the address, what an entry's page has, and what is not 0 where the access is not aligned.
-        let page = self.f.ins().band_imm_s(ea, (tlb::PAGE_MASK | u64::from(access.kind.bytes() - 1)) as i64);
+        // The page of the last byte: an entry in the place for the page of the first is never that of the next.
+        let more = i64::from(access.kind.bytes()) - 1;
+        let last = if more == 0 { ea } else { self.f.ins().iadd_imm_s(ea, more) };
+        let page = self.f.ins().band_imm_s(last, tlb::PAGE_MASK as i64);
         let is_here = self.f.ins().icmp(IntCC::Equal, page, tag);
         self.go_on_if(is_here, give_up);
         let delta = self.f.ins().load(types::I64, plain(), entry, tlb::DELTA as i32);
         let real = self.f.ins().iadd(ea, delta);
-        let bytes = self.state(types::I64, at::RAM_BYTES);
-        // RAM has whole doublewords, and the access is aligned: if it begins inside, it ends inside.
-        let is_ram = self.f.ins().icmp(IntCC::UnsignedLessThan, real, bytes);
+        let beyond = self.state(types::I64, at::BEYOND);
+        let is_ram = self.f.ins().icmp(IntCC::UnsignedLessThan, real, beyond);
         self.go_on_if(is_ram, give_up);
         self.f.seal_block(give_up);
         let ram = self.state(types::I64, at::RAM_BASE);
