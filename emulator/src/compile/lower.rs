@@ -56,6 +56,8 @@ impl<'a> Lowering<'a> {
         f.append_block_params_for_function_params(entry);
         f.switch_to_block(entry);
         f.seal_block(entry);
+        // What is made first is where the function begins: no block that is made aside may come before.
+        f.ensure_inserted_block();
         let core = f.block_params(entry)[0];
         let function = f.import_signature(native::signature());
         let mut called = ir::Signature::new(CallConv::SystemV);
