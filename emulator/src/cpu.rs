@@ -320,7 +320,7 @@ impl Cpu {
     /// Compiles a block that is about to be executed if that has become worth it; the block.
     #[inline(always)]
     fn compile_if_hot(&mut self, block: BlockId) -> BlockId {
-        if self.core.heat.take_hot() == Some(block) {
+        if self.core.heat.is_hot(block) {
             self.compile(block);
         }
         block

@@ -17,6 +17,8 @@ pub enum Compile {
     Never,
     /// When bursts have begun with them so many times, 1 or more.
     Hot(u8),
+    /// Before they are executed the first time.
+    AtOnce,
 }
 
 impl Compile {
@@ -64,10 +66,12 @@ impl Heat {
         448 + (self.bursts.wrapping_mul(37) % 128) as i32
     }
 
-    /// A burst is about to begin with `block`. Whether the block is to be compiled before: [`Self::take_hot`] names it then.
+    /// A burst is about to begin with `block`. Whether the block is to be compiled before: [`Self::is_hot`] says so then.
     #[inline]
     pub(crate) fn note(&mut self, block: BlockId) -> bool {
-        let Compile::Hot(enough) = self.when else { return false };
+        let Compile::Hot(enough) = self.when else {
+            return false;
+        };
         let place = &mut self.places[(block.wrapping_mul(0x9e37_79b1) >> 16) as usize % PLACES];
         if place.block == block {
             place.samples += 1;
@@ -88,9 +92,9 @@ impl Heat {
         false
     }
 
-    /// The block that became hot since the last call.
+    /// Whether `block`, which is about to be executed, is to be compiled before.
     #[inline]
-    pub(crate) fn take_hot(&mut self) -> Option<BlockId> {
-        self.hot.take()
+    pub(crate) fn is_hot(&mut self, block: BlockId) -> bool {
+        self.hot.take() == Some(block) || self.when == Compile::AtOnce
     }
 }
