@@ -101,7 +101,6 @@ impl Ready {
         // The verifier is for debug builds.
         for (name, value) in [
             ("opt_level", "none"),
-            ("regalloc_algorithm", "single_pass"),
             ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
             ("enable_probestack", "false"),
             ("unwind_info", "false"),
