@@ -20,7 +20,11 @@ const MOST_OPS: usize = 3 << 19;
 /// Blocks, at most.
 const MOST_BLOCKS: usize = 1 << 17;
 
-const JUMPS: usize = 16384;
+const JUMPS: usize = 1 << 15;
+
+/// How far a mode's number is shifted to tell its slots from those of other modes: the same code is executed in several, as a kernel's is with
+/// floating point on and off by turns, and traced or not.
+const MODE_SHIFT: u32 = 8;
 
 /// A block: the index of its first operation. To go from one block to the next is to load a way and then an operation, each
 /// at an address that the load before gives; a table of blocks between the two would be one load more to wait for.
@@ -115,6 +119,7 @@ pub mod layout {
     pub const WAY_PC: usize = offset_of!(Way, pc);
     pub const WAY_STAMP: usize = offset_of!(Way, stamp);
     pub const JUMPS: usize = super::JUMPS;
+    pub const MODE_SHIFT: u32 = super::MODE_SHIFT;
     pub const JUMP_BYTES: usize = size_of::<Jump>();
     pub const JUMP_WAY: usize = offset_of!(Jump, way);
     pub const JUMP_MODE: usize = offset_of!(Jump, mode);
@@ -138,14 +143,8 @@ impl Default for Blocks {
 }
 
 #[inline(always)]
-fn jump_slot(pc: u64) -> usize {
-    ((pc >> 2) ^ (pc >> 14)) as usize % JUMPS
-}
-
-/// The same in traced mode: an instruction that is executed again, alone, does not take the place of the block that begins with it.
-#[inline(always)]
-fn traced_slot(pc: u64) -> usize {
-    jump_slot(pc) ^ (JUMPS / 2)
+fn jump_slot(pc: u64, mode: Mode) -> usize {
+    ((pc >> 2) ^ (pc >> 14) ^ u64::from(mode.index()) << MODE_SHIFT) as usize % JUMPS
 }
 
 impl Blocks {
@@ -193,26 +192,15 @@ impl Blocks {
     /// The block at `pc`, if it was found there under its present translation.
     #[inline]
     pub fn jump(&self, pc: u64, mode: Mode, fetch: &FetchCache) -> Option<BlockId> {
-        let jump = &self.jumps[jump_slot(pc)];
-        (jump.way.leads_from(pc, fetch) && jump.mode == mode.index()).then_some(jump.way.block)
-    }
-
-    /// The same in traced mode.
-    pub fn jump_traced(&self, pc: u64, mode: Mode, fetch: &FetchCache) -> Option<BlockId> {
-        let jump = &self.jumps[traced_slot(pc)];
+        let jump = &self.jumps[jump_slot(pc, mode)];
         (jump.way.leads_from(pc, fetch) && jump.mode == mode.index()).then_some(jump.way.block)
     }
 
     /// Remembers where the block at `pc`, which has been translated, is.
     pub fn set_jump(&mut self, pc: u64, mode: Mode, block: BlockId, fetch: &FetchCache) {
         let stamp = fetch.stamp(pc);
-        let slot = if mode.is_traced() {
-            traced_slot(pc)
-        } else {
-            jump_slot(pc)
-        };
         let code = self.code_of(block);
-        self.jumps[slot] = Jump {
+        self.jumps[jump_slot(pc, mode)] = Jump {
             way: Way { pc, code, block, stamp },
             mode: mode.index(),
         };
@@ -265,8 +253,8 @@ impl Blocks {
 
     /// The same of what the jump cache has for `pc`.
     #[inline]
-    pub fn is_jump_behind(&self, pc: u64) -> bool {
-        let way = &self.jumps[jump_slot(pc)].way;
+    pub fn is_jump_behind(&self, pc: u64, mode: Mode) -> bool {
+        let way = &self.jumps[jump_slot(pc, mode)].way;
         way.code == 0 && self.code_of(way.block) != 0
     }
 

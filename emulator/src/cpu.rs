@@ -299,17 +299,12 @@ impl Cpu {
     fn next_block(&mut self, from: Option<Link>) -> Result<BlockId, Fault> {
         let pc = self.core.pc;
         let mode = self.core.mode();
-        let known = if mode.is_traced() {
-            self.blocks.jump_traced(pc, mode, &self.core.fetch)
-        } else {
-            self.blocks.jump(pc, mode, &self.core.fetch)
-        };
-        if let Some(block) = known {
+        if let Some(block) = self.blocks.jump(pc, mode, &self.core.fetch) {
             self.core.counts.jumps.hits += 1;
             if let Some(link) = from {
                 self.blocks.set_link(link, pc, block, &self.core.fetch);
             }
-            if self.blocks.is_jump_behind(pc) && !mode.is_traced() {
+            if self.blocks.is_jump_behind(pc, mode) {
                 self.blocks.set_jump(pc, mode, block, &self.core.fetch);
             }
             return Ok(block);

@@ -123,7 +123,7 @@ pub fn execute(core: &mut Core, blocks: &Blocks, first: BlockId) -> Stop {
                 .filter(|_| !blocks.is_link_behind(link)),
             Stop::Register => blocks
                 .jump(core.pc, core.mode(), &core.fetch)
-                .filter(|_| !blocks.is_jump_behind(core.pc)),
+                .filter(|_| !blocks.is_jump_behind(core.pc, core.mode())),
             _ => None,
         };
         match next {

@@ -157,6 +157,9 @@ impl Lowering<'_> {
         let low = self.f.ins().ushr_imm_u(pc, 2);
         let high = self.f.ins().ushr_imm_u(pc, 14);
         let slot = self.f.ins().bxor(low, high);
+        let now = self.f.ins().uload8(types::I64, plain(), self.core, at::MODE as i32);
+        let of_mode = self.f.ins().ishl_imm_u(now, i64::from(block::MODE_SHIFT));
+        let slot = self.f.ins().bxor(slot, of_mode);
         let slot = self.f.ins().band_imm_u(slot, block::JUMPS as i64 - 1);
         let bytes = self.f.ins().imul_imm_u(slot, block::JUMP_BYTES as i64);
         let jumps = self.state(types::I64, at::JUMPS);
@@ -165,8 +168,7 @@ impl Lowering<'_> {
         let from = self.f.ins().load(types::I64, plain(), jump, of(block::WAY_PC));
         let is_from = self.f.ins().icmp(IntCC::Equal, from, pc);
         self.go_on_if(is_from, stop);
-        let mode = self.f.ins().load(types::I8, plain(), jump, block::JUMP_MODE as i32);
-        let now = self.state(types::I8, at::MODE);
+        let mode = self.f.ins().uload8(types::I64, plain(), jump, block::JUMP_MODE as i32);
         let is_mode = self.f.ins().icmp(IntCC::Equal, mode, now);
         self.go_on_if(is_mode, stop);
         let stamp = self.f.ins().load(types::I32, plain(), jump, of(block::WAY_STAMP));
