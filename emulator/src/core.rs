@@ -115,8 +115,6 @@ pub(crate) struct Anchors {
     pub(crate) blocks: u64,
     /// Of the line's attention.
     pub(crate) attention: u64,
-    /// The first real address at which 8 bytes are not in memory any more: no address, but beside them.
-    pub(crate) beyond: u64,
 }
 
 /// Where machine code finds the parts of a [`Core`], in bytes.
@@ -137,7 +135,6 @@ pub(crate) mod layout {
     pub const FETCH_CONTEXT: usize = offset_of!(Core, fetch) + fetch::layout::CONTEXT;
     pub const ERA: usize = offset_of!(Core, fetch) + fetch::layout::ERA;
     pub const RAM_BASE: usize = offset_of!(Core, ram) + ram::layout::BASE;
-    pub const BEYOND: usize = offset_of!(Core, anchors.beyond);
     pub const LINKS: usize = offset_of!(Core, anchors.tables.links);
     pub const JUMPS: usize = offset_of!(Core, anchors.tables.jumps);
     pub const ATTENTION: usize = offset_of!(Core, anchors.attention);
@@ -256,7 +253,6 @@ impl Core {
             heat: Heat::default(),
             anchors: Anchors::default(),
         };
-        core.anchors.beyond = core.ram.bytes().saturating_sub(7);
         core.anchors.attention = core.line.attention_at();
         core.set_msr(Msr::from_raw(Msr::SF | Msr::ME));
         core

@@ -26,7 +26,7 @@ use crate::core::Core;
 use crate::ir::Op;
 use crate::regs::Reg;
 
-pub use select::{choose, held_after};
+pub use select::{choose, held_after, sets};
 
 /// Operations that follow in the block.
 type Rest<'a> = std::slice::Iter<'a, Op>;

@@ -182,7 +182,8 @@ impl Core {
             (false, true) => Straight::Stores,
             (false, false) => return Ok(real),
         };
-        if !self.is_watched_page(ea) {
+        // Whoever goes straight through to a page goes to any byte of it: so all of it is RAM.
+        if !self.is_watched_page(ea) && self.ram.has_page(real) {
             let evicted = self.tlb.insert(self.data, ea, real, straight, through);
             self.counts.data.filled += 1;
             if evicted {

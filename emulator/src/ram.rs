@@ -145,6 +145,12 @@ impl Ram {
         self.bytes
     }
 
+    /// Whether the page of 4 KiB around `real` is RAM.
+    #[inline]
+    pub(crate) fn has_page(&self, real: u64) -> bool {
+        real | 0xfff < self.bytes
+    }
+
     /// Where the `len` bytes at `real` are, when all of them are RAM.
     #[inline(always)]
     fn at(&self, real: u64, len: u64) -> Option<*mut u8> {

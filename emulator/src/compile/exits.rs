@@ -133,18 +133,17 @@ impl Lowering<'_> {
         let links = self.state(types::I64, at::LINKS);
         let way = target.link as usize * block::WAY_BYTES;
         let stamp = self.f.ins().load(types::I32, plain(), links, (way + block::WAY_STAMP) as i32);
-        if is_near {
+        let holds = if is_near {
             let era = self.state(types::I32, at::ERA);
-            let holds = self.f.ins().icmp(IntCC::Equal, stamp, era);
-            self.go_on_if(holds, stop);
+            self.f.ins().icmp(IntCC::Equal, stamp, era)
         } else {
             let from = self.f.ins().load(types::I64, plain(), links, (way + block::WAY_PC) as i32);
             let is_from = self.f.ins().icmp(IntCC::Equal, from, pc);
-            self.go_on_if(is_from, stop);
-            self.go_on_if_current(pc, stamp, stop);
-        }
+            let is_current = self.is_current(pc, stamp);
+            self.f.ins().band(is_from, is_current)
+        };
         let code = self.f.ins().load(types::I64, plain(), links, (way + block::WAY_CODE) as i32);
-        self.jump(code, stop);
+        self.jump_if(holds, code, stop);
     }
 
     /// Leaves the block to the address `to` by a branch.
@@ -167,14 +166,14 @@ impl Lowering<'_> {
         let of = |part: usize| (block::JUMP_WAY + part) as i32;
         let from = self.f.ins().load(types::I64, plain(), jump, of(block::WAY_PC));
         let is_from = self.f.ins().icmp(IntCC::Equal, from, pc);
-        self.go_on_if(is_from, stop);
         let mode = self.f.ins().uload8(types::I64, plain(), jump, block::JUMP_MODE as i32);
         let is_mode = self.f.ins().icmp(IntCC::Equal, mode, now);
-        self.go_on_if(is_mode, stop);
+        let holds = self.f.ins().band(is_from, is_mode);
         let stamp = self.f.ins().load(types::I32, plain(), jump, of(block::WAY_STAMP));
-        self.go_on_if_current(pc, stamp, stop);
+        let is_current = self.is_current(pc, stamp);
+        let holds = self.f.ins().band(holds, is_current);
         let code = self.f.ins().load(types::I64, plain(), jump, of(block::WAY_CODE));
-        self.jump(code, stop);
+        self.jump_if(holds, code, stop);
     }
 
     /// Sets the program counter and counts the block's instructions up to `op`; goes on if the next block may be executed at once. Where it
@@ -190,17 +189,20 @@ impl Lowering<'_> {
         let burst = self.state(types::I32, at::BURST);
         let burst = self.f.ins().iadd_imm_s(burst, -(i64::from(op.at) + 1));
         self.set_state(burst, at::BURST);
-        let is_in_burst = self.f.ins().icmp_imm_s(IntCC::SignedGreaterThan, burst, 0);
-        self.go_on_if(is_in_burst, stop);
         let attention = self.state(types::I64, at::ATTENTION);
-        let attention = self.f.ins().atomic_load(types::I8, plain(), attention);
-        let is_quiet = self.f.ins().icmp_imm_u(IntCC::Equal, attention, 0);
-        self.go_on_if(is_quiet, stop);
+        let attention = self.f.ins().load(types::I8, plain(), attention, 0);
+        // Both at once: negative if one says no.
+        let rang = self.f.ins().uextend(types::I32, attention);
+        let rang = self.f.ins().ineg(rang);
+        let over = self.f.ins().iadd_imm_s(burst, -1);
+        let either = self.f.ins().bor(rang, over);
+        let goes_on = self.f.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, either, 0);
+        self.go_on_if(goes_on, stop);
         stop
     }
 
-    /// Goes on if the translation of `pc` is the one with this stamp.
-    fn go_on_if_current(&mut self, pc: Value, stamp: Value, stop: ir::Block) {
+    /// Whether the translation of `pc` is the one with this stamp.
+    fn is_current(&mut self, pc: Value, stamp: Value) -> Value {
         const { assert!(fetch::ENTRIES.is_power_of_two()) };
         let context = self.f.ins().uload8(types::I64, plain(), self.core, at::FETCH_CONTEXT as i32);
         let context = self.f.ins().imul_imm_u(context, (fetch::ENTRIES * fetch::ENTRY_BYTES) as i64);
@@ -211,14 +213,14 @@ impl Lowering<'_> {
         let bytes = self.f.ins().imul_imm_u(slot, fetch::ENTRY_BYTES as i64);
         let entry = self.f.ins().iadd(entries, bytes);
         let now = self.f.ins().load(types::I32, plain(), entry, fetch::STAMP as i32);
-        let is_current = self.f.ins().icmp(IntCC::Equal, stamp, now);
-        self.go_on_if(is_current, stop);
+        self.f.ins().icmp(IntCC::Equal, stamp, now)
     }
 
-    /// Goes on in the function at `code`, if there is one.
-    fn jump(&mut self, code: Value, stop: ir::Block) {
+    /// Goes on in the function at `code` if the way to it `holds` (8 bits), and there is one.
+    fn jump_if(&mut self, holds: Value, code: Value, stop: ir::Block) {
         let is_there = self.f.ins().icmp_imm_u(IntCC::NotEqual, code, 0);
-        self.go_on_if(is_there, stop);
+        let both = self.f.ins().band(holds, is_there);
+        self.go_on_if(both, stop);
         self.f.seal_block(stop);
         self.f.ins().return_call_indirect(self.function, code, &[self.core]);
     }

@@ -5,6 +5,7 @@ use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, SigRef, Type, Value
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::FunctionBuilder;
 
+use super::memory::Open;
 use super::{Left, Setting, code, native};
 use crate::block::BlockId;
 use crate::core::layout as at;
@@ -28,6 +29,8 @@ pub(super) struct Lowering<'a> {
     pub(super) setting: Setting,
     /// Registers whose values are known, the last used at the end.
     known: Vec<(Reg, Value)>,
+    /// What accesses go straight through to.
+    pub(super) open: Vec<Open>,
     /// Where the translation cache has the context's entries, if that is known already.
     entries: Option<Value>,
     /// The block's address, likewise.
@@ -71,6 +74,7 @@ impl<'a> Lowering<'a> {
             called,
             setting,
             known: Vec::with_capacity(KEPT + 1),
+            open: Vec::new(),
             entries: None,
             pc: None,
             number: first,
@@ -82,8 +86,8 @@ impl<'a> Lowering<'a> {
     pub(super) fn block(mut self, ops: &[Op], config: TargetFrontendConfig) -> bool {
         let first = self.number;
         let mut is_worth_it = false;
-        for op in ops {
-            if self.operation(op) {
+        for (at, op) in ops.iter().enumerate() {
+            if self.operation(op, &ops[at + 1..]) {
                 is_worth_it = true;
             } else if compiled::can_call(op.code) {
                 self.call();
@@ -101,8 +105,8 @@ impl<'a> Lowering<'a> {
     }
 
     /// Makes what `op` does. `false`: it has no machine code of its own.
-    fn operation(&mut self, op: &Op) -> bool {
-        self.computation(op) || self.access(op) || self.exit(op)
+    fn operation(&mut self, op: &Op, more: &[Op]) -> bool {
+        self.computation(op) || self.access(op, more) || self.exit(op)
     }
 
     /// A number.
@@ -137,6 +141,7 @@ impl<'a> Lowering<'a> {
     pub(super) fn set(&mut self, register: Reg, value: Value) {
         self.set_state(value, at::REGS + 8 * usize::from(register));
         self.known.retain(|(known, _)| *known != register);
+        self.open.retain(|open| open.base != register);
         self.know(register, value);
     }
 
@@ -239,6 +244,7 @@ impl<'a> Lowering<'a> {
         }
         // Whatever it was may have changed whatever is known.
         self.known.clear();
+        self.open.clear();
         self.entries = None;
         self.pc = None;
     }

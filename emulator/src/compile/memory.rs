@@ -5,7 +5,9 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
 
 use super::lower::{Lowering, plain};
 use crate::core::layout as at;
+use crate::interp::{self, compiled};
 use crate::ir::{Code, Op};
+use crate::regs::{Reg, ZERO};
 use crate::tlb::layout as tlb;
 
 /// What an access does with memory's bytes.
@@ -55,11 +57,11 @@ fn guest() -> MemFlagsData {
 }
 
 impl Lowering<'_> {
-    /// Makes a load or a store. `false`: `op` is none.
-    pub(super) fn access(&mut self, op: &Op) -> bool {
+    /// Makes a load or a store, behind which are `more` operations. `false`: `op` is none.
+    pub(super) fn access(&mut self, op: &Op, more: &[Op]) -> bool {
         let Some(access) = access(op.code) else { return false };
         let value = access.is_store.then(|| self.stored(access, op.a));
-        let at = self.place(access, op);
+        let at = self.place(access, op, more);
         match value {
             // Threads of others may access the same memory: each access is one instruction of the host, whole where it is aligned.
             Some(value) => {
@@ -112,17 +114,36 @@ impl Lowering<'_> {
     }
 
     /// The host's address of an access, which is inside the guest's memory; gives up where there is none.
-    fn place(&mut self, access: Access, op: &Op) -> Value {
-        let give_up = self.aside(Self::give_up);
+    fn place(&mut self, access: Access, op: &Op, more: &[Op]) -> Value {
+        let bytes = i64::from(access.kind.bytes());
+        if op.c != ZERO {
+            let (base, index) = (self.get(op.b), self.get(op.c));
+            let ea = self.f.ins().iadd(base, index);
+            let ea = if op.imm == 0 { ea } else { self.f.ins().iadd_imm_s(ea, op.imm) };
+            return self.translated(access.is_store, ea, bytes);
+        }
+        let is_in = |open: &&Open| open.base == op.b && open.is_store == access.is_store && open.holds(op.imm, bytes);
+        if let Some(open) = self.open.iter().find(is_in) {
+            let (host, beyond) = (open.host, op.imm - open.first);
+            return if beyond == 0 { host } else { self.f.ins().iadd_imm_s(host, beyond) };
+        }
+        let (first, end) = range(access, op, more);
         let base = self.get(op.b);
-        let mut ea = base;
-        if op.c != crate::regs::ZERO {
-            let index = self.get(op.c);
-            ea = self.f.ins().iadd(ea, index);
-        }
-        if op.imm != 0 {
-            ea = self.f.ins().iadd_imm_s(ea, op.imm);
-        }
+        let ea = if first == 0 { base } else { self.f.ins().iadd_imm_s(base, first) };
+        let host = self.translated(access.is_store, ea, end - first);
+        self.open.push(Open {
+            base: op.b,
+            is_store: access.is_store,
+            first,
+            end,
+            host,
+        });
+        if op.imm == first { host } else { self.f.ins().iadd_imm_s(host, op.imm - first) }
+    }
+
+    /// The host's address of `bytes` (a page at most) from `ea` on, if they are in one page that accesses go straight through to; else gives up.
+    fn translated(&mut self, is_store: bool, ea: Value, bytes: i64) -> Value {
+        let give_up = self.aside(Self::give_up);
         let entries = self.entries();
         // The entry's number times its size.
         const { assert!(tlb::ENTRY_BYTES.is_power_of_two() && tlb::ENTRIES.is_power_of_two()) };
@@ -130,21 +151,61 @@ impl Lowering<'_> {
         let number = self.f.ins().ushr_imm_u(ea, i64::from(to_number));
         let number = self.f.ins().band_imm_u(number, ((tlb::ENTRIES - 1) * tlb::ENTRY_BYTES) as i64);
         let entry = self.f.ins().iadd(entries, number);
-        let right = if access.is_store { tlb::WRITE } else { tlb::READ };
+        let right = if is_store { tlb::WRITE } else { tlb::READ };
         let tag = self.f.ins().load(types::I64, plain(), entry, right as i32);
         // The page of the last byte: an entry in the place for the page of the first is never that of the next.
-        let more = i64::from(access.kind.bytes()) - 1;
-        let last = if more == 0 { ea } else { self.f.ins().iadd_imm_s(ea, more) };
+        let last = if bytes == 1 { ea } else { self.f.ins().iadd_imm_s(ea, bytes - 1) };
         let page = self.f.ins().band_imm_s(last, tlb::PAGE_MASK as i64);
         let is_here = self.f.ins().icmp(IntCC::Equal, page, tag);
         self.go_on_if(is_here, give_up);
+        self.f.seal_block(give_up);
         let delta = self.f.ins().load(types::I64, plain(), entry, tlb::DELTA as i32);
         let real = self.f.ins().iadd(ea, delta);
-        let beyond = self.state(types::I64, at::BEYOND);
-        let is_ram = self.f.ins().icmp(IntCC::UnsignedLessThan, real, beyond);
-        self.go_on_if(is_ram, give_up);
-        self.f.seal_block(give_up);
+        // The translation cache has none but pages that are all RAM.
         let ram = self.state(types::I64, at::RAM_BASE);
         self.f.ins().iadd(ram, real)
     }
+}
+
+/// Bytes around a register's value that are known to be in one page that accesses go straight through to.
+pub(super) struct Open {
+    pub(super) base: Reg,
+    is_store: bool,
+    /// From the register's value to the first of them.
+    first: i64,
+    /// And to the first that is not.
+    end: i64,
+    /// The host's address of the first.
+    host: Value,
+}
+
+impl Open {
+    fn holds(&self, at: i64, bytes: i64) -> bool {
+        self.first <= at && at + bytes <= self.end
+    }
+}
+
+/// Bytes that are looked at together, at most: more are more often in two pages, and then in none that goes straight through.
+const MOST_TOGETHER: i64 = 256;
+
+/// From where to where this access and those after it at the same base reach, in bytes from the base: as far as the base stays what it is.
+fn range(access: Access, op: &Op, more: &[Op]) -> (i64, i64) {
+    let (mut first, mut end) = (op.imm, op.imm + i64::from(access.kind.bytes()));
+    let mut now = op;
+    for next in more {
+        if interp::sets(now) == Some(op.b) || compiled::can_call(next.code) {
+            break;
+        }
+        now = next;
+        let Some(other) = self::access(next.code) else { continue };
+        if next.b != op.b || next.c != ZERO || other.is_store != access.is_store {
+            continue;
+        }
+        let (wider, later) = (first.min(next.imm), end.max(next.imm + i64::from(other.kind.bytes())));
+        if later - wider > MOST_TOGETHER {
+            break;
+        }
+        (first, end) = (wider, later);
+    }
+    (first, end)
 }

@@ -68,6 +68,11 @@ fn sets_a(code: Code) -> bool {
     number <= Code::FromXer as u8 || (Code::Load8 as u8..=Code::Load32SignedReversed as u8).contains(&number)
 }
 
+/// The general register, or field of CR, that an operation sets, if it sets one.
+pub fn sets(op: &Op) -> Option<Reg> {
+    sets_a(op.code).then_some(op.a)
+}
+
 /// Where an operation leaves its block to, in bytes from its start.
 fn displacement(op: &Op) -> Option<i32> {
     let number = op.code as u8;
