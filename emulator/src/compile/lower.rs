@@ -9,7 +9,7 @@ use super::memory::Open;
 use super::{Left, Setting, code, native};
 use crate::block::BlockId;
 use crate::core::layout as at;
-use crate::interp::{compiled, held_after};
+use crate::interp::{Stop, compiled, held_after};
 use crate::ir::{Code, Op};
 use crate::regs::{Reg, ZERO};
 use crate::tlb::{Context, layout as tlb};
@@ -35,10 +35,21 @@ pub(super) struct Lowering<'a> {
     entries: Option<Value>,
     /// The block's address, likewise.
     pc: Option<Value>,
+    /// Blocks that are still to be made.
+    asides: Vec<(ir::Block, Aside)>,
     /// Number of the operation, where the interpreter has it.
     number: BlockId,
     /// Register whose value the interpreter would hand over to it.
     held: Option<Reg>,
+}
+
+/// What a block returns that is rarely executed.
+pub(super) enum Aside {
+    Left(Left),
+    /// [`Left::Stopped`], in this way.
+    Stopped(Stop),
+    /// What [`code::call`] returned.
+    Called(Value),
 }
 
 /// What is known in a place.
@@ -59,8 +70,6 @@ impl<'a> Lowering<'a> {
         f.append_block_params_for_function_params(entry);
         f.switch_to_block(entry);
         f.seal_block(entry);
-        // What is made first is where the function begins: no block that is made aside may come before.
-        f.ensure_inserted_block();
         let core = f.block_params(entry)[0];
         let function = f.import_signature(native::signature());
         let mut called = ir::Signature::new(CallConv::SystemV);
@@ -77,6 +86,7 @@ impl<'a> Lowering<'a> {
             open: Vec::new(),
             entries: None,
             pc: None,
+            asides: Vec::new(),
             number: first,
             held: None,
         }
@@ -99,6 +109,7 @@ impl<'a> Lowering<'a> {
             self.held = held_after(self.held, op);
             self.number += 1;
         }
+        self.make_asides();
         let all = self.number - first;
         self.f.finalize(config);
         is_worth_it && all > 0
@@ -202,26 +213,41 @@ impl<'a> Lowering<'a> {
         self.f.seal_block(next);
     }
 
-    /// Makes a block that is rarely executed, with `make`, and comes back to the present one.
-    pub(super) fn aside(&mut self, make: impl FnOnce(&mut Self)) -> ir::Block {
-        let here = self.f.current_block();
+    /// A block that is rarely executed, and returns. It is made when all others are: one must be complete before the next is begun.
+    pub(super) fn aside(&mut self, what: Aside) -> ir::Block {
         let aside = self.f.create_block();
         self.f.set_cold_block(aside);
-        self.f.switch_to_block(aside);
-        make(self);
-        if let Some(here) = here {
-            self.f.switch_to_block(here);
-        }
+        self.asides.push((aside, what));
         aside
     }
 
-    /// The interpreter goes on with this operation.
-    pub(super) fn give_up(&mut self) {
-        let left = Left::Interpret {
+    fn make_asides(&mut self) {
+        for (aside, what) in std::mem::take(&mut self.asides) {
+            self.f.switch_to_block(aside);
+            let left = match what {
+                Aside::Left(left) => self.number(left.pack()),
+                Aside::Stopped(how) => {
+                    let how = self.number(how.word());
+                    self.set_state(how, at::STOP);
+                    self.number(Left::Stopped.pack())
+                }
+                Aside::Called(left) => left,
+            };
+            self.f.ins().return_(&[left]);
+        }
+    }
+
+    /// How the interpreter goes on with this operation.
+    pub(super) fn interpreted(&self) -> Left {
+        Left::Interpret {
             op: self.number,
             held: self.held,
-        };
-        let left = self.number(left.pack());
+        }
+    }
+
+    /// The interpreter goes on with this operation.
+    fn give_up(&mut self) {
+        let left = self.number(self.interpreted().pack());
         self.f.ins().return_(&[left]);
     }
 
@@ -231,17 +257,10 @@ impl<'a> Lowering<'a> {
         let operation = self.number(u64::from(self.number));
         let call = self.f.ins().call_indirect(self.called, function, &[self.core, operation]);
         let left = self.f.inst_results(call)[0];
-        let leave = self.f.create_block();
-        self.f.set_cold_block(leave);
+        let leave = self.aside(Aside::Called(left));
         let is_next = self.f.ins().icmp_imm_u(IntCC::Equal, left, 0);
         self.go_on_if(is_next, leave);
-        let here = self.f.current_block();
-        self.f.switch_to_block(leave);
         self.f.seal_block(leave);
-        self.f.ins().return_(&[left]);
-        if let Some(here) = here {
-            self.f.switch_to_block(here);
-        }
         // Whatever it was may have changed whatever is known.
         self.known.clear();
         self.open.clear();
