@@ -2,12 +2,14 @@
 //! number of instructions.
 
 #[path = "../machine/mod.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod machine;
 #[path = "../oracle/mod.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod oracle;
 mod program;
+mod room;
+mod translations;
+mod turns;
 mod world;
 
 use emulator::Compile;

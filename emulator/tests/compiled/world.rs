@@ -95,6 +95,11 @@ impl Setting {
         }
     }
 
+    /// 64-bit mode.
+    pub fn is_wide(self) -> bool {
+        self.msr & Msr::SF != 0
+    }
+
     fn data(self) -> u64 {
         if self.is_translated { TRANSLATED } else { REAL }
     }
