@@ -22,9 +22,8 @@ const MOST_BLOCKS: usize = 1 << 17;
 
 const JUMPS: usize = 1 << 15;
 
-/// How far a mode's number is shifted to tell its slots from those of other modes: the same code is executed in several, as a kernel's is with
-/// floating point on and off by turns, and traced or not.
-const MODE_SHIFT: u32 = 8;
+/// How far a mode's number is shifted to tell its slots from those of other modes: the same code may be executed in several, traced and not.
+const MODE_SHIFT: u32 = 11;
 
 /// A block: the index of its first operation. To go from one block to the next is to load a way and then an operation, each
 /// at an address that the load before gives; a table of blocks between the two would be one load more to wait for.
