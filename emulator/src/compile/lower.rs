@@ -6,7 +6,7 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::FunctionBuilder;
 
 use super::memory::Open;
-use super::{Left, Setting, code, native};
+use super::{Left, Source, code, native};
 use crate::block::BlockId;
 use crate::core::layout as at;
 use crate::interp::{compiled, held_after};
@@ -26,7 +26,7 @@ pub(super) struct Lowering<'a> {
     pub(super) function: SigRef,
     /// Signature of [`code::call`].
     called: SigRef,
-    pub(super) setting: Setting,
+    pub(super) source: Source<'a>,
     /// Registers whose values are known, the last used at the end.
     known: Vec<(Reg, Value)>,
     /// What accesses go straight through to.
@@ -54,7 +54,7 @@ pub(super) fn plain() -> MemFlagsData {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn new(mut f: FunctionBuilder<'a>, first: BlockId, setting: Setting) -> Self {
+    pub(super) fn new(mut f: FunctionBuilder<'a>, source: Source<'a>) -> Self {
         let entry = f.create_block();
         f.append_block_params_for_function_params(entry);
         f.switch_to_block(entry);
@@ -72,19 +72,19 @@ impl<'a> Lowering<'a> {
             core,
             function,
             called,
-            setting,
+            source,
             known: Vec::with_capacity(KEPT + 1),
             open: Vec::new(),
             entries: None,
             pc: None,
-            number: first,
+            number: source.first,
             held: None,
         }
     }
 
     /// All operations of a block. Whether the function does anything.
-    pub(super) fn block(mut self, ops: &[Op], config: TargetFrontendConfig) -> bool {
-        let first = self.number;
+    pub(super) fn block(mut self, config: TargetFrontendConfig) -> bool {
+        let ops = self.source.ops;
         let mut is_worth_it = false;
         for (at, op) in ops.iter().enumerate() {
             if self.operation(op, &ops[at + 1..]) {
@@ -99,9 +99,8 @@ impl<'a> Lowering<'a> {
             self.held = held_after(self.held, op);
             self.number += 1;
         }
-        let all = self.number - first;
         self.f.finalize(config);
-        is_worth_it && all > 0
+        is_worth_it
     }
 
     /// Makes what `op` does. `false`: it has no machine code of its own.
