@@ -5,8 +5,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 
 use super::fixed::Compared;
-use super::lower::{Lowering, is_fused, plain};
-use super::Left;
+use super::lower::{Aside, Lowering, is_fused, plain};
 use crate::block::layout as block;
 use crate::core::layout as at;
 use crate::decode;
@@ -64,7 +63,7 @@ impl Lowering<'_> {
         if (self.source.has_exit)(target.link) {
             return self.branch_if(taken, |one| one.branch_to(op, target));
         }
-        let give_up = self.aside(Self::give_up);
+        let give_up = self.aside(Aside::Left(self.interpreted()));
         let next = self.f.create_block();
         self.f.ins().brif(taken, give_up, &[], next, &[]);
         self.f.seal_block(give_up);
@@ -193,12 +192,7 @@ impl Lowering<'_> {
     /// Sets the program counter and counts the block's instructions up to `op`; goes on if the next block may be executed at once. Where it
     /// goes else: the execution stops as `how` says.
     fn leave(&mut self, op: &Op, pc: Value, how: Stop) -> ir::Block {
-        let stop = self.aside(|one| {
-            let how = one.number(how.word());
-            one.set_state(how, at::STOP);
-            let left = one.number(Left::Stopped.pack());
-            one.f.ins().return_(&[left]);
-        });
+        let stop = self.aside(Aside::Stopped(how));
         self.set_state(pc, at::PC);
         let burst = self.state(types::I32, at::BURST);
         let burst = self.f.ins().iadd_imm_s(burst, -(i64::from(op.at) + 1));

@@ -5,7 +5,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 use power::msr::Msr;
 
-use super::lower::Lowering;
+use super::lower::{Aside, Lowering};
 use crate::core::layout as at;
 use crate::ir::{Code, Fused, Op};
 use crate::regs::{CA, CR, SO};
@@ -88,7 +88,7 @@ impl Lowering<'_> {
             Code::LightFence => {}
             Code::Require => {
                 const { assert!(size_of::<Msr>() == 8) };
-                let give_up = self.aside(Self::give_up);
+                let give_up = self.aside(Aside::Left(self.interpreted()));
                 let msr = self.state(types::I64, at::MSR);
                 let bit = self.f.ins().band_imm_u(msr, op.imm);
                 let is_on = self.f.ins().icmp_imm_u(IntCC::NotEqual, bit, 0);

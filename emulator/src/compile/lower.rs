@@ -9,7 +9,7 @@ use super::memory::Open;
 use super::{Left, Source, code, native};
 use crate::block::BlockId;
 use crate::core::layout as at;
-use crate::interp::{compiled, held_after};
+use crate::interp::{Stop, compiled, held_after};
 use crate::ir::{Code, Op};
 use crate::regs::{Reg, ZERO};
 use crate::tlb::{Context, layout as tlb};
@@ -35,10 +35,21 @@ pub(super) struct Lowering<'a> {
     entries: Option<Value>,
     /// The block's address, likewise.
     pc: Option<Value>,
+    /// Blocks that are still to be made.
+    asides: Vec<(ir::Block, Aside)>,
     /// Number of the operation, where the interpreter has it.
     number: BlockId,
     /// Register whose value the interpreter would hand over to it.
     held: Option<Reg>,
+}
+
+/// What a block returns that is rarely executed.
+pub(super) enum Aside {
+    Left(Left),
+    /// [`Left::Stopped`], in this way.
+    Stopped(Stop),
+    /// What [`code::call`] returned.
+    Called(Value),
 }
 
 /// What is known in a place.
@@ -59,12 +70,10 @@ impl<'a> Lowering<'a> {
         f.append_block_params_for_function_params(entry);
         f.switch_to_block(entry);
         f.seal_block(entry);
-        // What is made first is where the function begins: no block that is made aside may come before.
-        f.ensure_inserted_block();
         let core = f.block_params(entry)[0];
         let function = f.import_signature(native::signature());
         let mut called = ir::Signature::new(CallConv::SystemV);
-        called.params.extend([ir::AbiParam::new(types::I64); 2]);
+        called.params.extend([ir::AbiParam::new(types::I64); 3]);
         called.returns.push(ir::AbiParam::new(types::I64));
         let called = f.import_signature(called);
         Self {
@@ -77,6 +86,7 @@ impl<'a> Lowering<'a> {
             open: Vec::new(),
             entries: None,
             pc: None,
+            asides: Vec::new(),
             number: source.first,
             held: None,
         }
@@ -86,11 +96,17 @@ impl<'a> Lowering<'a> {
     pub(super) fn block(mut self, config: TargetFrontendConfig) -> bool {
         let ops = self.source.ops;
         let mut is_worth_it = false;
+        // Operations that have been called together with one before.
+        let mut called = 0;
         for (at, op) in ops.iter().enumerate() {
-            if self.operation(op, &ops[at + 1..]) {
+            if called > 0 {
+                called -= 1;
+            } else if self.operation(op, &ops[at + 1..]) {
                 is_worth_it = true;
             } else if compiled::can_call(op.code) {
-                self.call();
+                let together = ops[at..].iter().take_while(|op| compiled::is_grouped(op.code)).count();
+                called = together.saturating_sub(1);
+                self.call(called);
             } else {
                 // The rest is the interpreter's.
                 self.give_up();
@@ -99,6 +115,7 @@ impl<'a> Lowering<'a> {
             self.held = held_after(self.held, op);
             self.number += 1;
         }
+        self.make_asides();
         self.f.finalize(config);
         is_worth_it
     }
@@ -201,46 +218,55 @@ impl<'a> Lowering<'a> {
         self.f.seal_block(next);
     }
 
-    /// Makes a block that is rarely executed, with `make`, and comes back to the present one.
-    pub(super) fn aside(&mut self, make: impl FnOnce(&mut Self)) -> ir::Block {
-        let here = self.f.current_block();
+    /// A block that is rarely executed, and returns. It is made when all others are: one must be complete before the next is begun.
+    pub(super) fn aside(&mut self, what: Aside) -> ir::Block {
         let aside = self.f.create_block();
         self.f.set_cold_block(aside);
-        self.f.switch_to_block(aside);
-        make(self);
-        if let Some(here) = here {
-            self.f.switch_to_block(here);
-        }
+        self.asides.push((aside, what));
         aside
     }
 
-    /// The interpreter goes on with this operation.
-    pub(super) fn give_up(&mut self) {
-        let left = Left::Interpret {
+    fn make_asides(&mut self) {
+        for (aside, what) in std::mem::take(&mut self.asides) {
+            self.f.switch_to_block(aside);
+            let left = match what {
+                Aside::Left(left) => self.number(left.pack()),
+                Aside::Stopped(how) => {
+                    let how = self.number(how.word());
+                    self.set_state(how, at::STOP);
+                    self.number(Left::Stopped.pack())
+                }
+                Aside::Called(left) => left,
+            };
+            self.f.ins().return_(&[left]);
+        }
+    }
+
+    /// How the interpreter goes on with this operation.
+    pub(super) fn interpreted(&self) -> Left {
+        Left::Interpret {
             op: self.number,
             held: self.held,
-        };
-        let left = self.number(left.pack());
+        }
+    }
+
+    /// The interpreter goes on with this operation.
+    fn give_up(&mut self) {
+        let left = self.number(self.interpreted().pack());
         self.f.ins().return_(&[left]);
     }
 
-    /// Calls what does this operation.
-    fn call(&mut self) {
+    /// Calls what does this operation and `more` after it.
+    fn call(&mut self, more: usize) {
         let function = self.number(code::call as *const () as u64);
         let operation = self.number(u64::from(self.number));
-        let call = self.f.ins().call_indirect(self.called, function, &[self.core, operation]);
+        let more = self.number(more as u64);
+        let call = self.f.ins().call_indirect(self.called, function, &[self.core, operation, more]);
         let left = self.f.inst_results(call)[0];
-        let leave = self.f.create_block();
-        self.f.set_cold_block(leave);
+        let leave = self.aside(Aside::Called(left));
         let is_next = self.f.ins().icmp_imm_u(IntCC::Equal, left, 0);
         self.go_on_if(is_next, leave);
-        let here = self.f.current_block();
-        self.f.switch_to_block(leave);
         self.f.seal_block(leave);
-        self.f.ins().return_(&[left]);
-        if let Some(here) = here {
-            self.f.switch_to_block(here);
-        }
         // Whatever it was may have changed whatever is known.
         self.known.clear();
         self.open.clear();

@@ -3,7 +3,7 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
 
-use super::lower::{Lowering, plain};
+use super::lower::{Aside, Lowering, plain};
 use crate::core::layout as at;
 use crate::interp::{self, compiled};
 use crate::ir::{Code, Op};
@@ -143,7 +143,7 @@ impl Lowering<'_> {
 
     /// The host's address of `bytes` (a page at most) from `ea` on, if they are in one page that accesses go straight through to; else gives up.
     fn translated(&mut self, is_store: bool, ea: Value, bytes: i64) -> Value {
-        let give_up = self.aside(Self::give_up);
+        let give_up = self.aside(Aside::Left(self.interpreted()));
         let entries = self.entries();
         // The entry's number times its size.
         const { assert!(tlb::ENTRY_BYTES.is_power_of_two() && tlb::ENTRIES.is_power_of_two()) };

@@ -42,6 +42,11 @@ impl Machine {
 
     /// The same with processors of this model.
     pub fn of_model(model: Model, ram_bytes: usize) -> Self {
+        Self::with_clock(model, ram_bytes, Timebase::new())
+    }
+
+    /// The same with this clock.
+    pub fn with_clock(model: Model, ram_bytes: usize, clock: Timebase) -> Self {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), ram_bytes)]).expect("memory can be mapped");
         let memory = Arc::new(memory);
         let ram_bytes = ram_bytes as u64;
@@ -55,7 +60,7 @@ impl Machine {
             Arc::clone(&memory),
             Arc::clone(&frames),
             Arc::clone(&table),
-            Timebase::new(),
+            clock,
         );
         Self {
             memory,
