@@ -9,7 +9,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::compile::{self, Compiler};
+use crate::compile::{Compiler, Setting, Source};
 use crate::core::Mode;
 use crate::fetch::{FetchCache, Stamp};
 use crate::interp::compiled;
@@ -22,9 +22,8 @@ const MOST_BLOCKS: usize = 1 << 17;
 
 const JUMPS: usize = 1 << 15;
 
-/// How far a mode's number is shifted to tell its slots from those of other modes: the same code is executed in several, as a kernel's is with
-/// floating point on and off by turns, and traced or not.
-const MODE_SHIFT: u32 = 8;
+/// How far a mode's number is shifted to tell its slots from those of other modes: the same code may be executed in several, traced and not.
+const MODE_SHIFT: u32 = 11;
 
 /// A block: the index of its first operation. To go from one block to the next is to load a way and then an operation, each
 /// at an address that the load before gives; a table of blocks between the two would be one load more to wait for.
@@ -259,7 +258,7 @@ impl Blocks {
     }
 
     /// Makes machine code of a block, if it can be made. `offset`: bytes from the start of its page to the block.
-    pub fn compile(&mut self, block: BlockId, setting: compile::Setting) {
+    pub fn compile(&mut self, block: BlockId, setting: Setting) {
         let Some(length) = self.ops(block).iter().position(Op::is_last) else {
             return;
         };
@@ -269,8 +268,15 @@ impl Blocks {
         // The interpreter goes on in a copy where the machine code gives up: the block's own first operation becomes the way into the code.
         let first = block as usize;
         let copy = self.ops.len();
-        let ops = &self.ops[first..=first + length];
-        if let Some(code) = self.compiler.compile(ops, copy as BlockId, setting) {
+        let was_left = |link: u32| self.links.get(link as usize).is_some_and(|way| way.pc != NOWHERE.pc);
+        let has_exit = |link: u32| setting.all_exits || was_left(link);
+        let source = Source {
+            ops: &self.ops[first..=first + length],
+            first: copy as BlockId,
+            setting,
+            has_exit: &has_exit,
+        };
+        if let Some(code) = self.compiler.compile(source) {
             self.ops.extend_from_within(first..=first + length);
             let op = &mut self.ops[first];
             (op.run, op.code, op.imm) = (compiled::ENTER, Code::Compiled, code as i64);

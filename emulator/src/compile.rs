@@ -8,6 +8,7 @@
 //! `lower` makes Cranelift's form of a block, in `fixed` what computes, in `memory` loads and stores, in `exits` branches; `code` keeps the machine code.
 
 use crate::block::BlockId;
+use crate::ir::Op;
 use crate::regs::Reg;
 
 #[cfg(target_arch = "x86_64")]
@@ -35,6 +36,21 @@ pub struct Setting {
     pub is_wide: bool,
     /// Bytes from the start of its page to the block.
     pub offset: u64,
+    /// Also exits that were never taken so far.
+    pub all_exits: bool,
+}
+
+/// What is compiled.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// All operations of the block.
+    pub ops: &'a [Op],
+    /// Number of the first of them where the interpreter finds them.
+    pub first: BlockId,
+    /// What for.
+    pub setting: Setting,
+    /// Whether the exit with the link of this number is made.
+    pub has_exit: &'a dyn Fn(u32) -> bool,
 }
 
 /// How machine code was left.

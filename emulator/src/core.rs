@@ -126,6 +126,7 @@ pub(crate) mod layout {
 
     pub const REGS: usize = offset_of!(Core, regs) + regs::FILE_AT;
     pub const PC: usize = offset_of!(Core, pc);
+    pub const MSR: usize = offset_of!(Core, msr);
     pub const MODE: usize = offset_of!(Core, mode);
     pub const DATA: usize = offset_of!(Core, data);
     pub const STOP: usize = offset_of!(Core, stop);
@@ -148,19 +149,13 @@ impl Mode {
     const LITTLE: u8 = 1;
     const WIDE: u8 = 2;
     const PROBLEM: u8 = 4;
-    const FLOAT: u8 = 8;
-    const VECTOR: u8 = 16;
-    const VSX: u8 = 32;
-    const TRACED: u8 = 64;
+    const TRACED: u8 = 8;
 
     fn of(msr: Msr) -> Self {
         let bits = [
             (Msr::LE, Self::LITTLE),
             (Msr::SF, Self::WIDE),
             (Msr::PR, Self::PROBLEM),
-            (Msr::FP, Self::FLOAT),
-            (Msr::VEC, Self::VECTOR),
-            (Msr::VSX, Self::VSX),
         ];
         Self(
             bits.iter()
@@ -189,25 +184,11 @@ impl Mode {
         self.0 & Self::PROBLEM != 0
     }
 
-    /// Floating point is available.
-    pub const fn has_float(self) -> bool {
-        self.0 & Self::FLOAT != 0
-    }
-
-    /// Vectors are available.
-    pub const fn has_vector(self) -> bool {
-        self.0 & Self::VECTOR != 0
-    }
-
     /// Any instruction may end with a trace interrupt.
     pub const fn is_traced(self) -> bool {
         self.0 & Self::TRACED != 0
     }
 
-    /// VSX is available.
-    pub const fn has_vsx(self) -> bool {
-        self.0 & Self::VSX != 0
-    }
 }
 
 impl Core {

@@ -331,6 +331,7 @@ impl Cpu {
         let setting = Setting {
             is_wide: mode.is_wide(),
             offset: self.core.pc % decode::PAGE,
+            all_exits: self.core.heat.all_at_once(),
         };
         self.blocks.compile(block, setting);
     }

@@ -23,7 +23,7 @@ pub enum Compile {
 
 impl Compile {
     /// Compiling takes the time of some thousand executions of a block, and a sample stands for some sixty of them.
-    pub const USUAL: Self = Self::Hot(24);
+    pub const USUAL: Self = Self::Hot(16);
 }
 
 #[derive(Clone, Copy, Default)]
@@ -90,6 +90,11 @@ impl Heat {
             place.samples -= 1;
         }
         false
+    }
+
+    /// Whether blocks are compiled before anything is known of them.
+    pub(crate) fn all_at_once(&self) -> bool {
+        self.when == Compile::AtOnce
     }
 
     /// Whether `block`, which is about to be executed, is to be compiled before.

@@ -263,8 +263,8 @@ pub enum Code {
     Program,
     /// An instruction word i that this processor does not have
     Unknown,
-    /// Takes the interrupt that says that facility i is off, see [`Off`]
-    Unavailable,
+    /// Takes the interrupt of a facility whose bit of the MSR, which is i, is 0
+    Require,
 
     /// The block is entered whose counters begin with number i: the first operation of each while they are counted
     Count,
@@ -282,18 +282,6 @@ impl When {
     pub const ZERO: u8 = 2;
     /// CTR is decremented.
     pub const COUNT: u8 = 4;
-}
-
-/// Which facility an [`Code::Unavailable`] misses.
-pub struct Off;
-
-impl Off {
-    /// MSR\[FP\]
-    pub const FLOAT: i64 = 0;
-    /// MSR\[VEC\]
-    pub const VECTOR: i64 = 1;
-    /// MSR\[VSX\]
-    pub const VSX: i64 = 2;
 }
 
 /// One operation.
@@ -330,8 +318,7 @@ impl Op {
             | Code::SystemCall
             | Code::Hypercall
             | Code::Program
-            | Code::Unknown
-            | Code::Unavailable => true,
+            | Code::Unknown => true,
             Code::BranchRegister => self.c == 0 && self.d & When::COUNT == 0,
             _ => false,
         }

@@ -1,9 +1,8 @@
 //! No machine code: the interpreter executes everything.
 
-use super::{Left, Setting};
-use crate::block::{BlockId, Blocks};
+use super::{Left, Source};
+use crate::block::Blocks;
 use crate::core::Core;
-use crate::ir::Op;
 
 /// Makes no machine code.
 #[derive(Default)]
@@ -16,7 +15,7 @@ impl Compiler {
     }
 
     /// Nothing is compiled.
-    pub fn compile(&mut self, _ops: &[Op], _copy: BlockId, _setting: Setting) -> Option<u64> {
+    pub fn compile(&mut self, _source: Source<'_>) -> Option<u64> {
         None
     }
 

@@ -74,23 +74,22 @@ pub(super) fn execute(enter: u64, core: &mut Core, blocks: &Blocks, function: u6
     Left::unpack(enter(core, function))
 }
 
-/// What machine code calls for an operation that has none of its own: does what operation number `op` does.
+/// What machine code calls for operations that have none of their own: does what operation number `op` and `more` after it do.
 /// 0 if the next one follows, else what the machine code returns.
-pub(super) extern "sysv64" fn call(core: *mut Core, op: u64) -> u64 {
+pub(super) extern "sysv64" fn call(core: *mut Core, op: u64, more: u64) -> u64 {
     // SAFETY: machine code passes on the pointer that `execute` was given as a unique reference, and uses the processor itself
     // only before and after this call.
     let core = unsafe { &mut *core };
     let blocks: *const Blocks = std::ptr::with_exposed_provenance(core.anchors.blocks as usize);
     // SAFETY: `execute` has put the address of its blocks there, which it borrows until the machine code returns.
     let blocks = unsafe { &*blocks };
-    let op = op as BlockId;
-    let Some(operation) = blocks.ops(op).first() else {
-        return Left::Fault { op }.pack();
-    };
-    match compiled::call(core, blocks, operation) {
-        After::Next => 0,
+    let first = op as BlockId;
+    let mut operations = blocks.ops(first).iter().take(1 + more as usize);
+    let done = operations.try_fold(first, |op, operation| match compiled::call(core, blocks, operation) {
+        After::Next => Ok(op + 1),
         // An operation that leaves nothing to the next: what it would hand over is in no register of the host.
-        After::Interpret => Left::Interpret { op, held: None }.pack(),
-        After::Fault => Left::Fault { op }.pack(),
-    }
+        After::Interpret => Err(Left::Interpret { op, held: None }),
+        After::Fault => Err(Left::Fault { op }),
+    });
+    done.map_or_else(Left::pack, |_| 0)
 }

@@ -29,7 +29,7 @@ impl Lowering<'_> {
             }
             Code::BranchIf => {
                 let taken = self.is_bit(op.b, op);
-                self.branch_if(taken, |one| one.branch_to(op, Target::unpack(op.imm)));
+                self.branch_if_ever(op, taken, Target::unpack(op.imm));
             }
             Code::BranchCount | Code::BranchCountIf => {
                 let field = (op.code == Code::BranchCountIf).then_some(op.b);
@@ -50,11 +50,25 @@ impl Lowering<'_> {
                 let fused = Fused::unpack(op.imm);
                 let compared = Compared::of_fused(code, fused.imm);
                 let taken = self.compare_and_test(op, compared);
-                self.branch_if(taken, |one| one.branch_to(op, fused.target));
+                self.branch_if_ever(op, taken, fused.target);
             }
             _ => return false,
         }
         true
+    }
+
+    /// Leaves to `target` if `taken` (8 bits) is not 0. What was never taken so far is not made, and the interpreter does the operation again when it
+    /// is: so it is for operations that may be done again.
+    fn branch_if_ever(&mut self, op: &Op, taken: Value, target: Target) {
+        if (self.source.has_exit)(target.link) {
+            return self.branch_if(taken, |one| one.branch_to(op, target));
+        }
+        let give_up = self.aside(Aside::Left(self.interpreted()));
+        let next = self.f.create_block();
+        self.f.ins().brif(taken, give_up, &[], next, &[]);
+        self.f.seal_block(give_up);
+        self.f.switch_to_block(next);
+        self.f.seal_block(next);
     }
 
     /// Leaves by `exit` if `taken` (8 bits) is not 0.
@@ -101,7 +115,7 @@ impl Lowering<'_> {
 
     /// What is left of an address in 32-bit mode.
     fn masked(&mut self, address: Value) -> Value {
-        if self.setting.is_wide {
+        if self.source.setting.is_wide {
             address
         } else {
             self.f.ins().band_imm_u(address, 0xffff_ffff)
@@ -122,7 +136,7 @@ impl Lowering<'_> {
 
     /// Leaves the block to `target`.
     fn leave_to(&mut self, op: &Op, target: Target) {
-        let to = self.setting.offset.wrapping_add_signed(target.displacement.into());
+        let to = self.source.setting.offset.wrapping_add_signed(target.displacement.into());
         let is_near = to < decode::PAGE;
         let pc = self.pc();
         let pc = self.f.ins().iadd_imm_s(pc, i64::from(target.displacement));

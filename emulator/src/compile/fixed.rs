@@ -3,7 +3,10 @@
 use cranelift_codegen::ir::condcodes::{CondCode as _, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
-use super::lower::Lowering;
+use power::msr::Msr;
+
+use super::lower::{Aside, Lowering};
+use crate::core::layout as at;
 use crate::ir::{Code, Fused, Op};
 use crate::regs::{CA, CR, SO};
 
@@ -83,6 +86,15 @@ impl Lowering<'_> {
             }
             // x86-64 keeps this order by itself, and Cranelift keeps that of guest accesses.
             Code::LightFence => {}
+            Code::Require => {
+                const { assert!(size_of::<Msr>() == 8) };
+                let give_up = self.aside(Aside::Left(self.interpreted()));
+                let msr = self.state(types::I64, at::MSR);
+                let bit = self.f.ins().band_imm_u(msr, op.imm);
+                let is_on = self.f.ins().icmp_imm_u(IntCC::NotEqual, bit, 0);
+                self.go_on_if(is_on, give_up);
+                self.f.seal_block(give_up);
+            }
             Code::Fence => {
                 self.f.ins().fence();
             }

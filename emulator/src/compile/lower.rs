@@ -6,7 +6,7 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::FunctionBuilder;
 
 use super::memory::Open;
-use super::{Left, Setting, code, native};
+use super::{Left, Source, code, native};
 use crate::block::BlockId;
 use crate::core::layout as at;
 use crate::interp::{Stop, compiled, held_after};
@@ -26,7 +26,7 @@ pub(super) struct Lowering<'a> {
     pub(super) function: SigRef,
     /// Signature of [`code::call`].
     called: SigRef,
-    pub(super) setting: Setting,
+    pub(super) source: Source<'a>,
     /// Registers whose values are known, the last used at the end.
     known: Vec<(Reg, Value)>,
     /// What accesses go straight through to.
@@ -65,7 +65,7 @@ pub(super) fn plain() -> MemFlagsData {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn new(mut f: FunctionBuilder<'a>, first: BlockId, setting: Setting) -> Self {
+    pub(super) fn new(mut f: FunctionBuilder<'a>, source: Source<'a>) -> Self {
         let entry = f.create_block();
         f.append_block_params_for_function_params(entry);
         f.switch_to_block(entry);
@@ -73,7 +73,7 @@ impl<'a> Lowering<'a> {
         let core = f.block_params(entry)[0];
         let function = f.import_signature(native::signature());
         let mut called = ir::Signature::new(CallConv::SystemV);
-        called.params.extend([ir::AbiParam::new(types::I64); 2]);
+        called.params.extend([ir::AbiParam::new(types::I64); 3]);
         called.returns.push(ir::AbiParam::new(types::I64));
         let called = f.import_signature(called);
         Self {
@@ -81,26 +81,32 @@ impl<'a> Lowering<'a> {
             core,
             function,
             called,
-            setting,
+            source,
             known: Vec::with_capacity(KEPT + 1),
             open: Vec::new(),
             entries: None,
             pc: None,
             asides: Vec::new(),
-            number: first,
+            number: source.first,
             held: None,
         }
     }
 
     /// All operations of a block. Whether the function does anything.
-    pub(super) fn block(mut self, ops: &[Op], config: TargetFrontendConfig) -> bool {
-        let first = self.number;
+    pub(super) fn block(mut self, config: TargetFrontendConfig) -> bool {
+        let ops = self.source.ops;
         let mut is_worth_it = false;
+        // Operations that have been called together with one before.
+        let mut called = 0;
         for (at, op) in ops.iter().enumerate() {
-            if self.operation(op, &ops[at + 1..]) {
+            if called > 0 {
+                called -= 1;
+            } else if self.operation(op, &ops[at + 1..]) {
                 is_worth_it = true;
             } else if compiled::can_call(op.code) {
-                self.call();
+                let together = ops[at..].iter().take_while(|op| compiled::is_grouped(op.code)).count();
+                called = together.saturating_sub(1);
+                self.call(called);
             } else {
                 // The rest is the interpreter's.
                 self.give_up();
@@ -110,9 +116,8 @@ impl<'a> Lowering<'a> {
             self.number += 1;
         }
         self.make_asides();
-        let all = self.number - first;
         self.f.finalize(config);
-        is_worth_it && all > 0
+        is_worth_it
     }
 
     /// Makes what `op` does. `false`: it has no machine code of its own.
@@ -251,11 +256,12 @@ impl<'a> Lowering<'a> {
         self.f.ins().return_(&[left]);
     }
 
-    /// Calls what does this operation.
-    fn call(&mut self) {
+    /// Calls what does this operation and `more` after it.
+    fn call(&mut self, more: usize) {
         let function = self.number(code::call as *const () as u64);
         let operation = self.number(u64::from(self.number));
-        let call = self.f.ins().call_indirect(self.called, function, &[self.core, operation]);
+        let more = self.number(more as u64);
+        let call = self.f.ins().call_indirect(self.called, function, &[self.core, operation, more]);
         let left = self.f.inst_results(call)[0];
         let leave = self.aside(Aside::Called(left));
         let is_next = self.f.ins().icmp_imm_u(IntCC::Equal, left, 0);

@@ -10,10 +10,9 @@ use target_lexicon::Triple;
 
 use super::code::{self, Code};
 use super::lower::Lowering;
-use super::{Left, Setting};
-use crate::block::{BlockId, Blocks};
+use super::{Left, Source};
+use crate::block::Blocks;
 use crate::core::Core;
-use crate::ir::Op;
 
 /// Makes machine code of blocks, and keeps it.
 #[derive(Default)]
@@ -59,14 +58,13 @@ impl Compiler {
         self
     }
 
-    /// Compiles the block of `ops`; the address of its machine code. `copy` is the number of the same operations' first where the interpreter finds
-    /// them. `None`: there is no room, or nothing is gained.
-    pub fn compile(&mut self, ops: &[Op], copy: BlockId, setting: Setting) -> Option<u64> {
+    /// Compiles a block; the address of its machine code. `None`: there is no room, or nothing is gained.
+    pub fn compile(&mut self, source: Source<'_>) -> Option<u64> {
         if matches!(self.state, State::New) {
             self.state = Ready::new().map_or(State::Absent, |ready| State::Ready(Box::new(ready)));
         }
         match &mut self.state {
-            State::Ready(ready) => ready.compile(ops, copy, setting),
+            State::Ready(ready) => ready.compile(source),
             _ => None,
         }
     }
@@ -143,10 +141,10 @@ impl Ready {
         self.finish()
     }
 
-    fn compile(&mut self, ops: &[Op], copy: BlockId, setting: Setting) -> Option<u64> {
+    fn compile(&mut self, source: Source<'_>) -> Option<u64> {
         self.context.func = Function::with_name_signature(UserFuncName::default(), signature());
         let builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        let is_worth_it = Lowering::new(builder, copy, setting).block(ops, self.isa.frontend_config());
+        let is_worth_it = Lowering::new(builder, source).block(self.isa.frontend_config());
         if !is_worth_it {
             self.context.clear();
             return None;

@@ -38,6 +38,8 @@ struct Builder {
     /// Index of the instruction that is decoded.
     at: u8,
     first_call: usize,
+    /// Bits of the MSR that the block has been found to need.
+    required: u64,
 }
 
 /// Bytes of the pages that blocks end at.
@@ -73,6 +75,7 @@ fn instructions(draft: Draft, setting: Setting, instructions: u64, mut fetch: im
         model: setting.model,
         at: 0,
         first_call: setting.first_call,
+        required: 0,
     };
     // In traced mode something happens after each.
     let most = if setting.mode.is_traced() {

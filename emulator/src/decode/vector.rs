@@ -2,10 +2,10 @@
 
 use power::insn::{Opcode, Word};
 use power::model::Model;
-use power::msr::program;
+use power::msr::{Msr, program};
 
 use super::{Builder, Flow};
-use crate::ir::{Call, Code, Off, Op};
+use crate::ir::{Call, Code, Op};
 use crate::vsu::{self, Facility};
 use crate::{float_pairs, vector_memory};
 
@@ -24,18 +24,19 @@ impl Builder {
                 None => return self.unknown(word),
             },
         };
-        let off = match vsu::facility(opcode, word) {
-            Facility::Float if !self.mode.has_float() => Some(Off::FLOAT),
-            Facility::Vector if !self.mode.has_vector() => Some(Off::VECTOR),
-            Facility::Vsx if !self.mode.has_vsx() => Some(Off::VSX),
-            _ => None,
+        let facility = match vsu::facility(opcode, word) {
+            Facility::None => 0,
+            Facility::Float => Msr::FP,
+            Facility::Vector => Msr::VEC,
+            Facility::Vsx => Msr::VSX,
         };
-        if let Some(facility) = off {
+        // What changes the MSR so far ends a block: one look is enough for it.
+        if facility & !self.required != 0 {
+            self.required |= facility;
             self.push(Op {
-                imm: facility,
-                ..self.op(Code::Unavailable)
+                imm: facility as i64,
+                ..self.op(Code::Require)
             });
-            return Flow::Over;
         }
         if vector_memory::updates(opcode) && word.ra() == 0 {
             return self.program(program::ILLEGAL);

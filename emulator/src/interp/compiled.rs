@@ -32,7 +32,7 @@ fn enter(core: &mut Core, blocks: &Blocks, op: &Op, _rest: Rest<'_>, _last: u64)
 }
 
 /// Does what `op`, an operation that has no machine code of its own, does.
-#[inline]
+#[inline(always)]
 pub fn call(core: &mut Core, blocks: &Blocks, op: &Op) -> After {
     match op.code {
         Code::Compute | Code::System => match blocks.call(op.imm) {
@@ -83,6 +83,11 @@ pub fn call(core: &mut Core, blocks: &Blocks, op: &Op) -> After {
         }
         _ => After::Interpret,
     }
+}
+
+/// Whether it comes in groups, which are called together.
+pub fn is_grouped(code: Code) -> bool {
+    matches!(code, Code::Compute | Code::System)
 }
 
 /// Whether [`call`] can do what an operation does.

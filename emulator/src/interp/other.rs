@@ -9,7 +9,7 @@ use super::branch::resume;
 use super::{Left, Rest, Stop, endless, fault, following, go_on, leave, stop};
 use crate::block::Blocks;
 use crate::core::Core;
-use crate::ir::{Call, Code, Off, Op};
+use crate::ir::{Call, Code, Op};
 use crate::ram::Scalar;
 use crate::reservation;
 use crate::trap::Trap;
@@ -144,10 +144,19 @@ pub(super) fn unknown(core: &mut Core, blocks: &Blocks, op: &Op, _rest: Rest<'_>
     fault(core, blocks, op)
 }
 
-pub(super) fn unavailable(core: &mut Core, blocks: &Blocks, op: &Op, _rest: Rest<'_>, _last: u64) -> Left {
-    core.trap = Some(match op.imm {
-        Off::FLOAT => Trap::FloatUnavailable,
-        Off::VECTOR => Trap::VectorUnavailable,
+pub(super) fn require(core: &mut Core, blocks: &Blocks, op: &Op, rest: Rest<'_>, last: u64) -> Left {
+    if core.msr().has(op.imm as u64) {
+        return go_on(core, blocks, rest, last);
+    }
+    unavailable(core, blocks, op)
+}
+
+#[cold]
+#[inline(never)]
+fn unavailable(core: &mut Core, blocks: &Blocks, op: &Op) -> Left {
+    core.trap = Some(match op.imm as u64 {
+        Msr::FP => Trap::FloatUnavailable,
+        Msr::VEC => Trap::VectorUnavailable,
         _ => Trap::VsxUnavailable,
     });
     fault(core, blocks, op)

@@ -279,7 +279,7 @@ fn function(op: &Op, given: Given, is_near: bool) -> Run {
         Code::Hypercall => other::hypercall,
         Code::Program => other::program,
         Code::Unknown => other::unknown,
-        Code::Unavailable => other::unavailable,
+        Code::Require => other::require,
         Code::Count => count::count,
         Code::Compiled => compiled::ENTER,
     }
