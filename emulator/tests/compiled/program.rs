@@ -118,14 +118,14 @@ impl Generator {
 
     /// A program that ends with `sc 1`, unless it is in a loop without an end.
     pub fn program(&self, random: &mut Random, setting: Setting) -> Program {
-        let mut lines = Vec::new();
+        let mut lines = vec!["begin:".to_owned()];
         for label in 0..LABELS {
             for _ in 0..1 + random.below(12) {
                 lines.push(self.line(random, setting));
             }
             lines.push(format!("l{label}:"));
         }
-        lines.push("sc 1".to_owned());
+        lines.push(if setting.is_endless { "b begin" } else { "sc 1" }.to_owned());
         for function in 0..FUNCTIONS {
             lines.push(format!("g{function}:"));
             for _ in 0..1 + random.below(6) {

@@ -24,7 +24,9 @@ fn code_that_is_made_all_the_time_is_executed() {
     write(FUNCTION, &format!("li 3,0; {middle} blr"));
     write(
         PROGRAM,
-        &format!("again: add 6,4,5; stw 6,0(7); icbi 0,7; isync; bla {FUNCTION}; add 8,8,3; addi 5,5,1; cmpd 5,10; blt again; sc 1"),
+        &format!(
+            "again: add 6,4,5; stw 6,0(7); icbi 0,7; isync; bla {FUNCTION}; add 8,8,3; addi 5,5,1; cmpd 5,10; blt again; sc 1"
+        ),
     );
     let mut cpu = machine.cpu(0).0;
     cpu.set_compile(Compile::AtOnce);
