@@ -11,6 +11,8 @@ mod parse;
 
 use std::path::Path;
 
+use emulator::Compile;
+
 /// Runs the tests of one file.
 fn file(name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -19,8 +21,16 @@ fn file(name: &str) {
     let text = std::fs::read_to_string(&path).expect("the file can be read");
     let tests = parse::tests(&text).unwrap_or_else(|why| panic!("{name}: {why}"));
     assert!(!tests.is_empty(), "{name} has no tests");
-    let wrong: Vec<String> = tests.iter().flat_map(execute::complaints).collect();
-    assert!(wrong.is_empty(), "{name}: {} wrong\n{}", wrong.len(), wrong.join("\n"));
+    for compile in [Compile::Never, Compile::AtOnce] {
+        let complaints = |test| execute::complaints(test, compile);
+        let wrong: Vec<String> = tests.iter().flat_map(complaints).collect();
+        assert!(
+            wrong.is_empty(),
+            "{name}, {compile:?}: {} wrong\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
+    }
 }
 
 macro_rules! files {

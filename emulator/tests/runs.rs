@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 mod machine;
 
-use emulator::{Cpu, Exit};
+use emulator::{Compile, Cpu, Exit};
 use machine::{Machine, segment};
 use power::insn::{Endian, assemble};
 use power::msr::Msr;
@@ -30,8 +30,14 @@ struct World {
 }
 
 impl World {
-    fn new(endian: Endian) -> Self {
-        let machine = Machine::new(RAM);
+    /// One that interprets, and one that compiles.
+    fn each(endian: Endian) -> impl Iterator<Item = Self> {
+        let each = [Compile::Never, Compile::AtOnce].into_iter();
+        each.map(move |compile| Self::new(endian, compile))
+    }
+
+    fn new(endian: Endian, compile: Compile) -> Self {
+        let machine = Machine::new(RAM).with_compile(compile);
         let is_little = endian == Endian::Little;
         // Interrupts change the byte order to that of the table's owner.
         machine.stop_at_vectors(false);
@@ -108,25 +114,26 @@ fn assert_that_it_stopped(world: &World, base: u64, bytes: u64) {
 fn loads_in_a_row_stop_at_the_one_that_faults() {
     for endian in [Endian::Big, Endian::Little] {
         for (name, bytes) in [("ld", 8), ("lwz", 4)] {
-            let mut world = World::new(endian);
-            let row = |n: u64| format!("{name} {},{}(4)", 5 + n, n * bytes);
-            let text = (0..LENGTH).map(row).collect::<Vec<_>>().join("; ");
-            for base in bases() {
-                // The second time the pages are known.
-                for _ in 0..2 {
-                    (5..5 + LENGTH as usize).for_each(|register| world.cpu.set_gpr(register, 1));
-                    world.cpu.set_gpr(4, base);
-                    world.run(&text, Msr::DR);
-                    let done = done(base, bytes);
-                    for n in 0..LENGTH {
-                        let expected = if n < done {
-                            world.integer(base - EA + n * bytes, bytes)
-                        } else {
-                            1
-                        };
-                        assert_eq!(world.cpu.gpr(5 + n as usize), expected, "{name} {n} at {base:#x}");
+            for mut world in World::each(endian) {
+                let row = |n: u64| format!("{name} {},{}(4)", 5 + n, n * bytes);
+                let text = (0..LENGTH).map(row).collect::<Vec<_>>().join("; ");
+                for base in bases() {
+                    // The second time the pages are known.
+                    for _ in 0..2 {
+                        (5..5 + LENGTH as usize).for_each(|register| world.cpu.set_gpr(register, 1));
+                        world.cpu.set_gpr(4, base);
+                        world.run(&text, Msr::DR);
+                        let done = done(base, bytes);
+                        for n in 0..LENGTH {
+                            let expected = if n < done {
+                                world.integer(base - EA + n * bytes, bytes)
+                            } else {
+                                1
+                            };
+                            assert_eq!(world.cpu.gpr(5 + n as usize), expected, "{name} {n} at {base:#x}");
+                        }
+                        assert_that_it_stopped(&world, base, bytes);
                     }
-                    assert_that_it_stopped(&world, base, bytes);
                 }
             }
         }
@@ -137,22 +144,23 @@ fn loads_in_a_row_stop_at_the_one_that_faults() {
 fn stores_in_a_row_stop_at_the_one_that_faults() {
     for endian in [Endian::Big, Endian::Little] {
         for (name, bytes) in [("std", 8), ("stw", 4)] {
-            let mut world = World::new(endian);
-            let row = |n: u64| format!("{name} {},{}(4)", 5 + n, n * bytes);
-            let text = (0..LENGTH).map(row).collect::<Vec<_>>().join("; ");
-            for (round, base) in (1..).zip(bases()) {
-                let value = |n: u64| (round * 0x0101_0203_0405_0607_u64 + n) & (u64::MAX >> (64 - 8 * bytes));
-                (0..LENGTH).for_each(|n| world.cpu.set_gpr(5 + n as usize, value(n)));
-                world.cpu.set_gpr(4, base);
-                world.run(&text, Msr::DR);
-                for n in 0..done(base, bytes) {
-                    assert_eq!(
-                        world.integer(base - EA + n * bytes, bytes),
-                        value(n),
-                        "{name} {n} at {base:#x}"
-                    );
+            for mut world in World::each(endian) {
+                let row = |n: u64| format!("{name} {},{}(4)", 5 + n, n * bytes);
+                let text = (0..LENGTH).map(row).collect::<Vec<_>>().join("; ");
+                for (round, base) in (1..).zip(bases()) {
+                    let value = |n: u64| (round * 0x0101_0203_0405_0607_u64 + n) & (u64::MAX >> (64 - 8 * bytes));
+                    (0..LENGTH).for_each(|n| world.cpu.set_gpr(5 + n as usize, value(n)));
+                    world.cpu.set_gpr(4, base);
+                    world.run(&text, Msr::DR);
+                    for n in 0..done(base, bytes) {
+                        assert_eq!(
+                            world.integer(base - EA + n * bytes, bytes),
+                            value(n),
+                            "{name} {n} at {base:#x}"
+                        );
+                    }
+                    assert_that_it_stopped(&world, base, bytes);
                 }
-                assert_that_it_stopped(&world, base, bytes);
             }
         }
     }
@@ -161,27 +169,29 @@ fn stores_in_a_row_stop_at_the_one_that_faults() {
 /// What follows such a load is at the new base.
 #[test]
 fn a_load_into_the_base_moves_what_follows() {
-    let mut world = World::new(Endian::Big);
-    world.machine.write(PAGES[0] + 16, &(EA + 0x100).to_be_bytes());
-    let text = "ld 5,0(4); ld 6,8(4); ld 4,16(4); ld 7,24(4); ld 8,32(4)";
-    world.cpu.set_gpr(4, EA);
-    world.run(text, Msr::DR);
-    let expected = [
-        EA + 0x100,
-        world.integer(0, 8),
-        world.integer(8, 8),
-        world.integer(0x118, 8),
-        world.integer(0x120, 8),
-    ];
-    assert_eq!([4, 5, 6, 7, 8].map(|register| world.cpu.gpr(register)), expected);
+    for mut world in World::each(Endian::Big) {
+        world.machine.write(PAGES[0] + 16, &(EA + 0x100).to_be_bytes());
+        let text = "ld 5,0(4); ld 6,8(4); ld 4,16(4); ld 7,24(4); ld 8,32(4)";
+        world.cpu.set_gpr(4, EA);
+        world.run(text, Msr::DR);
+        let expected = [
+            EA + 0x100,
+            world.integer(0, 8),
+            world.integer(8, 8),
+            world.integer(0x118, 8),
+            world.integer(0x120, 8),
+        ];
+        assert_eq!([4, 5, 6, 7, 8].map(|register| world.cpu.gpr(register)), expected);
+    }
 }
 
 /// A store in a row may change what a later one stores to, but no register: the order of two to one place holds.
 #[test]
 fn the_last_of_two_stores_to_one_place_counts() {
-    let mut world = World::new(Endian::Big);
-    (5..8).for_each(|register| world.cpu.set_gpr(register, register as u64));
-    world.cpu.set_gpr(4, EA);
-    world.run("std 5,0(4); std 6,8(4); std 7,0(4); std 5,8(4)", Msr::DR);
-    assert_eq!([world.integer(0, 8), world.integer(8, 8)], [7, 5]);
+    for mut world in World::each(Endian::Big) {
+        (5..8).for_each(|register| world.cpu.set_gpr(register, register as u64));
+        world.cpu.set_gpr(4, EA);
+        world.run("std 5,0(4); std 6,8(4); std 7,0(4); std 5,8(4)", Msr::DR);
+        assert_eq!([world.integer(0, 8), world.integer(8, 8)], [7, 5]);
+    }
 }

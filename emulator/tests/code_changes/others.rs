@@ -6,23 +6,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use emulator::{Cpu, Exit, Line};
 use power::msr::Msr;
 
-use crate::{DATA, FUNCTION, REAL, TWO, machine, run, write};
+use crate::{DATA, FUNCTION, REAL, TWO, machines, run, write};
 
 /// Two processors in turns: `a` calls the function, `b` changes it.
 #[test]
 fn a_processor_sees_what_another_has_stored() {
-    let machine = machine();
-    write(&machine, 0x8000, &format!("isync; bla {FUNCTION}; sc 1"));
-    write(&machine, 0xb000, "stw 4,0(5); dcbst 0,5; sync; icbi 0,5; isync; sc 1");
-    let (mut a, _) = machine.cpu(0);
-    let (mut b, _) = machine.cpu(1);
-    b.set_gpr(5, FUNCTION);
-    // The first change: `b` may store straight through to a page that `a` then decodes.
-    for n in 1..100 {
-        b.set_gpr(4, 0x3860_0000 + n);
-        run(&mut b, 0xb000);
-        run(&mut a, 0x8000);
-        assert_eq!(a.gpr(3), n);
+    for machine in machines() {
+        write(&machine, 0x8000, &format!("isync; bla {FUNCTION}; sc 1"));
+        write(&machine, 0xb000, "stw 4,0(5); dcbst 0,5; sync; icbi 0,5; isync; sc 1");
+        let (mut a, _) = machine.cpu(0);
+        let (mut b, _) = machine.cpu(1);
+        b.set_gpr(5, FUNCTION);
+        // The first change: `b` may store straight through to a page that `a` then decodes.
+        for n in 1..100 {
+            b.set_gpr(4, 0x3860_0000 + n);
+            run(&mut b, 0xb000);
+            run(&mut a, 0x8000);
+            assert_eq!(a.gpr(3), n);
+        }
     }
 }
 
@@ -30,20 +31,21 @@ fn a_processor_sees_what_another_has_stored() {
 /// stores again, as it is in the midst of its own work.
 #[test]
 fn a_store_by_an_old_right_is_found_later() {
-    let machine = machine();
-    write(&machine, 0x8000, &format!("isync; bla {FUNCTION}; sc 1"));
-    write(&machine, 0xb000, "stw 4,0(5); sc 1");
-    let (mut a, _) = machine.cpu(0);
-    let (mut b, _) = machine.cpu(1);
-    b.set_gpr(5, FUNCTION + 0x100);
-    run(&mut b, 0xb000);
-    run(&mut a, 0x8000);
-    assert_eq!(a.gpr(3), 1);
-    b.set_gpr(4, TWO);
-    b.set_gpr(5, FUNCTION);
-    run(&mut b, 0xb000);
-    run(&mut a, 0x8000);
-    assert_eq!(a.gpr(3), 2);
+    for machine in machines() {
+        write(&machine, 0x8000, &format!("isync; bla {FUNCTION}; sc 1"));
+        write(&machine, 0xb000, "stw 4,0(5); sc 1");
+        let (mut a, _) = machine.cpu(0);
+        let (mut b, _) = machine.cpu(1);
+        b.set_gpr(5, FUNCTION + 0x100);
+        run(&mut b, 0xb000);
+        run(&mut a, 0x8000);
+        assert_eq!(a.gpr(3), 1);
+        b.set_gpr(4, TWO);
+        b.set_gpr(5, FUNCTION);
+        run(&mut b, 0xb000);
+        run(&mut a, 0x8000);
+        assert_eq!(a.gpr(3), 2);
+    }
 }
 
 /// Ends the other processor's run when one has failed.
@@ -59,13 +61,13 @@ impl Drop for Alarm<'_> {
 /// A patcher and a caller in threads: each change is announced by a flag and answered by another.
 fn change_and_call(icbi: &str) {
     const CHANGES: u64 = 300;
-    let machine = machine();
-    // r10: flag, r11: answer, r12: changes.
-    write(
-        &machine,
-        0x8000,
-        &format!(
-            "li 20,0
+    for machine in machines() {
+        // r10: flag, r11: answer, r12: changes.
+        write(
+            &machine,
+            0x8000,
+            &format!(
+                "li 20,0
              next: addi 20,20,1
              wait: lwz 21,0(10)
              cmpw 21,20
@@ -78,13 +80,13 @@ fn change_and_call(icbi: &str) {
              cmpw 20,12
              bne next
              failed: sc 1"
-        ),
-    );
-    write(
-        &machine,
-        0xb000,
-        &format!(
-            "li 20,0
+            ),
+        );
+        write(
+            &machine,
+            0xb000,
+            &format!(
+                "li 20,0
              next: addi 20,20,1
              add 6,4,20
              stw 6,0(5)
@@ -100,13 +102,14 @@ fn change_and_call(icbi: &str) {
              cmpw 20,12
              bne next
              sc 1"
-        ),
-    );
-    let (caller, caller_line) = machine.cpu(0);
-    let (patcher, patcher_line) = machine.cpu(1);
-    together(caller, caller_line, patcher, patcher_line, CHANGES, |caller| {
-        assert_eq!((caller.gpr(20), caller.gpr(3)), (CHANGES, CHANGES), "{}", caller.dump());
-    });
+            ),
+        );
+        let (caller, caller_line) = machine.cpu(0);
+        let (patcher, patcher_line) = machine.cpu(1);
+        together(caller, caller_line, patcher, patcher_line, CHANGES, |caller| {
+            assert_eq!((caller.gpr(20), caller.gpr(3)), (CHANGES, CHANGES), "{}", caller.dump());
+        });
+    }
 }
 
 /// Runs the caller from 0x8000 and the patcher from 0xb000 at the same time; `check` looks at the
@@ -175,15 +178,15 @@ fn change_without_waiting(between: &str) {
     // The change and its announcement are in the midst of a block, so that others decode while it runs.
     const LONG: &str = "divd 25,5,4; divd 25,5,4; divd 25,5,4; divd 25,5,4; divd 25,5,4; divd 25,5,4; divd 25,5,4;
         divd 25,5,4; divd 25,5,4; divd 25,5,4; divd 25,5,4; divd 25,5,4; divd 25,5,4; divd 25,5,4; divd 25,5,4";
-    let machine = machine();
-    write(&machine, FUNCTION, "li 3,0; blr");
-    // r5: the function, r10: number of changes that are announced, r12: changes. A function returns
-    // the low 14 bits of the change that it is; the caller accepts that of the one announced or of
-    // one that came later: at most 2^13, or the patcher waits.
-    write(
-        &machine,
-        0x8000,
-        "next: ld 21,0(10)
+    for machine in machines() {
+        write(&machine, FUNCTION, "li 3,0; blr");
+        // r5: the function, r10: number of changes that are announced, r12: changes. A function returns
+        // the low 14 bits of the change that it is; the caller accepts that of the one announced or of
+        // one that came later: at most 2^13, or the patcher waits.
+        write(
+            &machine,
+            0x8000,
+            "next: ld 21,0(10)
          isync
          mtctr 5
          bctrl
@@ -195,12 +198,12 @@ fn change_without_waiting(between: &str) {
          cmpld 21,12
          blt next
          failed: sc 1",
-    );
-    write(
-        &machine,
-        0xb000,
-        &format!(
-            "li 20,0
+        );
+        write(
+            &machine,
+            0xb000,
+            &format!(
+                "li 20,0
              next: addi 20,20,1
              clrldi 6,20,50
              add 6,6,4
@@ -216,13 +219,14 @@ fn change_without_waiting(between: &str) {
              cmpld 20,12
              blt next
              sc 1"
-        ),
-    );
-    let (caller, caller_line) = machine.cpu(0);
-    let (patcher, patcher_line) = machine.cpu(1);
-    together(caller, caller_line, patcher, patcher_line, CHANGES, |caller| {
-        assert_eq!(caller.gpr(21), CHANGES, "{}", caller.dump());
-    });
+            ),
+        );
+        let (caller, caller_line) = machine.cpu(0);
+        let (patcher, patcher_line) = machine.cpu(1);
+        together(caller, caller_line, patcher, patcher_line, CHANGES, |caller| {
+            assert_eq!(caller.gpr(21), CHANGES, "{}", caller.dump());
+        });
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ const FUNCTION: u64 = 0x9000;
 fn code_that_is_made_all_the_time_is_executed() {
     const ROUNDS: u64 = 4000;
     const LENGTH: u64 = 62;
-    let machine = Machine::new(0x2_0000);
+    let machine = Machine::new(0x2_0000).with_compile(Compile::AtOnce);
     machine.stop_at_vectors(false);
     let write = |real, text: &str| {
         let program = assemble(text, real, Endian::Big).expect("the program is well-formed");
@@ -29,7 +29,6 @@ fn code_that_is_made_all_the_time_is_executed() {
         ),
     );
     let mut cpu = machine.cpu(0).0;
-    cpu.set_compile(Compile::AtOnce);
     // li 3,0
     for (n, value) in [(4, 0x3860_0000), (7, FUNCTION), (10, ROUNDS)] {
         cpu.set_gpr(n, value);

@@ -35,7 +35,7 @@ struct World {
 impl World {
     /// With `program` in memory, to be executed as often as a test wants.
     fn new(compile: Compile, program: &str) -> Self {
-        let machine = Machine::new(0x4_0000);
+        let machine = Machine::new(0x4_0000).with_compile(compile);
         machine.stop_at_vectors(false);
         for (real, number) in [(PAGE_A, 100_u64), (PAGE_B, 200)] {
             machine.write(real, &[[0; 8]; 512].concat());
@@ -44,8 +44,7 @@ impl World {
         }
         let entry = machine.map(A, SegmentSize::Size256M, PAIR, 0, PAGE_A, OPEN);
         machine.map(B, SegmentSize::Size256M, PAIR, 0, PAGE_B, OPEN);
-        let mut cpu = machine.cpu(0).0;
-        cpu.set_compile(compile);
+        let cpu = machine.cpu(0).0;
         let mut world = Self { machine, cpu, entry };
         world.write(PROGRAM, "slbmte 10,11; isync; sc 1");
         (10..)

@@ -34,12 +34,11 @@ struct World {
 
 impl World {
     fn new(compile: Compile, text: &str, msr: u64) -> Self {
-        let machine = Machine::with_clock(Model::Power8, 0x2_0000, Timebase::counted());
+        let machine = Machine::with_clock(Model::Power8, 0x2_0000, Timebase::counted()).with_compile(compile);
         machine.stop_at_vectors(false);
         let program = assemble(text, PROGRAM, Endian::Big).expect("the program is well-formed");
         machine.write(PROGRAM, &program.bytes);
         let (mut cpu, line) = machine.cpu(0);
-        cpu.set_compile(compile);
         cpu.set_gpr(4, 0x1_0000);
         cpu.start(PROGRAM, 0, Msr::from_raw(Msr::SF | Msr::ME | msr));
         Self { machine, cpu, line }

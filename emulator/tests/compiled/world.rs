@@ -195,14 +195,13 @@ const COMMON: u64 = 0x1000;
 impl World {
     pub fn new(model: Model, endian: Endian, compile: Compile) -> Self {
         let is_little = endian == Endian::Little;
-        let machine = Machine::with_clock(model, RAM, Timebase::counted());
+        let machine = Machine::with_clock(model, RAM, Timebase::counted()).with_compile(compile);
         machine.shared.set_lpcr(if is_little { lpcr::ILE } else { 0 });
         let mut world = Self {
             cpu: machine.cpu(0).0,
             machine,
             endian,
         };
-        world.cpu.set_compile(compile);
         world.machine.stop_at_vectors(is_little);
         for vector in [
             0x200, 0x300, 0x380, 0x400, 0x480, 0x600, 0x700, 0x800, 0xc00, 0xd00, COMMON,

@@ -6,7 +6,7 @@
 mod machine;
 mod world;
 
-use emulator::Exit;
+use emulator::{Compile, Exit};
 use power::msr::Msr;
 use world::{CODE, DEVICE, Place, SIZE, Way, World};
 
@@ -298,11 +298,7 @@ fn a_trace_interrupt_comes_after_the_instruction() {
 
 #[test]
 fn a_page_that_goes_before_the_answer_voids_it() {
-    for little in [false, true] {
-        let way = Way {
-            little,
-            translated: true,
-        };
+    for way in Way::all().filter(|way| way.translated) {
         for (text, bytes) in [("lwz 3,0(5)", 4), ("lxvd2x 1,0,5", 8), ("stdx 4,0,5", 8)] {
             let mut world = World::new(way, Place::Device, &program(text));
             let exit = world.cpu.run();
@@ -391,6 +387,7 @@ fn a_processor_that_is_started_anew_forgets_the_answer() {
     let way = Way {
         little: false,
         translated: false,
+        compile: Compile::AtOnce,
     };
     let mut world = World::new(way, Place::Device, "lbz 3,0(5)");
     let exit = world.cpu.run();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use emulator::{Cpu, Exit, Line, Outside};
+use emulator::{Compile, Cpu, Exit, Line, Outside};
 use power::insn::{Endian, assemble};
 use power::model::Model;
 use power::msr::{Msr, lpcr};
@@ -35,13 +35,20 @@ pub enum Place {
 pub struct Way {
     pub little: bool,
     pub translated: bool,
+    pub compile: Compile,
 }
 
 impl Way {
-    /// Either byte order, in real mode and not.
+    /// Either byte order, in real mode and not, interpreted and compiled.
     pub fn all() -> impl Iterator<Item = Self> {
         let all = [(false, false), (false, true), (true, false), (true, true)];
-        all.into_iter().map(|(little, translated)| Self { little, translated })
+        all.into_iter().flat_map(|(little, translated)| {
+            [Compile::Never, Compile::AtOnce].map(|compile| Self {
+                little,
+                translated,
+                compile,
+            })
+        })
     }
 
     fn msr(self) -> Msr {
@@ -87,7 +94,7 @@ pub struct World {
 impl World {
     /// A machine with `program` at [`CODE`], which accesses that `place` in that `way`.
     pub fn new(way: Way, place: Place, program: &str) -> Self {
-        let machine = Machine::of_model(Model::Power9, 0x10_0000);
+        let machine = Machine::of_model(Model::Power9, 0x10_0000).with_compile(way.compile);
         machine.shared.set_outside(Box::new(Window));
         machine.stop_at_vectors(way.little);
         machine.shared.set_lpcr(if way.little { lpcr::ILE } else { 0 });

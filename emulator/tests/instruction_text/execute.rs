@@ -1,8 +1,8 @@
-//! Runs a test on the interpreter.
+//! Runs a test, interpreted or compiled.
 
 use std::collections::BTreeMap;
 
-use emulator::{Cpu, Exit};
+use emulator::{Compile, Cpu, Exit};
 use power::msr::{Msr, lpcr};
 use power::page::SegmentSize;
 
@@ -28,9 +28,9 @@ const SPECIAL: &[(&str, u16)] = &[
 ];
 
 /// What is wrong, in sentences.
-pub fn complaints(test: &Test) -> Vec<String> {
+pub fn complaints(test: &Test, compile: Compile) -> Vec<String> {
     let ile = test.set.get("lpcr").copied().flatten().unwrap_or(0) & lpcr::ILE != 0;
-    let machine = Machine::of_model(test.model, RAM);
+    let machine = Machine::of_model(test.model, RAM).with_compile(compile);
     machine.write_code(0, &[STOP; STOPS_END as usize / 4], ile);
     let (mut cpu, line) = machine.cpu(0);
     prepare(test, &machine, &mut cpu);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use emulator::{Cpu, Line, Shared, Timebase};
+use emulator::{Compile, Cpu, Line, Shared, Timebase};
 use hpt::{Current, Frames, Hpt, NoShadow, Notifier, Order, RealKind, RealMap, Table};
 use power::hpte::HpteV;
 use power::model::Model;
@@ -21,6 +21,8 @@ pub struct Machine {
     /// What the processors share.
     pub shared: Arc<Shared>,
     hpt: Arc<Hpt>,
+    /// When its processors compile.
+    compile: Compile,
 }
 
 /// All real addresses are memory; none is ever taken away.
@@ -66,16 +68,21 @@ impl Machine {
             memory,
             shared,
             hpt: Arc::new(Hpt::new(table, Box::new(Space), Box::new(NoShadow))),
+            compile: Compile::USUAL,
         }
+    }
+
+    /// The same with processors that compile then.
+    pub fn with_compile(self, compile: Compile) -> Self {
+        Self { compile, ..self }
     }
 
     /// Processor number `server`, and the wires into it.
     pub fn cpu(&self, server: u32) -> (Cpu, Arc<Line>) {
         let line = Arc::new(Line::default());
-        (
-            Cpu::new(server, Arc::clone(&self.shared), Arc::clone(&line), Arc::default()),
-            line,
-        )
+        let mut cpu = Cpu::new(server, Arc::clone(&self.shared), Arc::clone(&line), Arc::default());
+        cpu.set_compile(self.compile);
+        (cpu, line)
     }
 
     /// Writes memory as a device would.

@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 mod machine;
 
-use emulator::{Cpu, Exit};
+use emulator::{Compile, Cpu, Exit};
 use hpt::Invalidation;
 use machine::{Machine, segment};
 use power::insn::{Endian, assemble};
@@ -45,8 +45,13 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        let machine = Machine::new(RAM);
+    /// One that interprets, and one that compiles.
+    fn each() -> impl Iterator<Item = Self> {
+        [Compile::Never, Compile::AtOnce].into_iter().map(Self::new)
+    }
+
+    fn new(compile: Compile) -> Self {
+        let machine = Machine::new(RAM).with_compile(compile);
         machine.stop_at_vectors(false);
         for page in 0..4 {
             let at = PROGRAMS + 0x1000 * page;
@@ -145,75 +150,82 @@ fn fill(machine: &Machine, real: u64, number: u64) {
 
 #[test]
 fn a_segment_that_is_replaced_takes_its_translations_along() {
-    let mut world = World::new();
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([17, 1]));
-    // The same entry, in use, for another segment.
-    world.set_segment(5, EA, B);
-    assert_eq!(world.visit(), Ok([18, 2]));
-    assert_eq!(world.visit(), Ok([34, 2]));
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([33, 1]));
-    // The entry goes to another address.
-    world.set_segment(5, 0x2000_0000, A);
-    assert_eq!(world.load(), End::Vector(DATA_SEGMENT));
-    assert_eq!(world.call(), End::Vector(INSTRUCTION_SEGMENT));
+    for mut world in World::each() {
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([17, 1]));
+        // The same entry, in use, for another segment.
+        world.set_segment(5, EA, B);
+        assert_eq!(world.visit(), Ok([18, 2]));
+        assert_eq!(world.visit(), Ok([34, 2]));
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([33, 1]));
+        // The entry goes to another address.
+        world.set_segment(5, 0x2000_0000, A);
+        assert_eq!(world.load(), End::Vector(DATA_SEGMENT));
+        assert_eq!(world.call(), End::Vector(INSTRUCTION_SEGMENT));
+    }
 }
 
 #[test]
 fn an_entry_that_is_written_again_as_it_was_changes_nothing() {
-    let mut world = World::new();
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([17, 1]));
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([33, 1]));
+    for mut world in World::each() {
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([17, 1]));
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([33, 1]));
+    }
 }
 
 #[test]
 fn slbie_takes_one_segment_and_leaves_the_others() {
-    let mut world = World::new();
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([17, 1]));
-    world.slbie(EA + 0x0fff_0000);
-    assert_eq!(world.load(), End::Vector(DATA_SEGMENT));
-    assert_eq!(world.call(), End::Vector(INSTRUCTION_SEGMENT));
-    world.set_segment(6, EA, A);
-    assert_eq!(world.visit(), Ok([33, 1]));
+    for mut world in World::each() {
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([17, 1]));
+        world.slbie(EA + 0x0fff_0000);
+        assert_eq!(world.load(), End::Vector(DATA_SEGMENT));
+        assert_eq!(world.call(), End::Vector(INSTRUCTION_SEGMENT));
+        world.set_segment(6, EA, A);
+        assert_eq!(world.visit(), Ok([33, 1]));
+    }
 }
 
 #[test]
 fn slbia_takes_all_segments_but_that_of_entry_0() {
-    let mut world = World::new();
-    world.set_segment(5, EA, A);
-    world.set_segment(31, 0x2000_0000, B);
-    assert_eq!(world.visit(), Ok([17, 1]));
-    world.slbia();
-    // The program itself is in the segment of entry 0.
-    assert_eq!(world.load(), End::Vector(DATA_SEGMENT));
-    world.set_segment(5, EA, B);
-    assert_eq!(world.visit(), Ok([18, 2]));
+    for mut world in World::each() {
+        world.set_segment(5, EA, A);
+        world.set_segment(31, 0x2000_0000, B);
+        assert_eq!(world.visit(), Ok([17, 1]));
+        world.slbia();
+        // The program itself is in the segment of entry 0.
+        assert_eq!(world.load(), End::Vector(DATA_SEGMENT));
+        world.set_segment(5, EA, B);
+        assert_eq!(world.visit(), Ok([18, 2]));
+    }
 }
 
 #[test]
 fn processes_that_take_turns_see_their_own_memory_and_code() {
-    let mut world = World::new();
-    for turn in 1..20 {
-        for (vsid, number) in [(A, 1), (B, 2)] {
-            if turn % 2 == 0 {
-                world.slbie(EA);
-            } else {
-                world.slbia();
+    for mut world in World::each() {
+        for turn in 1..20 {
+            for (vsid, number) in [(A, 1), (B, 2)] {
+                if turn % 2 == 0 {
+                    world.slbie(EA);
+                } else {
+                    world.slbia();
+                }
+                world.set_segment(1 + turn % 3, EA, vsid);
+                assert_eq!(world.visit(), Ok([number + 16 * turn, number]), "turn {turn}");
             }
-            world.set_segment(1 + turn % 3, EA, vsid);
-            assert_eq!(world.visit(), Ok([number + 16 * turn, number]), "turn {turn}");
         }
     }
 }
 
 #[test]
 fn an_entry_that_is_removed_while_its_segment_is_absent_is_not_found_again() {
-    for by_slbia in [false, true] {
-        let mut world = World::new();
+    for (by_slbia, mut world) in [false, true]
+        .into_iter()
+        .flat_map(|by_slbia| World::each().map(move |world| (by_slbia, world)))
+    {
         world.set_segment(5, EA, A);
         assert_eq!(world.visit(), Ok([17, 1]));
         if by_slbia {
@@ -230,54 +242,58 @@ fn an_entry_that_is_removed_while_its_segment_is_absent_is_not_found_again() {
 
 #[test]
 fn an_entry_that_is_removed_while_another_segment_has_its_place_is_not_found_again() {
-    let mut world = World::new();
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([17, 1]));
-    world.set_segment(5, EA, B);
-    assert_eq!(world.visit(), Ok([18, 2]));
-    world.remove(0, A);
-    assert_eq!(world.visit(), Ok([34, 2]));
-    world.set_segment(5, EA, A);
-    assert_eq!(world.load(), End::Vector(DATA_STORAGE));
-    assert_eq!(world.call(), End::Vector(INSTRUCTION_STORAGE));
+    for mut world in World::each() {
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([17, 1]));
+        world.set_segment(5, EA, B);
+        assert_eq!(world.visit(), Ok([18, 2]));
+        world.remove(0, A);
+        assert_eq!(world.visit(), Ok([34, 2]));
+        world.set_segment(5, EA, A);
+        assert_eq!(world.load(), End::Vector(DATA_STORAGE));
+        assert_eq!(world.call(), End::Vector(INSTRUCTION_STORAGE));
+    }
 }
 
 #[test]
 fn a_page_that_moved_while_its_segment_was_absent_is_found_where_it_is_now() {
-    let mut world = World::new();
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([17, 1]));
-    world.slbie(EA);
-    world.remove(0, A);
-    fill(&world.machine, PAGE_C, 3);
-    world.machine.map(A, SegmentSize::Size256M, PAIR, OFFSET, PAGE_C, 2);
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([19, 3]));
+    for mut world in World::each() {
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([17, 1]));
+        world.slbie(EA);
+        world.remove(0, A);
+        fill(&world.machine, PAGE_C, 3);
+        world.machine.map(A, SegmentSize::Size256M, PAIR, OFFSET, PAGE_C, 2);
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([19, 3]));
+    }
 }
 
 #[test]
 fn code_that_changed_while_its_segment_was_absent_is_decoded_again() {
-    let mut world = World::new();
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([17, 1]));
-    world.slbie(EA);
-    fill(&world.machine, PAGE_A, 7);
-    world.set_segment(5, EA, A);
-    assert_eq!(world.visit(), Ok([23, 7]));
+    for mut world in World::each() {
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([17, 1]));
+        world.slbie(EA);
+        fill(&world.machine, PAGE_A, 7);
+        world.set_segment(5, EA, A);
+        assert_eq!(world.visit(), Ok([23, 7]));
+    }
 }
 
 #[test]
 fn a_removed_page_is_gone_at_every_address_that_its_segment_has() {
-    let mut world = World::new();
-    // One virtual segment at two effective addresses, as the architecture allows.
-    world.set_segment(5, EA, A);
-    world.set_segment(6, EA + 0x1000_0000, A);
-    assert_eq!(world.visit(), Ok([17, 1]));
-    world.cpu.set_gpr(4, EA + 0x1000_0000);
-    assert_eq!(world.run("ld 5,8(4)", Msr::IR | Msr::DR), End::Here);
-    assert_eq!(world.cpu.gpr(5), 17);
-    world.remove(0, A);
-    assert_eq!(world.load(), End::Vector(DATA_STORAGE));
-    world.cpu.set_gpr(4, EA + 0x1000_0000);
-    assert_eq!(world.run("ld 5,8(4)", Msr::IR | Msr::DR), End::Vector(DATA_STORAGE));
+    for mut world in World::each() {
+        // One virtual segment at two effective addresses, as the architecture allows.
+        world.set_segment(5, EA, A);
+        world.set_segment(6, EA + 0x1000_0000, A);
+        assert_eq!(world.visit(), Ok([17, 1]));
+        world.cpu.set_gpr(4, EA + 0x1000_0000);
+        assert_eq!(world.run("ld 5,8(4)", Msr::IR | Msr::DR), End::Here);
+        assert_eq!(world.cpu.gpr(5), 17);
+        world.remove(0, A);
+        assert_eq!(world.load(), End::Vector(DATA_STORAGE));
+        world.cpu.set_gpr(4, EA + 0x1000_0000);
+        assert_eq!(world.run("ld 5,8(4)", Msr::IR | Msr::DR), End::Vector(DATA_STORAGE));
+    }
 }

@@ -5,7 +5,7 @@ mod world;
 
 use std::slice;
 
-use emulator::{Exit, Outside};
+use emulator::{Compile, Exit, Outside};
 use hpt::{Access, Endless, Right, Why};
 
 use world::{CODE, DATA, Way, World};
@@ -320,6 +320,7 @@ fn an_answer_of_a_device_outlives_a_wait_for_memory() {
     let way = Way {
         code: false,
         data: None,
+        compile: Compile::AtOnce,
     };
     let mut world = World::new(way, &program("lwz 3,0(12)"));
     world.shared.set_outside(Box::new(Everywhere));

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::slice;
 use std::sync::Arc;
 
-use emulator::{Cpu, Exit, Line, Shared, Timebase};
+use emulator::{Compile, Cpu, Exit, Line, Shared, Timebase};
 use hpt::{
     Abandoned, Announced, Current, Endless, Footprint, Frames, Hpt, Kick, Listener, Notifier, Order, Patience,
     Protection, RealKind, RealMap, Right, Shootdown, Table, Why,
@@ -25,20 +25,22 @@ pub const DATA: u64 = 0x100_0000;
 const CODE_SEGMENT: u64 = 0x1000_0000;
 const DATA_SEGMENT: u64 = 0x2000_0000;
 
-/// How a processor gets at code and data.
+/// How a processor gets at code and data, and executes the code.
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
     /// MSR\[IR\].
     pub code: bool,
     /// MSR\[DR\], and by what pages.
     pub data: Option<PagePair>,
+    pub compile: Compile,
 }
 
 impl Way {
-    /// Real mode, translated by pages of each size, and either half of it.
+    /// Real mode, translated by pages of each size, and either half of it, interpreted and compiled.
     pub fn all() -> impl Iterator<Item = Self> {
         let data = [None].into_iter().chain(PagePair::ALL.map(Some));
-        data.flat_map(|data| [false, true].map(|code| Self { code, data }))
+        let memory = data.flat_map(|data| [false, true].map(|code| (code, data)));
+        memory.flat_map(|(code, data)| [Compile::Never, Compile::AtOnce].map(|compile| Self { code, data, compile }))
     }
 
     fn msr(self) -> Msr {
@@ -162,6 +164,7 @@ impl World {
             shootdown,
             way,
         };
+        world.cpu.set_compile(way.compile);
         world.write_code(CODE, program);
         world.map_all();
         world
