@@ -118,14 +118,14 @@ impl Generator {
 
     /// A program that ends with `sc 1`, unless it is in a loop without an end.
     pub fn program(&self, random: &mut Random, setting: Setting) -> Program {
-        let mut lines = Vec::new();
+        let mut lines = vec!["begin:".to_owned()];
         for label in 0..LABELS {
             for _ in 0..1 + random.below(12) {
                 lines.push(self.line(random, setting));
             }
             lines.push(format!("l{label}:"));
         }
-        lines.push("sc 1".to_owned());
+        lines.push(if setting.is_endless { "b begin" } else { "sc 1" }.to_owned());
         for function in 0..FUNCTIONS {
             lines.push(format!("g{function}:"));
             for _ in 0..1 + random.below(6) {
@@ -144,7 +144,7 @@ impl Generator {
             42..60 => row(random, setting),
             60..66 => self.word(random, setting, &self.memory),
             66..70 => self.word(random, setting, &self.vector),
-            70..90 => branch(random),
+            70..90 => branch(random, setting),
             90..95 => base(random, setting),
             _ => special(random, setting),
         }
@@ -196,7 +196,7 @@ fn computation(random: &mut Random) -> String {
     let by = random.below(64);
     let word_by = random.below(32);
     let (first, last) = (random.below(64), random.below(64));
-    match random.below(24) {
+    match random.below(25) {
         0 => format!("li {a},{immediate}"),
         1 => format!("lis {a},{immediate}"),
         2 => format!("addi {a},{b},{immediate}"),
@@ -233,6 +233,13 @@ fn computation(random: &mut Random) -> String {
         16 => format!("mr {a},{b}"),
         17 => format!("{} {a}", random.pick(&["mfcr", "mfxer", "mfctr", "mflr"])),
         18 => format!("mtcrf {},{a}", random.below(256)),
+        // Quotients that there are none of, among others.
+        19 => format!(
+            "li {b},1; sldi {b},{b},{}; li {c},{}; {} {a},{b},{c}",
+            random.pick(&[31, 63]),
+            random.pick(&[0, -1, 1]),
+            random.pick(&["divd", "divw", "divdu", "divwu", "divdo."])
+        ),
         _ => format!("{name} {a},{b},{c}"),
     }
 }
@@ -254,7 +261,7 @@ fn compare(random: &mut Random) -> String {
 /// Loads and stores at one address, which may change on the way.
 fn row(random: &mut Random, setting: Setting) -> String {
     let base = BASES.start as u64 + random.below(8);
-    let step = random.pick(&[1, 2, 4, 8, 8, 8]);
+    let step = random.pick(&[1, 2, 4, 8, 8, 8, 40, 120]);
     let mut at = 8 * (random.below(9) as i64 - 4);
     let accesses = 1 + random.below(8);
     let kind = random.below(3);
@@ -294,8 +301,14 @@ fn row(random: &mut Random, setting: Setting) -> String {
             ),
             // What is not there is no address any more, but where memory is translated it harms nobody.
             2 if setting.is_translated && is_load => format!("ld {base},{near}({base})"),
-            3 => format!("add {register},{register},{index}"),
-            4 => format!("addi {base},{base},{}", random.below(5) * 4),
+            // Not compiled, but called.
+            3 => format!(
+                "{} {},{near}({base})",
+                random.pick(&["lfdu", "stfdu", "lfsu", "stfsu"]),
+                random.below(32)
+            ),
+            4 => format!("add {register},{register},{index}"),
+            5 => format!("addi {base},{base},{}", random.below(5) * 4),
             _ => format!("{name} {register},{near}({base})"),
         };
         at += step;
@@ -304,7 +317,13 @@ fn row(random: &mut Random, setting: Setting) -> String {
     (0..accesses).map(one).collect::<Vec<_>>().join("; ")
 }
 
-fn branch(random: &mut Random) -> String {
+fn branch(random: &mut Random, setting: Setting) -> String {
+    // Bits that count in 64-bit mode alone.
+    let high = if !setting.is_wide() && random.below(2) == 0 {
+        "li 17,5; rldimi 16,17,33,20; "
+    } else {
+        ""
+    };
     let label = match random.below(8) {
         0 => format!("g{}", random.below(FUNCTIONS)),
         _ => format!("l{}", random.below(LABELS)),
@@ -320,18 +339,18 @@ fn branch(random: &mut Random) -> String {
         6 => format!("b{bit} cr{field},{label}"),
         7 => format!("b {label}"),
         8 | 9 => format!("bl g{}", random.below(FUNCTIONS)),
-        10 => format!("li 16,{}; mtctr 16", random.below(6)),
+        10 => format!("li 16,{}; {high}mtctr 16", random.below(6)),
         11 | 12 => format!("bdnz {label}"),
         13 => format!(
             "{} 4*cr{field}+eq,{label}",
             random.pick(&["bdnzt", "bdzf", "bdnzf", "bdzt"])
         ),
         14 => format!(
-            "lis 16,{label}@ha; addi 16,16,{label}@l; mtctr 16; {}",
+            "lis 16,{label}@ha; addi 16,16,{label}@l; {high}mtctr 16; {}",
             random.pick(&["bctr", "bctrl", "beqctr cr3", "bnectrl cr5", "bgtctr"])
         ),
         _ => format!(
-            "lis 16,{label}@ha; addi 16,16,{label}@l; mtlr 16; {}",
+            "lis 16,{label}@ha; addi 16,16,{label}@l; {high}mtlr 16; {}",
             random.pick(&["blr", "blrl", "bnelr cr2", "bdnzlr", "beqlrl"])
         ),
     }

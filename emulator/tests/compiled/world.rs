@@ -39,7 +39,10 @@ const TABLE_PAGE: u64 = 8;
 pub const POINTERS: u64 = 64;
 /// Real address of what interrupt handlers write down, of each its SRR0, SRR1, DAR, DSISR and CFAR.
 const LOG: u64 = 0x4_0000;
-const LOG_BYTES: usize = 0x2_0000;
+const LOG_BYTES: usize = 0x4000;
+
+/// How often each program is executed: first as it comes, then by ways that are known.
+const RUNS: u64 = 3;
 
 const DEC: u16 = 22;
 const SPRG3: u16 = 275;
@@ -62,6 +65,8 @@ pub struct Setting {
     /// Instructions of a turn, and in all.
     pub turn: u64,
     pub most: u64,
+    /// The program begins anew at its end.
+    pub is_endless: bool,
     /// Of the registers and of memory.
     pub seed: u64,
 }
@@ -90,9 +95,15 @@ impl Setting {
             origin: CODE + random.pick(&[0, 0xf00, 0xf80, 0xfc0, 0xff0]) + 4 * random.below(4),
             decrementer: random.pick(&[0x7fff_ffff, 0x7fff_ffff, 1, 100, 500, 1000]),
             turn: random.pick(&[1, 50, 300, 1000, 3000]),
-            most: 3000,
+            most: 4000,
+            is_endless: random.below(2) == 0,
             seed: random.next(),
         }
+    }
+
+    /// 64-bit mode.
+    pub fn is_wide(self) -> bool {
+        self.msr & Msr::SF != 0
     }
 
     fn data(self) -> u64 {
@@ -246,12 +257,15 @@ impl World {
         setting.data() + offset + unaligned
     }
 
-    /// Runs a program from a state that the seed says; the state after it.
-    pub fn run(&mut self, program: &Program, setting: Setting) -> State {
-        let mut random = Random::new(setting.seed);
-        let random = &mut random;
+    /// Runs a program some times, from other registers and memory each time; the states after each.
+    pub fn run(&mut self, program: &Program, setting: Setting) -> Vec<State> {
         self.write(setting.origin, &program.text());
-        self.prepare(random, setting);
+        let seeds = setting.seed..setting.seed.saturating_add(RUNS);
+        seeds.map(|seed| self.run_once(Setting { seed, ..setting })).collect()
+    }
+
+    fn run_once(&mut self, setting: Setting) -> State {
+        self.prepare(&mut Random::new(setting.seed), setting);
         let begin = self.cpu.instructions();
         let mut turns = Vec::new();
         loop {
@@ -267,7 +281,7 @@ impl World {
             match exit {
                 Exit::Attention if executed < setting.most => {}
                 Exit::Attention | Exit::Hypercall => break,
-                exit => panic!("{exit:?}\n{}\n{}", self.cpu.dump(), program.text()),
+                exit => panic!("{exit:?}\n{}", self.cpu.dump()),
             }
         }
         self.state(turns)
