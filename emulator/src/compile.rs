@@ -100,7 +100,10 @@ impl Left {
         let op = (word >> 32) as BlockId;
         match word & Self::KINDS {
             0 => Self::Stopped,
-            1 => Self::Interpret { op, held: Some((word >> 8) as Reg) },
+            1 => Self::Interpret {
+                op,
+                held: Some((word >> 8) as Reg),
+            },
             _ => Self::Fault { op },
         }
     }

@@ -333,7 +333,8 @@ impl Cpu {
             offset: self.core.pc % decode::PAGE,
             all_exits: self.core.heat.all_at_once(),
         };
-        self.blocks.compile(block, setting);
+        let is_new = self.blocks.compile(block, setting);
+        self.core.counts.code.compiled += u64::from(is_new);
     }
 
     #[cold]
