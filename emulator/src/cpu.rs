@@ -325,7 +325,8 @@ impl Cpu {
     #[inline(never)]
     fn compile(&mut self, block: BlockId) {
         let mode = self.core.mode();
-        if mode.is_traced() {
+        // Where there is no room, all blocks go when the next one is decoded.
+        if mode.is_traced() || self.blocks.compiler().is_full() {
             return;
         }
         let setting = Setting {
