@@ -257,13 +257,13 @@ impl Blocks {
         way.code == 0 && self.code_of(way.block) != 0
     }
 
-    /// Makes machine code of a block, if it can be made. `offset`: bytes from the start of its page to the block.
-    pub fn compile(&mut self, block: BlockId, setting: Setting) {
+    /// Makes machine code of a block, if it can be made, and has not been; whether it was.
+    pub fn compile(&mut self, block: BlockId, setting: Setting) -> bool {
         let Some(length) = self.ops(block).iter().position(Op::is_last) else {
-            return;
+            return false;
         };
-        if self.code_of(block) != 0 {
-            return;
+        if self.is_compiled(block) {
+            return false;
         }
         // The interpreter goes on in a copy where the machine code gives up: the block's own first operation becomes the way into the code.
         let first = block as usize;
@@ -276,11 +276,13 @@ impl Blocks {
             setting,
             has_exit: &has_exit,
         };
-        if let Some(code) = self.compiler.compile(source) {
-            self.ops.extend_from_within(first..=first + length);
-            let op = &mut self.ops[first];
-            (op.run, op.code, op.imm) = (compiled::ENTER, Code::Compiled, code as i64);
-        }
+        let Some(code) = self.compiler.compile(source) else {
+            return false;
+        };
+        self.ops.extend_from_within(first..=first + length);
+        let op = &mut self.ops[first];
+        (op.run, op.code, op.imm) = (compiled::ENTER, Code::Compiled, code as i64);
+        true
     }
 
     /// The compiler and the code that it has made.

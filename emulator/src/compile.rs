@@ -2,7 +2,7 @@
 //!
 //! A block becomes one function, which goes on in the functions of the blocks after it by jumps, as the interpreter's operations do. The
 //! register file stays the truth: each value is stored there as soon as it is there, so the function may give up before any operation, and the
-//! interpreter goes on with that one. It gives up for everything that is rare: what the translation cache does not have, accesses that are not aligned,
+//! interpreter goes on with that one. It gives up for everything that is rare: what the translation cache does not have, accesses to two pages,
 //! instructions that end blocks in other ways than a branch. What is often and not simple (floating point, vectors, reservations) it calls.
 //!
 //! `lower` makes Cranelift's form of a block, in `fixed` what computes, in `memory` loads and stores, in `exits` branches; `code` keeps the machine code.
@@ -100,7 +100,10 @@ impl Left {
         let op = (word >> 32) as BlockId;
         match word & Self::KINDS {
             0 => Self::Stopped,
-            1 => Self::Interpret { op, held: Some((word >> 8) as Reg) },
+            1 => Self::Interpret {
+                op,
+                held: Some((word >> 8) as Reg),
+            },
             _ => Self::Fault { op },
         }
     }

@@ -152,11 +152,7 @@ impl Mode {
     const TRACED: u8 = 8;
 
     fn of(msr: Msr) -> Self {
-        let bits = [
-            (Msr::LE, Self::LITTLE),
-            (Msr::SF, Self::WIDE),
-            (Msr::PR, Self::PROBLEM),
-        ];
+        let bits = [(Msr::LE, Self::LITTLE), (Msr::SF, Self::WIDE), (Msr::PR, Self::PROBLEM)];
         Self(
             bits.iter()
                 .filter(|(bit, _)| msr.has(*bit))
@@ -188,7 +184,6 @@ impl Mode {
     pub const fn is_traced(self) -> bool {
         self.0 & Self::TRACED != 0
     }
-
 }
 
 impl Core {

@@ -81,6 +81,8 @@ counts! {
     Code {
         /// Instructions decoded.
         instructions: u64,
+        /// Blocks compiled.
+        compiled: u64,
         /// Times that there was no room left, and all were dropped.
         emptied: u64,
         /// Times that code changed: fetch translations were dropped, and all ways with them.

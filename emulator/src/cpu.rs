@@ -325,7 +325,8 @@ impl Cpu {
     #[inline(never)]
     fn compile(&mut self, block: BlockId) {
         let mode = self.core.mode();
-        if mode.is_traced() {
+        // Where there is no room, all blocks go when the next one is decoded.
+        if mode.is_traced() || self.blocks.compiler().is_full() {
             return;
         }
         let setting = Setting {
@@ -333,7 +334,8 @@ impl Cpu {
             offset: self.core.pc % decode::PAGE,
             all_exits: self.core.heat.all_at_once(),
         };
-        self.blocks.compile(block, setting);
+        let is_new = self.blocks.compile(block, setting);
+        self.core.counts.code.compiled += u64::from(is_new);
     }
 
     #[cold]

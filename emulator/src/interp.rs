@@ -117,7 +117,9 @@ pub fn execute(core: &mut Core, blocks: &Blocks, first: BlockId) -> Stop {
         }
         // A burst was over, or the way is not known.
         let next = match stop {
-            Stop::Near(link) => blocks.follow_near(link, &core.fetch).filter(|_| !blocks.is_link_behind(link)),
+            Stop::Near(link) => blocks
+                .follow_near(link, &core.fetch)
+                .filter(|_| !blocks.is_link_behind(link)),
             Stop::Far(link) => blocks
                 .follow(link, core.pc, &core.fetch)
                 .filter(|_| !blocks.is_link_behind(link)),

@@ -1,10 +1,10 @@
 //! A POWER8 or POWER9 in software: decodes instructions once into blocks of a compact intermediate form and
-//! interprets those.
+//! executes those.
 //!
 //! - [`Cpu`] is one processor; [`Shared`] is what the processors of a partition share; [`Line`] are
 //!   the wires into a running one.
 //! - An instruction goes through `decode` (words to `ir`), `block` (finding decoded blocks) and
-//!   `interp` (executing them).
+//!   `interp` (executing them); on x86-64 hosts `compile` makes machine code of those that `heat` finds to be executed often.
 //! - An access goes through `tlb` (by effective address), then `mmu` (SLB, virtual pages, the
 //!   table's lock-free walk); one to a device through `outside`.
 //!

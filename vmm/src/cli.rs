@@ -257,6 +257,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "HOW", value_enum, default_value_t = AccelArg::Auto, hide_default_value = true)]
     pub(crate) accel: AccelArg,
 
+    /// Which code emulated processors compile [default: hot]
+    ///
+    /// Which of the guest's code becomes machine code of this machine, where that is an x86-64: what is executed often (hot), everything
+    /// before it is executed (all, which takes longer), or nothing (never). The guest sees no difference but the time. It is for
+    /// emulated processors, those of KVM execute the guest's code themselves. Default: hot. Example: --compile never
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = CompileArg::Hot, hide_default_value = true)]
+    pub(crate) compile: CompileArg,
+
     /// Whose interrupt controller serves the guest [default: auto]
     ///
     /// Whose interrupt controller serves the guest's interrupts: the one in the host's kernel (kernel), which KVM calls without
@@ -479,6 +487,17 @@ pub(crate) enum AccelArg {
     Emulated,
     /// The processors of a POWER machine
     Kvm,
+}
+
+/// The values of `--compile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompileArg {
+    /// What is executed often
+    Hot,
+    /// Everything, before it is executed
+    All,
+    /// Nothing: all is interpreted
+    Never,
 }
 
 /// The values of `--irqchip`.

@@ -4,10 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use emulator::Compile;
 use hpt::Order;
 use power::model::Model;
 
-use crate::cli::{AccelArg, IrqchipArg, PanicArg, RunArgs};
+use crate::cli::{AccelArg, CompileArg, IrqchipArg, PanicArg, RunArgs};
 use crate::disks::DiskArg;
 use crate::machine::{OnPanic, OnReboot, Reactions};
 use crate::nets::{NetArg, VsockArg};
@@ -64,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) cpu: Option<Model>,
     /// What runs the processors.
     pub(crate) accel: AccelArg,
+    /// Which code emulated processors compile.
+    pub(crate) compile: Compile,
     /// Whose interrupt controller serves the guest.
     pub(crate) irqchip: IrqchipArg,
     /// Whether the host's kernel answers the hypercalls about the table that it knows.
@@ -247,6 +250,11 @@ impl Config {
             largest_order: order.max(larger(Order::for_ram(memory.bytes()))),
             cpu: args.cpu,
             accel: args.accel,
+            compile: match args.compile {
+                CompileArg::Hot => Compile::USUAL,
+                CompileArg::All => Compile::AtOnce,
+                CompileArg::Never => Compile::Never,
+            },
             irqchip: args.irqchip,
             offer: Offer::without(&hidden),
             kernel_hcalls: args.kernel_hcalls,
@@ -328,6 +336,7 @@ mod tests {
             hpt_order,
             cpu: None,
             accel: AccelArg::Auto,
+            compile: CompileArg::Hot,
             irqchip: IrqchipArg::Auto,
             kernel_hcalls: false,
             hide: Vec::new(),

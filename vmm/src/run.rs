@@ -368,7 +368,9 @@ impl Setup<'_> {
             Some(_) => Emulated::counted(model, processors, &self.ram, order, stale, Arc::clone(&self.random))?,
             None => Emulated::new(model, processors, &self.ram, order, stale)?,
         };
-        let emulated = emulated.with_counted_blocks(self.config.profile);
+        let emulated = emulated
+            .with_counted_blocks(self.config.profile)
+            .with_compiled(self.config.compile);
         self.launch(emulated, ProcessorKind::emulated(model))
     }
 

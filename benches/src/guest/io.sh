@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # The first process of a guest whose disk or network card is measured. The kernel's command line says which, as variables: `seconds` of each
-# measurement; `works` at /dev/vda, each NAME:DEPTH:FLAG,FLAG… of fio's and a slash between two; or the `port` at which iperf3 listens on the host, at
+# measurement, behind as many as `ramp` says that do not count; `works` at /dev/vda, each NAME:DEPTH:FLAG,FLAG… of fio's and a slash between two; or the `port` at which iperf3 listens on the host, at
 # `host`, or where there is none at the router.
 
 echo 'bench: init'
@@ -25,7 +25,7 @@ for work in $(echo "$works" | tr / ' '); do
     depth=${work#*:}
     flags=$(echo "--${work##*:}" | sed 's/,/ --/g')
     said=$(fio --name="$name" --filename=/dev/vda --direct=1 --ioengine=libaio --bs=4k --iodepth="${depth%%:*}" $flags \
-        --time_based --runtime="$seconds" --thread --output-format=terse --terse-version=3 2>&1)
+        --time_based --ramp_time="$ramp" --runtime="$seconds" --thread --output-format=terse --terse-version=3 2>&1)
     echo "bench: disk $name $said"
 done
 
@@ -49,7 +49,7 @@ END
     for direction in to-host to-guest; do
         reverse=
         [ "$direction" = to-host ] || reverse=-R
-        said=$(iperf3 -c "$host" -p "$port" -t "$seconds" -f m $reverse 2>&1)
+        said=$(iperf3 -c "$host" -p "$port" -O "$ramp" -t "$seconds" -f m $reverse 2>&1)
         echo "bench: net $direction $(echo "$said" | grep receiver || echo "$said")"
     done
 fi

@@ -42,6 +42,9 @@ const DISK_MIB: usize = 128;
 /// Seconds of each measurement, by the guest's clock.
 const SECONDS: u32 = 2;
 
+/// Seconds before them: what is executed often is compiled by then, in either.
+const RAMP: u32 = 2;
+
 /// The card's address: the host need not learn another one with each guest.
 const MAC: &str = "52:54:00:12:34:56";
 
@@ -216,7 +219,7 @@ impl Bench<'_> {
     }
 
     fn run(&self, setting: Setting, contender: Contender) -> Result<Rates> {
-        let mut append = format!("{} quiet seconds={SECONDS}", self.prepared.append);
+        let mut append = format!("{} quiet ramp={RAMP} seconds={SECONDS}", self.prepared.append);
         let listener = match setting {
             Setting::Disk => {
                 append += &format!(" works={}", works());

@@ -43,7 +43,9 @@ impl Code {
     /// Takes a function in; its address. `None`: there is no room.
     pub(super) fn add(&mut self, bytes: &[u8]) -> Option<u64> {
         let at = self.used.next_multiple_of(ALIGNMENT);
-        self.written.get_mut(at..at.checked_add(bytes.len())?)?.copy_from_slice(bytes);
+        self.written
+            .get_mut(at..at.checked_add(bytes.len())?)?
+            .copy_from_slice(bytes);
         self.used = at + bytes.len();
         Some(self.executed.as_ptr().addr() as u64 + at as u64)
     }

@@ -89,7 +89,11 @@ impl Lowering<'_> {
     fn is_bit(&mut self, field: u8, op: &Op) -> Value {
         let field = self.get(field);
         let bits = self.f.ins().band_imm_u(field, i64::from(op.c));
-        let condition = if op.d & When::SET != 0 { IntCC::NotEqual } else { IntCC::Equal };
+        let condition = if op.d & When::SET != 0 {
+            IntCC::NotEqual
+        } else {
+            IntCC::Equal
+        };
         self.f.ins().icmp_imm_u(condition, bits, 0)
     }
 
@@ -103,7 +107,11 @@ impl Lowering<'_> {
             let count = self.f.ins().iadd_imm_s(count, -1);
             self.set(CTR, count);
             let count = self.masked(count);
-            let condition = if op.d & When::ZERO != 0 { IntCC::Equal } else { IntCC::NotEqual };
+            let condition = if op.d & When::ZERO != 0 {
+                IntCC::Equal
+            } else {
+                IntCC::NotEqual
+            };
             self.f.ins().icmp_imm_u(condition, count, 0)
         });
         match (bit, zero) {
@@ -136,26 +144,47 @@ impl Lowering<'_> {
 
     /// Leaves the block to `target`.
     fn leave_to(&mut self, op: &Op, target: Target) {
-        let to = self.source.setting.offset.wrapping_add_signed(target.displacement.into());
+        let to = self
+            .source
+            .setting
+            .offset
+            .wrapping_add_signed(target.displacement.into());
         let is_near = to < decode::PAGE;
         let pc = self.pc();
         let pc = self.f.ins().iadd_imm_s(pc, i64::from(target.displacement));
         // No page has bits that are dropped in one part of it alone.
         let pc = if is_near { pc } else { self.masked(pc) };
-        let stop = self.leave(op, pc, if is_near { Stop::Near(target.link) } else { Stop::Far(target.link) });
+        let stop = self.leave(
+            op,
+            pc,
+            if is_near {
+                Stop::Near(target.link)
+            } else {
+                Stop::Far(target.link)
+            },
+        );
         let links = self.state(types::I64, at::LINKS);
         let way = target.link as usize * block::WAY_BYTES;
-        let stamp = self.f.ins().load(types::I32, plain(), links, (way + block::WAY_STAMP) as i32);
+        let stamp = self
+            .f
+            .ins()
+            .load(types::I32, plain(), links, (way + block::WAY_STAMP) as i32);
         let holds = if is_near {
             let era = self.state(types::I32, at::ERA);
             self.f.ins().icmp(IntCC::Equal, stamp, era)
         } else {
-            let from = self.f.ins().load(types::I64, plain(), links, (way + block::WAY_PC) as i32);
+            let from = self
+                .f
+                .ins()
+                .load(types::I64, plain(), links, (way + block::WAY_PC) as i32);
             let is_from = self.f.ins().icmp(IntCC::Equal, from, pc);
             let is_current = self.is_current(pc, stamp);
             self.f.ins().band(is_from, is_current)
         };
-        let code = self.f.ins().load(types::I64, plain(), links, (way + block::WAY_CODE) as i32);
+        let code = self
+            .f
+            .ins()
+            .load(types::I64, plain(), links, (way + block::WAY_CODE) as i32);
         self.jump_if(holds, code, stop);
     }
 
@@ -212,8 +241,14 @@ impl Lowering<'_> {
     /// Whether the translation of `pc` is the one with this stamp.
     fn is_current(&mut self, pc: Value, stamp: Value) -> Value {
         const { assert!(fetch::ENTRIES.is_power_of_two()) };
-        let context = self.f.ins().uload8(types::I64, plain(), self.core, at::FETCH_CONTEXT as i32);
-        let context = self.f.ins().imul_imm_u(context, (fetch::ENTRIES * fetch::ENTRY_BYTES) as i64);
+        let context = self
+            .f
+            .ins()
+            .uload8(types::I64, plain(), self.core, at::FETCH_CONTEXT as i32);
+        let context = self
+            .f
+            .ins()
+            .imul_imm_u(context, (fetch::ENTRIES * fetch::ENTRY_BYTES) as i64);
         let entries = self.state(types::I64, at::FETCH_ENTRIES);
         let entries = self.f.ins().iadd(entries, context);
         let page = self.f.ins().ushr_imm_u(pc, i64::from(fetch::PAGE_SHIFT));

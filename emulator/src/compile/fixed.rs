@@ -54,7 +54,11 @@ impl Compared {
             Code::CompareWordImmediateBranch => (true, true, true),
             _ => (false, true, true),
         };
-        let imm = if is_signed { i64::from(imm) } else { i64::from(imm as u16) };
+        let imm = if is_signed {
+            i64::from(imm)
+        } else {
+            i64::from(imm as u16)
+        };
         Self {
             is_signed,
             is_word,
@@ -336,7 +340,11 @@ impl Lowering<'_> {
         let word = self.f.ins().ireduce(types::I32, b);
         let rotated = self.f.ins().rotl_imm_u(word, i64::from(op.d));
         let rotated = self.f.ins().uextend(types::I64, rotated);
-        if op.imm as u64 >> 32 == 0 { rotated } else { self.doubled(rotated) }
+        if op.imm as u64 >> 32 == 0 {
+            rotated
+        } else {
+            self.doubled(rotated)
+        }
     }
 
     /// `a` with the masked bits of `rotated`.
@@ -380,11 +388,23 @@ impl Lowering<'_> {
     fn shift(&mut self, op: &Op) -> Value {
         let is_word = matches!(op.code, Code::ShiftLeftWord | Code::ShiftRightWord);
         let is_left = matches!(op.code, Code::ShiftLeft | Code::ShiftLeftWord);
-        let b = if is_word { self.unsigned_word(op.b) } else { self.get(op.b) };
+        let b = if is_word {
+            self.unsigned_word(op.b)
+        } else {
+            self.get(op.b)
+        };
         let c = self.get(op.c);
         // The host counts modulo 64; a word that is shifted so far is gone all the same.
-        let shifted = if is_left { self.f.ins().ishl(b, c) } else { self.f.ins().ushr(b, c) };
-        let shifted = if is_word { self.f.ins().band_imm_u(shifted, 0xffff_ffff) } else { shifted };
+        let shifted = if is_left {
+            self.f.ins().ishl(b, c)
+        } else {
+            self.f.ins().ushr(b, c)
+        };
+        let shifted = if is_word {
+            self.f.ins().band_imm_u(shifted, 0xffff_ffff)
+        } else {
+            shifted
+        };
         let beyond = self.f.ins().band_imm_u(c, if is_word { 0x20 } else { 0x40 });
         let zero = self.number(0);
         let is_beyond = self.f.ins().icmp_imm_u(IntCC::NotEqual, beyond, 0);
@@ -427,13 +447,21 @@ impl Lowering<'_> {
     /// The operands of a compare, both of the width that it looks at.
     fn operands(&mut self, op: &Op, compared: Compared) -> (Value, Value) {
         let left = self.get(op.b);
-        let left = if compared.is_word { self.f.ins().ireduce(types::I32, left) } else { left };
+        let left = if compared.is_word {
+            self.f.ins().ireduce(types::I32, left)
+        } else {
+            left
+        };
         let right = match compared.with {
             Some(with) if compared.is_word => self.f.ins().iconst(types::I32, i64::from(with as u32)),
             Some(with) => self.number(with as u64),
             None => {
                 let right = self.get(op.c);
-                if compared.is_word { self.f.ins().ireduce(types::I32, right) } else { right }
+                if compared.is_word {
+                    self.f.ins().ireduce(types::I32, right)
+                } else {
+                    right
+                }
             }
         };
         (left, right)
@@ -469,7 +497,11 @@ impl Lowering<'_> {
                 return self.f.ins().icmp_imm_u(condition, bits, 0);
             }
         };
-        let condition = if op.d & Fused::WHEN_CLEAR == 0 { condition } else { condition.complement() };
+        let condition = if op.d & Fused::WHEN_CLEAR == 0 {
+            condition
+        } else {
+            condition.complement()
+        };
         self.f.ins().icmp(condition, left, right)
     }
 }

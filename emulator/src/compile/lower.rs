@@ -203,7 +203,10 @@ impl<'a> Lowering<'a> {
         }
         const { assert!(size_of::<Context>() == 1) };
         let context = self.f.ins().uload8(types::I64, plain(), self.core, at::DATA as i32);
-        let bytes = self.f.ins().imul_imm_u(context, (tlb::ENTRIES * tlb::ENTRY_BYTES) as i64);
+        let bytes = self
+            .f
+            .ins()
+            .imul_imm_u(context, (tlb::ENTRIES * tlb::ENTRY_BYTES) as i64);
         let all = self.state(types::I64, at::TLB_ENTRIES);
         let entries = self.f.ins().iadd(all, bytes);
         self.entries = Some(entries);
@@ -261,7 +264,10 @@ impl<'a> Lowering<'a> {
         let function = self.number(code::call as *const () as u64);
         let operation = self.number(u64::from(self.number));
         let more = self.number(more as u64);
-        let call = self.f.ins().call_indirect(self.called, function, &[self.core, operation, more]);
+        let call = self
+            .f
+            .ins()
+            .call_indirect(self.called, function, &[self.core, operation, more]);
         let left = self.f.inst_results(call)[0];
         let leave = self.aside(Aside::Called(left));
         let is_next = self.f.ins().icmp_imm_u(IntCC::Equal, left, 0);

@@ -119,17 +119,29 @@ impl Lowering<'_> {
         if op.c != ZERO {
             let (base, index) = (self.get(op.b), self.get(op.c));
             let ea = self.f.ins().iadd(base, index);
-            let ea = if op.imm == 0 { ea } else { self.f.ins().iadd_imm_s(ea, op.imm) };
+            let ea = if op.imm == 0 {
+                ea
+            } else {
+                self.f.ins().iadd_imm_s(ea, op.imm)
+            };
             return self.translated(access.is_store, ea, bytes);
         }
         let is_in = |open: &&Open| open.base == op.b && open.is_store == access.is_store && open.holds(op.imm, bytes);
         if let Some(open) = self.open.iter().find(is_in) {
             let (host, beyond) = (open.host, op.imm - open.first);
-            return if beyond == 0 { host } else { self.f.ins().iadd_imm_s(host, beyond) };
+            return if beyond == 0 {
+                host
+            } else {
+                self.f.ins().iadd_imm_s(host, beyond)
+            };
         }
         let (first, end) = range(access, op, more);
         let base = self.get(op.b);
-        let ea = if first == 0 { base } else { self.f.ins().iadd_imm_s(base, first) };
+        let ea = if first == 0 {
+            base
+        } else {
+            self.f.ins().iadd_imm_s(base, first)
+        };
         let host = self.translated(access.is_store, ea, end - first);
         self.open.push(Open {
             base: op.b,
@@ -138,7 +150,11 @@ impl Lowering<'_> {
             end,
             host,
         });
-        if op.imm == first { host } else { self.f.ins().iadd_imm_s(host, op.imm - first) }
+        if op.imm == first {
+            host
+        } else {
+            self.f.ins().iadd_imm_s(host, op.imm - first)
+        }
     }
 
     /// The host's address of `bytes` (a page at most) from `ea` on, if they are in one page that accesses go straight through to; else gives up.
@@ -149,12 +165,19 @@ impl Lowering<'_> {
         const { assert!(tlb::ENTRY_BYTES.is_power_of_two() && tlb::ENTRIES.is_power_of_two()) };
         let to_number = tlb::PAGE_SHIFT - tlb::ENTRY_BYTES.trailing_zeros();
         let number = self.f.ins().ushr_imm_u(ea, i64::from(to_number));
-        let number = self.f.ins().band_imm_u(number, ((tlb::ENTRIES - 1) * tlb::ENTRY_BYTES) as i64);
+        let number = self
+            .f
+            .ins()
+            .band_imm_u(number, ((tlb::ENTRIES - 1) * tlb::ENTRY_BYTES) as i64);
         let entry = self.f.ins().iadd(entries, number);
         let right = if is_store { tlb::WRITE } else { tlb::READ };
         let tag = self.f.ins().load(types::I64, plain(), entry, right as i32);
         // The page of the last byte: an entry in the place for the page of the first is never that of the next.
-        let last = if bytes == 1 { ea } else { self.f.ins().iadd_imm_s(ea, bytes - 1) };
+        let last = if bytes == 1 {
+            ea
+        } else {
+            self.f.ins().iadd_imm_s(ea, bytes - 1)
+        };
         let page = self.f.ins().band_imm_s(last, tlb::PAGE_MASK as i64);
         let is_here = self.f.ins().icmp(IntCC::Equal, page, tag);
         self.go_on_if(is_here, give_up);

@@ -107,7 +107,10 @@ impl Ready {
         ] {
             flags.set(name, value).ok()?;
         }
-        let isa = isa::lookup(Triple::host()).ok()?.finish(settings::Flags::new(flags)).ok()?;
+        let isa = isa::lookup(Triple::host())
+            .ok()?
+            .finish(settings::Flags::new(flags))
+            .ok()?;
         let mut ready = Self {
             isa,
             code: Code::new()?,

@@ -21,6 +21,7 @@ mod units;
 
 use std::collections::BTreeMap;
 
+use emulator::Compile;
 use oracle::Case;
 use oracle::random::Random;
 use power::insn::{Endian, Opcode};
@@ -43,12 +44,15 @@ fn is_trap(why: &Interrupted) -> bool {
     why.vector == 0x700 && why.srr1 & program::TRAP != 0
 }
 
+/// Interpreted, and compiled before it is executed.
+pub const BOTH: [Compile; 2] = [Compile::Never, Compile::AtOnce];
+
 fn every_instruction(model: Model, endian: Endian, translations: &[Translation]) {
     let seed = seed();
     let mut random = Random::new(seed);
     let mut processors: Vec<Processor> = translations
         .iter()
-        .map(|&translation| Processor::new(model, endian, translation))
+        .flat_map(|&translation| BOTH.map(|compile| Processor::new(model, endian, translation, compile)))
         .collect();
     let mut wrong = BTreeMap::<String, usize>::new();
     let mut cases = Vec::<(Opcode, Case)>::new();

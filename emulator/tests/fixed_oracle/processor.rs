@@ -1,7 +1,7 @@
 //! Our processor, running the oracle's cases in problem state or in real mode.
 
 use emulator::vsu::Vscr;
-use emulator::{Cpu, Exit};
+use emulator::{Compile, Cpu, Exit};
 use power::insn::Endian;
 use power::model::Model;
 use power::msr::Msr;
@@ -54,8 +54,8 @@ pub struct Interrupted {
 }
 
 impl Processor {
-    /// A processor with memory for the cases.
-    pub fn new(model: Model, endian: Endian, translation: Translation) -> Self {
+    /// A processor with memory for the cases, which compiles their code or does not.
+    pub fn new(model: Model, endian: Endian, translation: Translation, compile: Compile) -> Self {
         let little = endian == Endian::Little;
         let ram = if translation == Translation::None {
             REAL_RAM
@@ -65,7 +65,8 @@ impl Processor {
         let machine = Machine::of_model(model, ram);
         machine.stop_at_vectors(little);
         machine.shared.set_lpcr(if little { power::msr::lpcr::ILE } else { 0 });
-        let (cpu, _) = machine.cpu(0);
+        let (mut cpu, _) = machine.cpu(0);
+        cpu.set_compile(compile);
         let mut processor = Self {
             machine,
             cpu,

@@ -3,6 +3,7 @@
 use power::insn::Endian;
 use power::model::Model;
 
+use crate::BOTH;
 use crate::oracle::random::Random;
 use crate::oracle::{self, Case, State};
 use crate::processor::{Processor, Translation};
@@ -20,7 +21,8 @@ pub struct Runner {
     seed: u64,
     /// Number of the next program.
     next: u64,
-    processor: Processor,
+    /// One interprets, one compiles.
+    processors: [Processor; 2],
 }
 
 impl Runner {
@@ -32,13 +34,13 @@ impl Runner {
             translation,
             seed,
             next: 0,
-            processor: Processor::new(model, endian, translation),
+            processors: BOTH.map(|compile| Processor::new(model, endian, translation, compile)),
         }
     }
 
     /// Instructions executed so far.
     pub fn executed(&self) -> u64 {
-        self.processor.instructions()
+        self.processors[0].instructions()
     }
 
     /// Runs the next programs.
@@ -66,15 +68,20 @@ impl Runner {
 
     /// What is wrong with our run of a case, if anything.
     fn complaint(&mut self, case: &Case, theirs: &State) -> Option<String> {
-        match self.processor.run(case) {
-            Ok(ours) => {
-                let mut theirs = theirs.clone();
-                undefined::everywhere(self.model, &mut theirs);
-                theirs.fpscr = theirs.fpscr & mixture::FPSCR | ours.fpscr & !mixture::FPSCR;
-                (ours != theirs).then(|| report::differences(&case.before, &ours, &theirs))
-            }
-            Err(why) => Some(format!("  {why:x?}\n")),
-        }
+        let model = self.model;
+        let mut runs = BOTH.iter().zip(&mut self.processors);
+        runs.find_map(|(how, processor)| {
+            let complaint = match processor.run(case) {
+                Ok(ours) => {
+                    let mut theirs = theirs.clone();
+                    undefined::everywhere(model, &mut theirs);
+                    theirs.fpscr = theirs.fpscr & mixture::FPSCR | ours.fpscr & !mixture::FPSCR;
+                    (ours != theirs).then(|| report::differences(&case.before, &ours, &theirs))
+                }
+                Err(why) => Some(format!("  {why:x?}\n")),
+            };
+            complaint.map(|complaint| format!("  compiled: {how:?}\n{complaint}"))
+        })
     }
 
     /// Finds the program that ends QEMU's.

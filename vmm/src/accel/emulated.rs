@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use devices::bus::Bus;
-use emulator::{Counts, Cpu, Executed, Kicks, Line, Outside, Shared, StaleReport, Timebase};
+use emulator::{Compile, Counts, Cpu, Executed, Kicks, Line, Outside, Shared, StaleReport, Timebase};
 use hpt::{Current, Footprint, Hpt, Invalidation, Kick, Listener, Order, Shootdown, Table};
 use power::hcall::cpu_characteristics;
 use power::model::Model;
@@ -38,6 +38,8 @@ pub(crate) struct Emulated {
     stale: Option<StaleReport>,
     /// Whether processors count the blocks that they execute.
     counts_blocks: bool,
+    /// Which blocks processors compile.
+    compile: Compile,
 }
 
 impl Emulated {
@@ -101,7 +103,14 @@ impl Emulated {
             table,
             stale,
             counts_blocks: false,
+            compile: Compile::USUAL,
         })
+    }
+
+    /// The same, with processors that compile this code.
+    pub(crate) fn with_compiled(mut self, compile: Compile) -> Self {
+        self.compile = compile;
+        self
     }
 
     /// The same, with processors that count the blocks that they execute, if that is `wanted`: it costs some of their speed.
@@ -157,6 +166,7 @@ impl Accelerator for Emulated {
         if self.counts_blocks {
             cpu.count_blocks();
         }
+        cpu.set_compile(self.compile);
         EmulatedProcessor {
             cpu,
             shootdown: Arc::clone(&self.shootdown),

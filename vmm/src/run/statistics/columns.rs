@@ -66,9 +66,10 @@ pub(super) fn emulation(emulation: &Emulation, profile: Option<&Profile>) -> Vec
     ));
     let blocks = &emulation.blocks;
     lines.push(format!(
-        "blocks decoded: {}, of {:.1} instructions; dropped: {}, all at once: {}; code changed: {}; looked up: {}",
+        "blocks decoded: {}, of {:.1} instructions; compiled: {}; dropped: {}, all at once: {}; code changed: {}; looked up: {}",
         blocks.decoded,
         share(blocks.instructions, blocks.decoded),
+        blocks.compiled,
         blocks.evicted,
         blocks.emptied,
         blocks.code_changes,

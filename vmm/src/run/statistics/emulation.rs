@@ -41,6 +41,8 @@ pub(crate) struct Blocks {
     pub(crate) decoded: u64,
     /// Instructions in them.
     pub(crate) instructions: u64,
+    /// Blocks that became machine code.
+    pub(crate) compiled: u64,
     /// Blocks that were dropped: with all others, or as their code had changed.
     pub(crate) evicted: u64,
     /// Times that all were dropped for want of room.
@@ -229,6 +231,7 @@ impl Blocks {
         Self {
             decoded: counts.blocks.misses,
             instructions: counts.code.instructions,
+            compiled: counts.code.compiled,
             evicted: counts.blocks.evicted,
             emptied: counts.code.emptied,
             code_changes: counts.code.changed,
