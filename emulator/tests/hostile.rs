@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use emulator::{Cpu, Exit, Line, Outside, Shared, Timebase};
+use emulator::{Compile, Cpu, Exit, Line, Outside, Shared, Timebase};
 use hpt::{Current, Frames, Notifier, Order, Table};
 use power::insn::Opcode;
 use power::model::Model;
@@ -69,6 +69,9 @@ fn run(seed: u64) -> u64 {
     shared.set_lpcr(if little { power::msr::lpcr::ILE } else { 0 });
     let line = Arc::new(Line::default());
     let mut cpu = Cpu::new(0, shared, Arc::clone(&line), Arc::default());
+    if random.below(2) == 0 {
+        cpu.set_compile(Compile::AtOnce);
+    }
     for register in 0..32 {
         let value = if random.below(2) == 0 {
             random.next()

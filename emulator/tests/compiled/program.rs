@@ -376,7 +376,7 @@ fn base(random: &mut Random, setting: Setting) -> String {
 fn special(random: &mut Random, setting: Setting) -> String {
     let base = BASES.start as u64 + random.below(8);
     let (a, b) = (value(random), value(random));
-    match random.below(14) {
+    match random.below(16) {
         0 => format!("lwarx {a},0,{base}; addi {a},{a},1; stwcx. {a},0,{base}"),
         1 => format!("ldarx {a},0,{base}; stdcx. {b},0,{base}"),
         2 => format!("lbarx {a},0,{base}; bne l{}; stbcx. {b},0,{base}", random.below(LABELS)),
@@ -390,6 +390,11 @@ fn special(random: &mut Random, setting: Setting) -> String {
         8 => format!("mtctr {a}; mfctr {b}"),
         9 => format!("mflr {a}; mtlr {a}"),
         10 if !setting.is_problem => format!("li 16,{}; mtmsrd 16,1", random.pick(&[-0x8000, 0, 2])),
+        // A facility goes or comes, or the width of addresses changes.
+        14 | 15 if !setting.is_problem => {
+            let change = random.pick(&["xori 16,16,0x2000", "xoris 16,16,0x200", "xoris 16,16,0x80", "xor 16,16,17"]);
+            format!("mfmsr 16; li 17,1; sldi 17,17,63; {change}; mtmsrd 16")
+        }
         11 => format!("mftar {a}; mttar {b}"),
         12 => format!(
             "lfd {},8({base}); stfd {},16({base})",

@@ -38,5 +38,6 @@ fn code_that_is_made_all_the_time_is_executed() {
     assert_eq!(cpu.gpr(8), ROUNDS * (ROUNDS - 1) / 2);
     assert_eq!(cpu.instructions(), ROUNDS * (9 + LENGTH) + 1);
     let emptied = cpu.counts().code.emptied;
-    assert!((1..10).contains(&emptied), "{emptied}");
+    let least = u64::from(cfg!(target_arch = "x86_64"));
+    assert!((least..10).contains(&emptied), "the room was full {emptied} times");
 }
