@@ -392,7 +392,12 @@ fn special(random: &mut Random, setting: Setting) -> String {
         10 if !setting.is_problem => format!("li 16,{}; mtmsrd 16,1", random.pick(&[-0x8000, 0, 2])),
         // A facility goes or comes, or the width of addresses changes.
         14 | 15 if !setting.is_problem => {
-            let change = random.pick(&["xori 16,16,0x2000", "xoris 16,16,0x200", "xoris 16,16,0x80", "xor 16,16,17"]);
+            let change = random.pick(&[
+                "xori 16,16,0x2000",
+                "xoris 16,16,0x200",
+                "xoris 16,16,0x80",
+                "xor 16,16,17",
+            ]);
             format!("mfmsr 16; li 17,1; sldi 17,17,63; {change}; mtmsrd 16")
         }
         11 => format!("mftar {a}; mttar {b}"),
