@@ -65,7 +65,8 @@ fn changed_by(change: &str) -> Vec<u64> {
 }
 
 fn changed_in(machine: &Machine, change: &str) -> u64 {
-    let text = format!("bla {FUNCTION}; mr 30,3\n{change}\nbla {FUNCTION}\nsc 1");
+    // The ways to the function are known when it changes.
+    let text = format!("li 31,5; mtctr 31; 1: bla {FUNCTION}; bdnz 1b; mr 30,3\n{change}\nbla {FUNCTION}\nsc 1");
     write(machine, 0x8000, &text);
     let (mut cpu, _) = machine.cpu(0);
     let vector = u128::from(TWO) << 96 | u128::from(BLR) << 64;
@@ -215,7 +216,7 @@ fn a_block_that_runs_into_the_next_page_sees_that_page_change() {
         write(
             &machine,
             0x8000,
-            "bla 0x8ff8; mr 30,3; stw 4,0(5); isync; bla 0x8ff8; sc 1",
+            "li 31,5; mtctr 31; 1: bla 0x8ff8; bdnz 1b; mr 30,3; stw 4,0(5); isync; bla 0x8ff8; sc 1",
         );
         let (mut cpu, _) = machine.cpu(0);
         cpu.set_gpr(4, TWO);

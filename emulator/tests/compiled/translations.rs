@@ -20,6 +20,7 @@ const PAGE_B: u64 = 0x2_0000;
 const OPEN: u64 = 2;
 const READ_ONLY: u64 = 3;
 const DATA_STORAGE: u64 = 0x300;
+const INSTRUCTION_STORAGE: u64 = 0x400;
 /// Loads from the page's first two doublewords, and stores to the next two and to the first.
 const ACCESSES: &str = "ld 5,0(4); ld 6,8(4); std 5,16(4); std 6,24(4); addi 7,5,1; std 7,0(4)";
 const SRR0: u16 = 26;
@@ -73,11 +74,16 @@ impl World {
         [0, 8, 16, 24].map(|at| u64::from_be_bytes(self.machine.read(real + at)))
     }
 
-    /// Takes A's page out of the table, as H_REMOVE does.
+    /// Takes A's page out of the table.
     fn remove(&mut self) {
-        self.machine.unmap(self.entry);
+        self.remove_at(self.entry, 0);
+    }
+
+    /// Takes the entry of A's page at `offset` out of the table, as H_REMOVE does.
+    fn remove_at(&mut self, entry: u64, offset: u64) {
+        self.machine.unmap(entry);
         self.cpu.invalidate(&Invalidation::Page {
-            page: Vpn::new(A, SegmentSize::Size256M, PAIR.base(), 0),
+            page: Vpn::new(A, SegmentSize::Size256M, PAIR.base(), offset),
             actual: PAIR.actual(),
             real: 0,
         });
@@ -169,4 +175,34 @@ fn what_is_translated_by_turns_is_accessed_in_either_place() {
     world.run(Msr::DR);
     assert_eq!(world.page(PAGE_A), [105, 101, 104, 101]);
     assert_eq!(world.page(PAGE_B), [205, 201, 204, 201]);
+}
+
+/// Two pages of code, the first of which goes on in the second by the way that it knows.
+#[test]
+fn a_page_of_code_that_moves_is_executed_where_it_is() {
+    const FIRST: (u64, u64) = (0x1000, 0x1_1000);
+    const SECOND: u64 = 0x2000;
+    const PLACES: [(u64, u64); 2] = [(0x1_2000, 1), (0x1_3000, 2)];
+    let mut world = World::new(Compile::AtOnce, "nop");
+    let map = |machine: &Machine, offset, real| machine.map(A, SegmentSize::Size256M, PAIR, offset, real, OPEN);
+    map(&world.machine, FIRST.0, FIRST.1);
+    world.write(FIRST.1, "b .+0x1000");
+    for (real, number) in PLACES {
+        world.write(real, &format!("li 3,{number}; sc 1"));
+    }
+    let execute = |world: &mut World| {
+        world
+            .cpu
+            .start(EA + FIRST.0, 0, Msr::from_raw(Msr::SF | Msr::ME | Msr::IR));
+        assert_eq!(world.cpu.run(), Exit::Hypercall, "{}", world.cpu.dump());
+        (world.cpu.pc() - 4, world.cpu.gpr(3))
+    };
+    for (real, number) in PLACES {
+        let entry = map(&world.machine, SECOND, real);
+        for _ in 0..5 {
+            assert_eq!(execute(&mut world), (EA + SECOND + 4, number));
+        }
+        world.remove_at(entry, SECOND);
+    }
+    assert_eq!(execute(&mut world), (INSTRUCTION_STORAGE, 0));
 }
