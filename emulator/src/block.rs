@@ -15,7 +15,8 @@ use crate::fetch::{FetchCache, Stamp};
 use crate::interp::compiled;
 use crate::ir::{Call, Code, Op};
 
-/// Operations of all blocks together, at most: 36 MiB. Then everything is decoded anew.
+/// Operations of all decoded blocks together, at most: 36 MiB, and as much again for the copies of those that are compiled. Then everything is decoded
+/// anew.
 const MOST_OPS: usize = 3 << 19;
 /// Blocks, at most.
 const MOST_BLOCKS: usize = 1 << 17;
@@ -211,10 +212,10 @@ impl Blocks {
         (decoded.generation == generation).then_some(decoded.block)
     }
 
-    /// Room for a block, before it is decoded: empties the cache when it is full, or when its counters are. Whether it was
+    /// Room for a block, before it is decoded: empties the cache when it is full, or when what goes with it is (counters, machine code). Whether it was
     /// emptied: then no number of a block, link or call means anything any more.
-    pub fn make_room(&mut self, counters_are_full: bool) -> bool {
-        let full = counters_are_full || self.ops.len() >= MOST_OPS || self.by_real.len() >= MOST_BLOCKS;
+    pub fn make_room(&mut self, rest_is_full: bool) -> bool {
+        let full = rest_is_full || self.ops.len() >= MOST_OPS || self.by_real.len() >= MOST_BLOCKS;
         if full {
             self.clear();
         }
@@ -259,12 +260,12 @@ impl Blocks {
 
     /// Makes machine code of a block, if it can be made, and has not been; whether it was.
     pub fn compile(&mut self, block: BlockId, setting: Setting) -> bool {
-        let Some(length) = self.ops(block).iter().position(Op::is_last) else {
-            return false;
-        };
         if self.is_compiled(block) {
             return false;
         }
+        let Some(length) = self.ops(block).iter().position(Op::is_last) else {
+            return false;
+        };
         // The interpreter goes on in a copy where the machine code gives up: the block's own first operation becomes the way into the code.
         let first = block as usize;
         let copy = self.ops.len();

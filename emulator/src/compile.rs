@@ -83,10 +83,10 @@ pub enum After {
     Fault,
 }
 
-/// A [`Left`] in one word, as machine code returns it.
 impl Left {
     const KINDS: u64 = 3;
 
+    /// As one word, as machine code returns it.
     fn pack(self) -> u64 {
         match self {
             Self::Stopped => 0,

@@ -47,7 +47,7 @@ impl Code {
             .get_mut(at..at.checked_add(bytes.len())?)?
             .copy_from_slice(bytes);
         self.used = at + bytes.len();
-        Some(self.executed.as_ptr().addr() as u64 + at as u64)
+        Some(self.executed.as_ptr().expose_provenance() as u64 + at as u64)
     }
 
     /// How much of it there is.

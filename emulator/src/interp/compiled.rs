@@ -117,3 +117,35 @@ fn reserve<T: Scalar>(core: &mut Core, op: &Op) -> After {
 fn conditional<T: Scalar>(core: &mut Core, op: &Op) -> After {
     after(reservation::store::<T>(core, Word(op.imm as u32)).is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interp::{UNCHOSEN, held_after};
+
+    #[test]
+    fn what_the_interpreter_may_have_to_do_again_hands_nothing_over() {
+        let codes = [
+            Code::LoadReserve32,
+            Code::StoreConditional64,
+            Code::Compute,
+            Code::System,
+            Code::Isync,
+            Code::SetInterrupts,
+        ];
+        for code in codes {
+            let op = Op {
+                run: UNCHOSEN,
+                code,
+                at: 0,
+                a: 5,
+                b: 3,
+                c: 0,
+                d: 0,
+                imm: 0,
+            };
+            assert!(can_call(code), "{code:?}");
+            assert_eq!(held_after(Some(3), &op), None, "{code:?}");
+        }
+    }
+}

@@ -54,6 +54,8 @@ pub fn held_after(held: Option<Reg>, op: &Op) -> Option<Reg> {
         code if sets_a(code) => Some(op.a),
         code if code as u8 >= Code::LoadReserve8 as u8 && (code as u8) < Code::Branch as u8 => None,
         Code::Compute | Code::System => None,
+        // Machine code that calls these may have the interpreter do them again, and has no value at hand for what comes after.
+        Code::Isync | Code::SetInterrupts => None,
         // A fused compare, a branch, ToCr and ToXer set no general register, but these.
         _ => held.filter(|register| !CTR_CR_AND_XER.contains(register)),
     }
