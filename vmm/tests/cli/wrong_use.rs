@@ -424,6 +424,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
         "--hpt-order",
         "--cpu",
         "--accel",
+        "--compile",
         "--irqchip",
         "--stats",
         "--stats-json",
@@ -448,7 +449,7 @@ fn help_is_a_line_a_flag_or_a_paragraph_each() {
     }
     assert!(long.lines().count() > 2 * short.lines().count());
     let words: Vec<&str> = long.split_whitespace().collect();
-    assert_eq!(words.join(" ").matches("Example: --").count(), 26, "{long}");
+    assert_eq!(words.join(" ").matches("Example: --").count(), 27, "{long}");
     let (status, top, _) = run(&["--help"]);
     let (_, statuses) = top.split_once("Exit status:\n").expect("they are told");
     let numbers = ["0", "1", "2", "128+N"];
