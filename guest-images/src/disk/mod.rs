@@ -97,12 +97,24 @@ const PROCESSORS: u32 = 2;
 /// What of the recipe is code. Another number when that makes another disk: those who have one get the new one then.
 const RECIPE: &str = "2";
 
-/// The kernel's modules that come along: all but the drivers of hardware that no guest of pteg's has. These folders of drivers are for the devices that
-/// it has, or for none.
+/// The kernel's modules that come along: all but the drivers of hardware that no guest of pteg's has, and what only such hardware needs: where the kernel's part
+/// of wireless networks is, systemd-networkd has it loaded, with ciphers that try themselves. These folders of drivers are for the devices that it has, or for none.
 const DRIVERS: [&str; 9] = [
     "block", "char", "crypto", "md", "net", "nvdimm", "tty", "vhost", "virtio",
 ];
-const WITHOUT: [&str; 3] = ["drivers/net/ethernet", "drivers/net/wireless", "sound"];
+const WITHOUT: [&str; 11] = [
+    "drivers/net/ethernet",
+    "drivers/net/wireless",
+    "net/bluetooth",
+    "net/can",
+    "net/ieee802154",
+    "net/mac80211",
+    "net/mac802154",
+    "net/nfc",
+    "net/rfkill",
+    "net/wireless",
+    "sound",
+];
 
 /// What the guest's console says when all went well.
 const WENT_WELL: &str = "second stage: done";
@@ -487,6 +499,7 @@ mod tests {
             "/modules.builtin",
             "/kernel/fs/ext4/ext4.ko",
             "/kernel/drivers/net/virtio_net.ko",
+            "/kernel/net/ipv4/ip_tables.ko",
             "/kernel/drivers/virtio/virtio.ko",
         ] {
             assert!(is_wanted(path), "{path}");
@@ -495,6 +508,7 @@ mod tests {
             "/kernel/sound/a.ko",
             "/kernel/drivers/gpu/a.ko",
             "/kernel/drivers/net/ethernet/a.ko",
+            "/kernel/net/wireless/cfg80211.ko",
         ] {
             assert!(!is_wanted(path), "{path}");
         }

@@ -110,6 +110,9 @@ ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_k
 WantedBy=multi-user.target
 .
 chroot . /usr/bin/systemctl --quiet enable systemd-networkd systemd-resolved ssh-host-key serial-getty@hvc0 || fail "a service cannot be enabled"
+# The console is there from the start, and only udev has yet to say so, which takes a slow processor longer than the 90 seconds that systemd would wait.
+mkdir -p etc/systemd/system/dev-hvc0.device.d
+printf '[Unit]\nJobRunningTimeoutSec=infinity\n' > etc/systemd/system/dev-hvc0.device.d/patience.conf
 ln -sf ../run/systemd/resolve/stub-resolv.conf etc/resolv.conf
 chroot . /usr/sbin/depmod -a "$(uname -r)" || fail "the modules cannot be listed"
 

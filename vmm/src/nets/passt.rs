@@ -10,6 +10,10 @@ use std::process::{Command, Stdio};
 
 use super::arg::{Forward, Transport};
 
+/// How many bytes of frames may wait for the guest, if the host allows as many to a socket (`net.core.wmem_max`). passt takes what does not fit for lost,
+/// and notices late: TCP stands still meanwhile, for up to seconds. So this is as much as a TCP of Linux lets the other side send unasked.
+const WAITING: usize = 4 << 20;
+
 /// The program.
 pub(crate) const PROGRAM: &str = "passt";
 
@@ -37,6 +41,8 @@ pub(super) fn start(forwards: &[Forward]) -> Result<UnixStream, PasstError> {
 
 fn start_program(program: &str, forwards: &[Forward]) -> Result<UnixStream, PasstError> {
     let (ours, theirs) = UnixStream::pair().map_err(PasstError::Start)?;
+    rustix::net::sockopt::set_socket_send_buffer_size(&theirs, WAITING)
+        .map_err(|errno| PasstError::Start(errno.into()))?;
     // Unlike all others here it is inherited; no other program is started at the same time.
     let inherited = rustix::io::dup(&theirs).map_err(|errno| PasstError::Start(errno.into()))?;
     let output = Command::new(program)
@@ -133,6 +139,12 @@ mod tests {
     fn one_that_says_nothing_is_known_by_its_status() {
         let error = start_script("exit 3").unwrap_err();
         assert!(error.to_string().contains("exit status: 3"), "{error}");
+    }
+
+    #[test]
+    fn more_frames_may_wait_than_in_any_socket() {
+        // Nobody reads while it writes.
+        start_script("timeout 10 head --bytes 256K /dev/zero >&$3").unwrap();
     }
 
     #[test]
