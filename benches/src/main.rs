@@ -1,8 +1,8 @@
 //! Measures pteg beside `qemu-system-ppc64`: the same guests, in turns, and what both needed.
 //!
 //! - `contender` knows how each is started, `process` watches it, `procfs` asks the system what it used;
-//!   `guest` is what the guests do.
-//! - `boot`, `start`, `alone` (the page table without a guest), `unmap`, `device`, `disk`, `io`, `linux`, `stress` and `hvbench` are the benchmarks; `rounds` gives
+//!   `guest` is what the guests do, `network` what is at the other end of their networks.
+//! - `boot`, `start`, `alone` (the page table without a guest), `unmap`, `device`, `disk`, `io`, `login`, `linux`, `stress` and `hvbench` are the benchmarks; `rounds` gives
 //!   the contenders their turns, `pinning` keeps a thread on one processor. `costs` and `kvm_unmap` compare what
 //!   was measured on POWER hosts.
 //! - `statistics`, `table`, `chart`, `host` and `report` say what came out.
@@ -26,6 +26,8 @@ mod hvbench;
 mod io;
 mod kvm_unmap;
 mod linux;
+mod login;
+mod network;
 mod pinning;
 mod process;
 mod procfs;
@@ -91,6 +93,7 @@ fn measure(cli: &Cli, selection: &[Benchmark]) -> Result<()> {
             Benchmark::Device => device::measure(rounds)?,
             Benchmark::Disk => disk::measure(rounds)?,
             Benchmark::Io => io::measure(&programs, rounds)?,
+            Benchmark::Login => login::measure(&programs, rounds)?,
             Benchmark::Linux => linux::measure(&programs, rounds)?,
             Benchmark::Stress => stress::measure(&programs, rounds)?,
             Benchmark::Hvbench => match &cli.hvbench {

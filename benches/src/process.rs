@@ -1,8 +1,8 @@
 //! A program that runs a guest, watched: what its console says and when, what processor time it has used.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -22,6 +22,7 @@ const TAIL: usize = 2000;
 pub struct Running {
     who: String,
     child: Child,
+    keyboard: Option<ChildStdin>,
     console: ChildStdout,
     said: Vec<u8>,
     /// How much of `said` has been looked at.
@@ -43,7 +44,16 @@ pub struct Ended {
 
 impl Running {
     /// Starts `command`, which is called `who` in errors.
-    pub fn start(who: &str, mut command: Command) -> Result<Self> {
+    pub fn start(who: &str, command: Command) -> Result<Self> {
+        Self::start_reading(who, command, Stdio::null())
+    }
+
+    /// The same, at whose console somebody types.
+    pub fn start_with_keyboard(who: &str, command: Command) -> Result<Self> {
+        Self::start_reading(who, command, Stdio::piped())
+    }
+
+    fn start_reading(who: &str, mut command: Command, keyboard: Stdio) -> Result<Self> {
         let failed = |source| Error::Run {
             program: command.get_program().to_string_lossy().into_owned(),
             source,
@@ -52,12 +62,13 @@ impl Running {
         let stderr = tempfile::tempfile().map_err(&failed)?;
         let errors = stderr.try_clone().map_err(&failed)?;
         let program = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+        command.stdin(keyboard).stdout(Stdio::piped()).stderr(errors);
         let started = Instant::now();
         let mut child = command.spawn().map_err(|source| Error::Run { program, source })?;
         let console = child.stdout.take().expect("it is a pipe");
         Ok(Self {
             who: who.to_owned(),
+            keyboard: child.stdin.take(),
             child,
             console,
             said: Vec::new(),
@@ -84,6 +95,12 @@ impl Running {
                 return Err(self.silent(text));
             }
         }
+    }
+
+    /// Types `line` at the console, if it was started with a keyboard.
+    pub fn type_line(&mut self, line: &str) -> Result<()> {
+        let typed = self.keyboard.as_mut().map(|keyboard| writeln!(keyboard, "{line}"));
+        typed.unwrap_or(Ok(())).map_err(|source| self.error(source))
     }
 
     /// Waits for the end of the program, which must be a good one.
@@ -192,6 +209,16 @@ mod tests {
         let ended = running.wait_for_end().unwrap();
         assert_eq!((&*ended.console, &*ended.stderr), ("one\ntwo\n", "three\n"));
         assert!(ended.cpu_time > Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_typed_is_read() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "read word; echo it was $word"]);
+        let mut running = Running::start_with_keyboard("a script", command).unwrap();
+        running.type_line("this").unwrap();
+        running.wait_for("it was this").unwrap();
+        running.wait_for_end().unwrap();
     }
 
     #[test]

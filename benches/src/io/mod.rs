@@ -2,7 +2,6 @@
 //! the same kernel, programs, file, tap interface, and passt behind them.
 
 mod lines;
-mod network;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -14,13 +13,12 @@ use tempfile::NamedTempFile;
 use crate::contender::{Contender, Guest, Programs};
 use crate::error::{Error, Result};
 use crate::guest::IO_SCRIPT;
+use crate::network::{self, Listener, Passt, Place};
 use crate::process::Running;
 use crate::report::Report;
 use crate::rounds::Results;
 use crate::statistics::Samples;
 use crate::table::Table;
-
-use network::{Listener, Passt, Place};
 
 const CONTENDERS: [Contender; 2] = [Contender::Pteg, Contender::Qemu];
 
@@ -244,7 +242,7 @@ impl Bench<'_> {
         };
         let mut command = self.programs.command(contender, &guest);
         let passt = (setting == Setting::UserNetwork && contender != Contender::Pteg)
-            .then(Passt::start)
+            .then(|| Passt::start(None))
             .transpose()?;
         command.args(devices(contender, setting, self.disk.path(), passt.as_ref()));
         if let (Setting::Tap, Some(place)) = (setting, &self.place) {
