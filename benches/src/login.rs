@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use guest_images::{Cache, DiskImage, PreparedDisk, SecondStage, Stage, Stderr};
+use guest_images::{Cache, DiskImage, PreparedDisk};
 use tempfile::TempDir;
 
 use crate::contender::{Contender, Guest, Programs};
@@ -79,15 +79,6 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Report> {
     })
 }
 
-/// `pteg image` makes disks.
-struct Nobody;
-
-impl SecondStage for Nobody {
-    fn run(&self, _: &Stage<'_>, _: &mut dyn FnMut(&str)) -> std::result::Result<(), String> {
-        Err("this pteg has other root disks than it was measured with: build both again".to_owned())
-    }
-}
-
 impl<'p> Bench<'p> {
     fn new(programs: &'p Programs) -> Result<Self> {
         let directory = tempfile::tempdir().map_err(|source| Error::io("making", &std::env::temp_dir(), source))?;
@@ -108,13 +99,22 @@ impl<'p> Bench<'p> {
             });
         }
         let image = DiskImage::by_name(IMAGE).expect("it is an image");
+        let prepared = image
+            .in_cache(&Cache::from_environment()?)
+            .ok_or_else(|| Error::Unreadable {
+                what: "the cache of root disks",
+                text: format!(
+                    "{} has made another one than this program knows: build both",
+                    pteg.display()
+                ),
+            })?;
         let has_network = network::is_installed("passt");
         if !has_network {
             eprintln!("benches: SKIPPED: ssh, as there is no passt in PATH: `apt install passt` brings it");
         }
         Ok(Self {
             programs,
-            prepared: image.prepare(&Cache::from_environment()?, &Stderr::new(), &Nobody)?,
+            prepared,
             disk,
             _directory: directory,
             has_network,

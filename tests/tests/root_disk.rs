@@ -1,15 +1,17 @@
 //! A whole Debian on a disk: made, booted, logged in to, reached by ssh, given a package, started anew, shut down; and killed twenty times while it writes.
-//! It takes many minutes, and the host's network: `cargo test -p tests --test root_disk -- --ignored --nocapture`.
+//! The same but ssh and the kills under KVM, on an emulated POWER host. It takes many minutes, and the host's network: `cargo test -p tests --test root_disk -- --ignored --nocapture`.
 
 #![allow(clippy::unwrap_used, reason = "a test, and what its cases share")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use guest_images::{Cache, DiskImage};
 use tests::{Control, Flushed, Guest, assert_journal_mends, pteg};
 
 /// Logs in at the console, to a shell that says no more than it must; tells how long that took.
@@ -185,6 +187,62 @@ fn debian_boots_from_its_disk_with_one_processor_and_with_four() {
     let disk = make(folder.path());
     for processors in ["4", "1"] {
         boot(&disk, processors, folder.path());
+    }
+}
+
+/// A package that needs no network: a command `pteg-hello`, in the file `to` of the host.
+fn make_package(folder: &Path, to: &Path) {
+    let tree = folder.join("package");
+    fs::create_dir_all(tree.join("DEBIAN")).unwrap();
+    fs::create_dir_all(tree.join("usr/bin")).unwrap();
+    let about = "Package: pteg-hello\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: says hello\n";
+    fs::write(tree.join("DEBIAN/control"), about).unwrap();
+    let command = tree.join("usr/bin/pteg-hello");
+    fs::write(&command, "#!/bin/sh\necho hello from a package\n").unwrap();
+    fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).unwrap();
+    host(
+        Command::new("dpkg-deb")
+            .args(["--build", "--root-owner-group"])
+            .args([&tree, to]),
+    );
+}
+
+#[test]
+#[ignore = "it takes half an hour, and the network once"]
+fn debian_boots_from_its_disk_under_kvm_with_one_processor_and_with_four() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = make(folder.path());
+    let package = folder.path().join("pteg-hello.deb");
+    make_package(folder.path(), &package);
+    let write = format!("write {} /root/pteg-hello.deb", package.display());
+    host(Command::new("debugfs").args(["-w", "-R", &write]).arg(&disk));
+    let image = DiskImage::by_name("debian-disk").unwrap();
+    let made = image.in_cache(&Cache::from_environment().unwrap()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/root-disk-under-kvm.sh");
+    for processors in ["1", "4"] {
+        let began = Instant::now();
+        let mut run = Command::new(env!("CARGO"));
+        run.args(["xtask", "power-host", "run", "--machine", "powernv8", "--mem", "3072"])
+            .args(["--patience", "7200", "--disk"])
+            .arg(&disk);
+        for file in [&made.kernel, &made.initrd, &script] {
+            run.arg("--file").arg(file);
+        }
+        run.args(["--", "sh", "root-disk-under-kvm.sh", processors, &made.append]);
+        let output = run.stderr(Stdio::inherit()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        eprintln!("{said}");
+        assert!(output.status.success(), "{}", output.status);
+        for line in [
+            &format!("processors: {processors}"),
+            "installed: hello from a package",
+            "after a reboot: hello from a package",
+            "pteg exits with 0",
+        ] {
+            assert!(said.lines().any(|other| other.trim() == line), "{line}");
+        }
+        host(Command::new("e2fsck").args(["-f", "-n"]).arg(&disk));
+        eprintln!("{processors} processors under KVM: {} s", began.elapsed().as_secs());
     }
 }
 

@@ -57,6 +57,17 @@ pub struct PreparedDisk {
     pub disk: PathBuf,
 }
 
+impl PreparedDisk {
+    fn at(directory: &Path) -> Self {
+        Self {
+            kernel: directory.join("vmlinux"),
+            initrd: directory.join("initrd.cpio"),
+            append: "console=hvc0 root=/dev/vda rw".to_owned(),
+            disk: directory.join("root.img"),
+        }
+    }
+}
+
 /// What the second stage is to be run with.
 #[derive(Debug)]
 pub struct Stage<'a> {
@@ -180,12 +191,13 @@ impl DiskImage {
         if is_new {
             self.remove_others(cache);
         }
-        Ok(PreparedDisk {
-            kernel: made.join("vmlinux"),
-            initrd: made.join("initrd.cpio"),
-            append: "console=hvc0 root=/dev/vda rw".to_owned(),
-            disk: made.join("root.img"),
-        })
+        Ok(PreparedDisk::at(&made))
+    }
+
+    /// As `cache` has it, if it was made.
+    pub fn in_cache(&self, cache: &Cache) -> Option<PreparedDisk> {
+        let made = cache.root().join(self.directory());
+        made.is_dir().then(|| PreparedDisk::at(&made))
     }
 
     /// Where it is in the cache: what it is made of decides, so another recipe makes another disk.
