@@ -29,6 +29,24 @@ mod native;
 
 pub use native::Compiler;
 
+/// What a host has for machine code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineCode {
+    /// What is executed often is compiled.
+    Possible,
+    /// There is a compiler for it, and the host gives no memory that can be executed: everything is interpreted.
+    Refused,
+    /// There is no compiler for it: everything is interpreted.
+    NoCompiler,
+}
+
+impl MachineCode {
+    /// Of this host, as it is now.
+    pub fn here() -> Self {
+        Compiler::here()
+    }
+}
+
 /// What a block is compiled for.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {

@@ -74,6 +74,7 @@ mod vectored_call;
 pub mod vsu;
 mod vsx_memory;
 
+pub use compile::MachineCode;
 pub use counts::{Cache, Code, Counts, Data, Drops, Interrupts, Lookups};
 pub use cpu::{Cpu, Exit};
 pub use heat::Compile;

@@ -1,6 +1,6 @@
 //! No machine code: the interpreter executes everything.
 
-use super::{Left, Source};
+use super::{Left, MachineCode, Source};
 use crate::block::Blocks;
 use crate::core::Core;
 
@@ -9,6 +9,11 @@ use crate::core::Core;
 pub struct Compiler;
 
 impl Compiler {
+    /// Whatever the host allows.
+    pub fn here() -> MachineCode {
+        MachineCode::NoCompiler
+    }
+
     /// Nothing is to be forgotten.
     pub fn emptied(self) -> Self {
         self

@@ -10,7 +10,7 @@ use target_lexicon::Triple;
 
 use super::code::{self, Code};
 use super::lower::Lowering;
-use super::{Left, Source};
+use super::{Left, MachineCode, Source};
 use crate::block::Blocks;
 use crate::core::Core;
 
@@ -50,6 +50,11 @@ pub(super) fn signature() -> Signature {
 }
 
 impl Compiler {
+    /// What this host has for it.
+    pub fn here() -> MachineCode {
+        Ready::new().map_or(MachineCode::Refused, |_| MachineCode::Possible)
+    }
+
     /// With no code in it: no address that it has given is one any more.
     pub fn emptied(mut self) -> Self {
         if let State::Ready(ready) = &mut self.state {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use emulator::MachineCode;
 use serde::Serialize;
 use tap_device::TUN;
 
@@ -87,6 +88,9 @@ pub(super) fn of(host: &Host) -> Vec<Finding> {
     if obstacle(host).is_none() {
         found.push(hypercall_instruction(host));
         found.extend(processors(host));
+    }
+    if obstacle(host).is_some() {
+        found.push(machine_code(host.machine_code));
     }
     found.extend([
         memory(&host.limits),
@@ -240,6 +244,23 @@ fn userfaultfd(limits: &Limits) -> Finding {
                 "no userfaultfd ({error}): processes that share guest memory (--share-memory) cannot tell what they do to it"
             ),
             "use a kernel with CONFIG_USERFAULTFD, and let the sandbox, if any, permit userfaultfd",
+        ),
+    }
+}
+
+fn machine_code(here: MachineCode) -> Finding {
+    let subject = "machine code";
+    match here {
+        MachineCode::Possible => Finding::good(subject, "emulated processors compile what they execute often"),
+        MachineCode::Refused => Finding::note(
+            subject,
+            "emulated processors interpret everything, as this host gives pteg no memory that can be executed",
+            "allow it (SELinux: execmem), and loops are two to three times as fast",
+        ),
+        MachineCode::NoCompiler => Finding::note(
+            subject,
+            "emulated processors interpret everything: they compile on x86-64 alone",
+            "",
         ),
     }
 }

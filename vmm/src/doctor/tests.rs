@@ -1,5 +1,7 @@
 //! Findings about hosts that are made up.
 
+use emulator::MachineCode;
+
 use super::*;
 use crate::host::kvm_answers::Answers;
 use crate::host::tests::{power8, x86};
@@ -236,6 +238,24 @@ fn what_a_network_lacks_is_worth_knowing_and_nothing_to_be_changed() {
     }
     assert_eq!(report_of(&host).to_be_changed(), 0);
     assert_eq!(finding(&x86(), "user network").verdict, Verdict::Good);
+}
+
+#[test]
+fn a_host_without_machine_code_is_worth_knowing_where_processors_are_emulated() {
+    let on = |host: Host, machine_code| Host { machine_code, ..host };
+    for (machine_code, verdict, words) in [
+        (MachineCode::Possible, Verdict::Good, "compile what they execute often"),
+        (MachineCode::Refused, Verdict::Note, "execmem"),
+        (MachineCode::NoCompiler, Verdict::Note, "on x86-64 alone"),
+    ] {
+        let host = on(x86(), machine_code);
+        let finding = finding(&host, "machine code");
+        assert_eq!(finding.verdict, verdict, "{finding}");
+        assert!(finding.to_string().contains(words), "{finding}");
+        assert_eq!(report_of(&host).to_be_changed(), 0);
+    }
+    let found = findings::of(&on(power8(), MachineCode::NoCompiler));
+    assert!(found.iter().all(|found| found.subject != "machine code"));
 }
 
 #[test]

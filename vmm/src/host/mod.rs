@@ -15,6 +15,7 @@ mod network;
 mod userfaultfd;
 
 pub(crate) use cpuinfo::{CpuInfo, Mmu, Platform};
+use emulator::MachineCode;
 pub(crate) use kernel::Kernel;
 pub(crate) use kvm_answers::{Capability, Kvm, Refusal};
 pub(crate) use limits::{Limits, Overcommit};
@@ -57,6 +58,8 @@ pub(crate) struct Host {
     pub(crate) limits: Limits,
     /// What networks can be connected to.
     pub(crate) network: Network,
+    /// Whether emulated processors compile what is executed often.
+    pub(crate) machine_code: MachineCode,
 }
 
 impl Host {
@@ -70,6 +73,7 @@ impl Host {
             kvm: look_at_kvm(),
             limits: Limits::look(),
             network: Network::look(),
+            machine_code: MachineCode::here(),
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn x86() -> Host {
             passt: Some("/usr/bin/passt".into()),
             tap: Ok(()),
         },
+        machine_code: MachineCode::Possible,
     }
 }
 
