@@ -80,11 +80,12 @@ pub(crate) enum What {
 /// More steps take longer and meet no more.
 const STEPS: usize = 100;
 
-/// New tables that are asked for: each takes as long as hundreds of other steps.
+/// New tables that are asked for, if any: each takes as long as hundreds of other steps.
 const TABLES: usize = 2;
 
-/// The steps that `bytes` stand for.
-pub(crate) fn steps(bytes: &[u8]) -> impl Iterator<Item = Step> {
+/// The steps that `bytes` stand for; with `has_tables` new tables are among them.
+pub(crate) fn steps(bytes: &[u8], has_tables: bool) -> impl Iterator<Item = Step> {
+    let most = if has_tables { TABLES } else { 0 };
     let mut bytes = Unstructured::new(bytes);
     let mut tables = 0;
     std::iter::from_fn(move || (!bytes.is_empty()).then(|| step(&mut bytes).ok()).flatten())
@@ -92,7 +93,7 @@ pub(crate) fn steps(bytes: &[u8]) -> impl Iterator<Item = Step> {
         .filter(move |step| {
             let is_table = matches!(step.what, What::Prepare { .. });
             tables += usize::from(is_table);
-            !is_table || tables <= TABLES
+            !is_table || tables <= most
         })
 }
 
