@@ -196,9 +196,12 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let server = std::thread::spawn(move || {
             // The first one is not answered, the second one with something else.
-            drop(listener.accept().unwrap());
-            listener.accept().unwrap().0.write_all(b"OOPS").unwrap();
-            listener.accept().unwrap().0.write_all(b"SSH-2.0").unwrap();
+            for answer in ["", "OOPS", "SSH-2.0"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                // What is closed with something unread takes the answer with it.
+                BufReader::new(&stream).read_line(&mut String::new()).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
         });
         let deadline = Instant::now() + Duration::from_secs(60);
         assert!(wait_for_server(port, b"SSH-", deadline, &AtomicBool::new(false)));
