@@ -5,13 +5,18 @@
 processors=$1
 shift
 
+# Ends this if the guest is gone, which has not said $1.
+still_there() {
+    kill -0 $pteg 2>/dev/null || {
+        echo "the guest has not said '$1'"
+        exit 1
+    }
+}
+
 # Waits until $2 lines of the console have $1.
 await() {
     until [ "$(grep -c -- "$1" console)" -ge "$2" ]; do
-        kill -0 $pteg 2>/dev/null || {
-            echo "the guest has not said '$1' $2 times"
-            exit 1
-        }
+        still_there "$1"
         sleep 1
     done
 }
@@ -29,6 +34,7 @@ log_in() {
     echo root >&3
     # What is typed before there is a shell is lost.
     until grep -q "^in $1" console; do
+        still_there "in $1"
         sleep 5
         echo "stty -echo -onlcr; echo; echo in $1" >&3
     done
